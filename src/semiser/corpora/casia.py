@@ -1,0 +1,97 @@
+"""CASIA Chinese emotional speech, public subset: `<speaker>/<emotion>/<number>.wav` and a transcript file.
+
+Four speakers say the sentences 201 to 250 in six emotions, the same text in each, so an utterance is known by its
+path only. Above the speakers' folders a text file (GBK in the published copy) has a line `201. <sentence>` per
+sentence. Label, peak and tag files, `_desktop.ini` and two wavs at the root come with the published copy. No official
+description of this layout is public; it is that of the copies in circulation. They do not state the speakers'
+gender, so it stays empty.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+
+from semiser.corpora.emotions import canonical_emotion
+from semiser.corpora.files import Misfit, iter_files, printable, read_files
+from semiser.corpora.reader import Reader, ReaderOptions
+from semiser.corpora.text import UndecodableText, read_text
+from semiser.corpora.utterance import Rejected, Utterance
+
+# A number, a full stop of any width or a blank, the sentence.
+_LINE = re.compile(r"\s*(\d+)\s*[.．。、:：\s]\s*(\S.*?)\s*")
+
+_WORDS = {
+    "afraid": "fear",
+    "scared": "fear",
+    "netural": "neutral",  # a misspelling met in copies
+    "suprise": "surprise",
+    "生气": "anger",
+    "愤怒": "anger",
+    "害怕": "fear",
+    "恐惧": "fear",
+    "高兴": "happiness",
+    "快乐": "happiness",
+    "开心": "happiness",
+    "中性": "neutral",
+    "平静": "neutral",
+    "悲伤": "sadness",
+    "伤心": "sadness",
+    "惊讶": "surprise",
+    "惊奇": "surprise",
+}
+
+
+def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[Utterance | Rejected]:
+    """Rows of CASIA, one per wav; a text file that cannot be decoded is rejected, and gives no transcripts."""
+    for folder, paths in groupby(iter_files(root, {".wav"}), key=_folder_of_speakers):
+        sentences: dict[int, str] = {}
+        for path in _list_texts(root / folder):
+            try:
+                sentences = _read_sentences(path) | sentences
+            except UndecodableText as error:
+                yield Rejected(corpus, printable(folder / path.name), str(error))
+        yield from read_files(corpus, paths, partial(_describe, corpus, sentences))
+
+
+def _folder_of_speakers(path: PurePosixPath) -> PurePosixPath:
+    return PurePosixPath(*path.parts[:-3])
+
+
+def _list_texts(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() == ".txt" and not p.name.startswith("."))
+
+
+def _read_sentences(path: Path) -> dict[int, str]:
+    lines = read_text(path, "gb18030").splitlines()
+    return {int(match[1]): match[2] for match in map(_LINE.fullmatch, lines) if match}
+
+
+def _describe(corpus: str, sentences: dict[int, str], path: PurePosixPath) -> Utterance:
+    if len(path.parts) < 3 or not path.stem.isdecimal():
+        raise Misfit("expected <speaker>/<emotion>/<number>.wav: without these folders speaker and emotion are unknown")
+    speaker, word, number = *path.parts[-3:-1], path.stem
+    try:
+        emotion = canonical_emotion(word, _WORDS)
+    except ValueError as error:
+        raise Misfit(f"folder {word!r} in <speaker>/<emotion>/<number>.wav: {error}") from error
+    return Utterance(
+        utterance_id=f"{corpus}/{speaker}/{word}/{number}",
+        corpus=corpus,
+        audio_path=str(path),
+        speaker_id=f"{corpus}/{speaker}",
+        language="zh-Hans",
+        transcript=sentences.get(int(number)),
+        emotion=emotion,
+        emotion_original=word,
+    )
+
+
+READER = Reader(
+    read=read,
+    pattern="<speaker>/<emotion>/<number>.wav",
+    example="liuchanhg/angry/201.wav",
+    language="zh-Hans",
+    expected={"utterances": 1200, "speakers": 4, "emotions": 6},
+)

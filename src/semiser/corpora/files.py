@@ -1,0 +1,77 @@
+"""Walks over a corpus folder, and the frame that the readers of file trees share."""
+
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path, PurePath, PurePosixPath
+
+from semiser.corpora.utterance import Rejected, Utterance
+
+# Folders that operating systems leave behind; names that begin with `.` (also AppleDouble's `._x.wav`) or `~$` go too.
+_LEFTOVERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+
+
+class Misfit(Exception):
+    """A file or line that looks like speech but does not fit the layout; the message becomes the quarantine reason."""
+
+
+def iter_files(root: Path, suffixes: Collection[str]) -> Iterator[PurePosixPath]:
+    """Files below a folder, relative to it, depth first and sorted by name at every level.
+
+    Hidden files and leftovers of operating systems are passed over. Links are followed (what leaves the root is
+    ingest's matter), except back into a folder that the walk is in; a broken link counts as a file, so that a file
+    whose content was never fetched is reported, not lost.
+
+    Args:
+        root: the folder.
+        suffixes: lower-case suffixes to keep, such as `{".wav"}`; case does not matter in the files.
+    """
+    for path in _walk(str(root), "", frozenset()):
+        if os.path.splitext(path)[1].lower() in suffixes:
+            yield PurePosixPath(path)
+
+
+def _walk(folder: str, relative: str, above: frozenset[str]) -> Iterator[str]:
+    inside = above | {os.path.realpath(folder)}
+    for name in sorted(os.listdir(folder)):
+        if name in _LEFTOVERS or name.startswith((".", "~$")):
+            continue
+        path = os.path.join(folder, name)
+        if not os.path.isdir(path):
+            yield relative + name
+        elif os.path.realpath(path) not in inside:
+            yield from _walk(path, f"{relative}{name}/", inside)
+
+
+def read_files(
+    corpus: str, paths: Iterable[PurePosixPath], describe: Callable[[PurePosixPath], Utterance | None]
+) -> Iterator[Utterance | Rejected]:
+    """One row per file.
+
+    Args:
+        corpus: the corpus's name, for the rejected.
+        paths: files relative to the corpus root.
+        describe: makes the row of a file; returns None to pass over it and raises `Misfit` to reject it.
+    """
+    for path in paths:
+        try:
+            _check_name(path)
+            row = describe(path)
+        except Misfit as misfit:
+            yield Rejected(corpus, printable(path), str(misfit))
+        else:
+            if row is not None:
+                yield row
+
+
+def printable(path: PurePath) -> str:
+    """The path as text; bytes of a name that are not UTF-8 appear as a backslash and two hexadecimal digits."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _check_name(path: PurePosixPath) -> None:
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError:
+        raise Misfit(
+            "the file's name is not valid UTF-8, which no table can hold: rename it, such as by `convmv -f gbk -t utf8`"
+        ) from None

@@ -1,0 +1,87 @@
+"""LibriSpeech: `<split>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac` and a `.trans.txt` per chapter.
+
+Layout and `SPEAKERS.TXT` (identifier, sex, subset, minutes, name, separated by bars) as on https://www.openslr.org/12
+(Panayotov et al., ICASSP 2015). The root is `LibriSpeech` itself or a folder above it. Files converted to wav in
+place of the flac serve too. There are no emotions.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+
+from semiser.corpora.files import Misfit, iter_files, printable, read_files
+from semiser.corpora.reader import Reader, ReaderOptions
+from semiser.corpora.text import UndecodableText, read_text
+from semiser.corpora.utterance import Rejected, Utterance
+
+SPEAKERS = "SPEAKERS.TXT"
+
+_NAME = re.compile(r"(?P<speaker>\d+)-(?P<chapter>\d+)-\d+")
+_SPLIT = re.compile(r"(?:train|dev|test)-[\w-]+")
+_GENDERS = {"F": "female", "M": "male"}
+
+
+def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[Utterance | Rejected]:
+    """Rows of LibriSpeech, one per audio file; a transcript file that cannot be decoded is rejected."""
+    genders = _read_genders(root)
+    for chapter, paths in groupby(iter_files(root, {".flac", ".wav"}), key=lambda path: path.parent):
+        transcripts: dict[str, str] = {}
+        lines = chapter / f"{chapter.parent.name}-{chapter.name}.trans.txt"
+        try:
+            transcripts = _read_transcripts(root / lines)
+        except UndecodableText as error:
+            yield Rejected(corpus, printable(lines), str(error))
+        yield from read_files(corpus, paths, partial(_describe, corpus, genders, transcripts))
+
+
+def _read_genders(root: Path) -> dict[str, str]:
+    path = next((p for p in (root / SPEAKERS, root / "LibriSpeech" / SPEAKERS) if p.is_file()), None)
+    if path is None:
+        return {}
+    rows = (line.split("|") for line in read_text(path, "cp1252").splitlines() if not line.startswith(";"))
+    return {row[0].strip(): _GENDERS[row[1].strip()] for row in rows if len(row) > 1 and row[1].strip() in _GENDERS}
+
+
+def _read_transcripts(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    pairs = (line.strip().partition(" ") for line in read_text(path).splitlines())
+    return {identifier: text.strip() for identifier, _, text in pairs if text}
+
+
+def _describe(corpus: str, genders: dict[str, str], transcripts: dict[str, str], path: PurePosixPath) -> Utterance:
+    match = _NAME.fullmatch(path.stem)
+    if match is None or path.parts[-3:-1] != (match["speaker"], match["chapter"]):
+        raise Misfit("expected <split>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac")
+    split = path.parts[-4] if len(path.parts) > 3 else ""
+    if not _SPLIT.fullmatch(split):
+        raise Misfit(f"found {split!r} above the speaker, no split such as dev-clean: is the root a folder too low?")
+    return Utterance(
+        utterance_id=f"{corpus}/{path.stem}",
+        corpus=corpus,
+        audio_path=str(path),
+        split=split,
+        speaker_id=f"{corpus}/{match['speaker']}",
+        gender=genders.get(match["speaker"]),
+        language="en",
+        transcript=transcripts.get(path.stem),
+    )
+
+
+READER = Reader(
+    read=read,
+    pattern="<split>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac",
+    example="dev-clean/84/121123/84-121123-0000.flac",
+    language="en",
+    expected={
+        "utterances/dev-clean": 2703,
+        "utterances/dev-other": 2864,
+        "utterances/test-clean": 2620,
+        "utterances/test-other": 2939,
+        "utterances/train-clean-100": 28539,
+        "utterances/train-clean-360": 104014,
+        "utterances/train-other-500": 148688,
+    },
+)

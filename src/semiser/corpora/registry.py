@@ -1,0 +1,18 @@
+"""Readers by name; a reader's module is imported only when it is asked for."""
+
+from importlib import import_module
+
+from semiser.corpora.reader import Reader
+
+READERS = ("casia", "crema_d", "emodb", "esd", "librispeech", "manifest", "ravdess", "savee")
+
+
+def get_reader(name: str) -> Reader:
+    """The reader of that name: `READER` of the module `semiser.corpora.<name>`.
+
+    Raises:
+        ValueError: there is no such reader; the message lists those that there are.
+    """
+    if name not in READERS:
+        raise ValueError(f"unknown reader {name!r}: expected one of {', '.join(READERS)}")
+    return import_module(f"semiser.corpora.{name}").READER

@@ -1,0 +1,63 @@
+"""Text files of corpora: UTF-8, else the encoding that the corpus is known for, and never a replacement character."""
+
+import codecs
+from pathlib import Path, PurePath
+
+from semiser.corpora.files import printable
+
+CHUNK_BYTES = 1 << 20
+
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class UndecodableText(ValueError):
+    """A text file that is in none of the encodings tried."""
+
+
+def find_encoding(path: Path, *encodings: str) -> str:
+    """The encoding in which the whole of a text file decodes.
+
+    UTF-8 (with or without a byte order mark) is tried first, or UTF-16 alone where the file begins with its byte
+    order mark, which no UTF-8, GBK or Big5 text can begin with; then the given encodings in their order. The file is
+    read in chunks and never held.
+
+    Args:
+        path: the file.
+        encodings: encodings known of the corpus, such as `gb18030` (which holds GBK and GB 2312) or `big5`.
+
+    Raises:
+        UndecodableText: none of them decodes it; the message names the file and the encodings tried.
+    """
+    candidates = ("utf-16",) if _has_utf16_mark(path) else ("utf-8-sig", *encodings)
+    for encoding in candidates:
+        if _decodes(path, encoding):
+            return encoding
+    tried = ", ".join(name.removesuffix("-sig") for name in candidates)
+    name = printable(PurePath(path.name))
+    raise UndecodableText(f"{name} is not text in any encoding tried ({tried}): save it as UTF-8")
+
+
+def read_text(path: Path, *encodings: str) -> str:
+    """The text of a small file, decoded as `find_encoding` finds.
+
+    Raises:
+        UndecodableText: none of the encodings decodes it.
+    """
+    return path.read_text(encoding=find_encoding(path, *encodings))
+
+
+def _has_utf16_mark(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) in _UTF16_MARKS
+
+
+def _decodes(path: Path, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
+    with path.open("rb") as file:
+        try:
+            while chunk := file.read(CHUNK_BYTES):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True

@@ -1,0 +1,84 @@
+"""The row that every reader yields, and the Arrow schema of the `utterances` and `quarantine` tables."""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+
+@dataclass(slots=True, kw_only=True)
+class Utterance:
+    """One utterance as its corpus describes it; what the corpus does not say stays None.
+
+    Paths are relative to the corpus root, with forward slashes. `audio_path` may name a video file whose sound
+    track is the speech. Readers leave the fields below `# filled by ingest` alone.
+    """
+
+    utterance_id: str  # `<corpus>/<stable id>`, unique, never a local path
+    corpus: str
+    audio_path: str
+    split: str | None = None  # official split
+    speaker_id: str | None = None  # unique across corpora: `emodb/03`
+    gender: str | None = None  # female, male
+    session_id: str | None = None
+    dialogue_id: str | None = None
+    language: str | None = None  # BCP 47
+    start_s: float | None = None  # both None when the file is the utterance
+    end_s: float | None = None
+    transcript: str | None = None
+    emotion: str | None = None  # canonical name (`semiser.corpora.emotions`), None if unlabelled
+    emotion_original: str | None = None  # the corpus's own word
+    arousal: float | None = None  # corpus scale, see the table's metadata
+    valence: float | None = None
+    dominance: float | None = None
+    arousal_votes: list[float] | None = None  # every annotator's value
+    valence_votes: list[float] | None = None
+    sentiment: float | None = None  # of the voice
+    sentiment_text: float | None = None
+    sentiment_vision: float | None = None
+    sentiment_multimodal: float | None = None
+    query_topic: str | None = None
+    accent: str | None = None
+    programme: str | None = None
+    episode: str | None = None
+    video_path: str | None = None
+    video_side: str | None = None  # left, right
+    # filled by ingest
+    duration_s: float | None = None
+    sample_rate_hz: int | None = None
+    channels: int | None = None
+    audio_bytes: int | None = None
+    audio_modified_ns: int | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class Rejected:
+    """A file or a line of a corpus that could not be used, and why (a sentence that a person can act on)."""
+
+    corpus: str
+    path: str
+    reason: str
+    stage: str = "ingest"
+
+
+_STRINGS = (
+    "utterance_id corpus split speaker_id gender session_id dialogue_id language audio_path transcript emotion "
+    "emotion_original query_topic accent programme episode video_path video_side"
+).split()
+_FLOATS = (
+    "start_s end_s duration_s arousal valence dominance sentiment sentiment_text sentiment_vision sentiment_multimodal"
+).split()
+_INTEGERS = {
+    "sample_rate_hz": pa.int32(),
+    "channels": pa.int16(),
+    "audio_bytes": pa.int64(),
+    "audio_modified_ns": pa.int64(),
+}
+_TYPES = (
+    dict.fromkeys(_STRINGS, pa.string())
+    | dict.fromkeys(_FLOATS, pa.float64())
+    | _INTEGERS
+    | dict.fromkeys(["arousal_votes", "valence_votes"], pa.list_(pa.float64()))
+)
+
+UTTERANCES_SCHEMA = pa.schema([(name, _TYPES[name]) for name in Utterance.__dataclass_fields__])
+QUARANTINE_SCHEMA = pa.schema([(name, pa.string()) for name in ("corpus", "path", "stage", "reason")])

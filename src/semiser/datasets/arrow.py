@@ -1,0 +1,71 @@
+"""An Arrow table in one Parquet file: schema metadata survives, and a half-written file never counts."""
+
+from pathlib import PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec import url_to_fs
+from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
+
+from semiser.shards.publish import publishing
+
+
+class ArrowDataset(AbstractDataset[pa.Table, pa.Table]):
+    """Loads and saves a `pyarrow.Table`.
+
+    kedro-datasets' ParquetDataset goes through pandas, which drops the schema's metadata (label scales, protocol),
+    and a kill while it saves leaves a truncated file that exists.
+    """
+
+    def __init__(self, *, filepath: str, made_by: str | None = None, metadata: dict[str, Any] | None = None):
+        """Args:
+        filepath: fsspec path of the Parquet file.
+        made_by: command that makes the file, named in the error where it is missing.
+        metadata: for kedro-viz and other plugins.
+        """
+        self._path, self._made_by, self.metadata = filepath, made_by, metadata
+        self._filesystem, self._root = url_to_fs(filepath)
+
+    def load(self) -> pa.Table:
+        """The whole table."""
+        if not self._exists():
+            hint = f"; `{self._made_by}` makes it" if self._made_by else ""
+            raise DatasetError(f"no file {self._path}{hint}")
+        with self._filesystem.open(self._root, "rb") as file:
+            return pq.read_table(file)
+
+    def save(self, data: pa.Table) -> None:
+        """Publish the table under its name once it is complete."""
+        with publishing(self._filesystem, self._root) as file:
+            pq.write_table(data, file, compression="zstd")
+
+    def preview(self, nrows: int = 40) -> TablePreview:
+        """The first rows for kedro-viz."""
+        with self._filesystem.open(self._root, "rb") as file:
+            batch = next(pq.ParquetFile(file).iter_batches(nrows), None)
+        return table_preview(batch)
+
+    def _exists(self) -> bool:
+        return self._filesystem.exists(self._root)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": PurePosixPath(self._path)}
+
+
+def table_preview(batch: pa.RecordBatch | None, longest: int = 8) -> dict[str, Any]:
+    """Rows as kedro-viz shows a table; long vectors are cut, so that every cell is small and JSON-safe."""
+    if batch is None:
+        return {"index": [], "columns": [], "data": []}
+    cells = [[_cell(value.as_py(), longest) for value in column] for column in batch.columns]
+    return {"index": list(range(batch.num_rows)), "columns": batch.schema.names, "data": list(zip(*cells, strict=True))}
+
+
+def _cell(value: Any, longest: int) -> Any:
+    if isinstance(value, list):
+        shown = ", ".join(str(_cell(item, longest)) for item in value[:longest])
+        return f"[{shown}, ... {len(value)} values]" if len(value) > longest else f"[{shown}]"
+    if isinstance(value, float):
+        return float(f"{value:.5g}") if value == value and abs(value) != float("inf") else str(value)
+    return value

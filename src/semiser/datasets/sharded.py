@@ -1,0 +1,69 @@
+"""Work that grows in a folder, and the sharded feature table that finished work becomes."""
+
+from typing import Any
+
+import pyarrow.dataset
+from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
+
+from semiser.datasets.arrow import table_preview
+from semiser.shards.store import Receipt, ShardedTable
+
+
+class FolderDataset(AbstractDataset[None, str]):
+    """A folder that nodes work in shard by shard or fold by fold (feature tables, models): loads as its path."""
+
+    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None):
+        """Args:
+        path: path of the folder; an fsspec path for feature tables.
+        metadata: for kedro-viz and other plugins.
+        """
+        self._path, self.metadata = path, metadata
+
+    def load(self) -> str:
+        """The folder's path."""
+        return self._path
+
+    def save(self, data: Any) -> None:
+        """Nothing is saved here: what is in the folder has its own datasets."""
+        raise DatasetError(f"the folder {self._path} is an input of nodes, not an output")
+
+    def _exists(self) -> bool:
+        return True
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": self._path}
+
+
+class ShardedTableDataset(AbstractDataset[Receipt, pyarrow.dataset.Dataset]):
+    """A feature table in shards: `save` commits the receipt of finished work, `load` gives a pyarrow dataset."""
+
+    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None):
+        """Args:
+        path: fsspec path of the table's folder.
+        metadata: for kedro-viz and other plugins.
+        """
+        self._table, self.metadata = ShardedTable(path), metadata
+
+    def load(self) -> pyarrow.dataset.Dataset:
+        """The committed table; nothing is read yet."""
+        try:
+            return self._table.dataset()
+        except FileNotFoundError as error:
+            raise DatasetError(str(error)) from error
+
+    def save(self, data: Receipt) -> None:
+        """Write the manifest, last of all."""
+        if data.table.rstrip("/") != self._table.path.rstrip("/"):
+            raise DatasetError(f"the receipt is for the table at {data.table}, this dataset is at {self._table.path}")
+        self._table.commit(data)
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """A few rows of the first shard for kedro-viz."""
+        return table_preview(next(iter(self._table.dataset().scanner(batch_size=nrows).to_batches()), None))
+
+    def _exists(self) -> bool:
+        return self._table.manifest() is not None
+
+    def _describe(self) -> dict[str, Any]:
+        return {"path": self._table.path}

@@ -1,0 +1,9 @@
+"""Errors that the whole project shares."""
+
+
+class Unusable(ValueError):
+    """One input cannot be used; the message is the reason that its row in a quarantine table carries."""
+
+
+class TooManyUnusable(ValueError):
+    """More inputs were unusable than the options allow: the run stops before anything is built on the rest."""

@@ -1,0 +1,105 @@
+"""Figures of the report: confusion matrices and training curves, drawn without a display."""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from semiser.evaluation.metrics import confusion_matrix, uar
+
+PANELS_PER_ROW = 3
+
+
+def confusion_figure(predictions: pa.Table, classes: list[str]) -> Figure:
+    """One confusion matrix per variant, over all folds and seeds: row percentages with the counts below.
+
+    Args:
+        predictions: table with `variant`, `seed`, `target` and `prediction`, see `report.PREDICTIONS_SCHEMA`.
+        classes: names in their order.
+
+    Raises:
+        ValueError: there is no prediction.
+    """
+    variants = pc.unique(predictions["variant"]).to_pylist()
+    if not variants:
+        raise ValueError("there is no prediction to draw; run the training pipeline first")
+    side = max(3.4, 0.72 * len(classes) + 1.3)
+    figure, axes = _panels(len(variants), side, side)
+    for axis, variant in zip(axes, variants, strict=True):
+        rows = predictions.filter(pc.equal(predictions["variant"], variant))
+        _draw_confusion(axis, _confusion(rows, classes), classes, variant, len(pc.unique(rows["seed"])))
+    return figure
+
+
+def curves_figure(curves: pa.Table) -> Figure:
+    """One panel per curve: a line per variant, the mean over folds and seeds, in a band of one standard deviation.
+
+    Args:
+        curves: table with `variant`, `fold`, `seed`, `epoch`, `name`, `value`; values that are not finite are left out.
+
+    Raises:
+        ValueError: there is no curve.
+    """
+    names = pc.unique(curves["name"]).to_pylist()
+    if not names:
+        raise ValueError("there is no training curve to draw; run the training pipeline first")
+    variants = pc.unique(curves["variant"]).to_pylist()
+    figure, axes = _panels(len(names), 4.6, 3.2)
+    for axis, name in zip(axes, names, strict=True):
+        panel = curves.filter(pc.equal(curves["name"], name))
+        for place, variant in enumerate(variants):
+            _draw_curve(axis, panel.filter(pc.equal(panel["variant"], variant)), variant, f"C{place % 10}")
+        axis.set(title=name, xlabel="epoch")
+        axis.grid(alpha=0.3)
+    handles = [axes[0].plot([], [], color=f"C{place % 10}", label=name)[0] for place, name in enumerate(variants)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(variants), 4), frameon=False)
+    return figure
+
+
+def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A grid of `count` panels of the given size in inches."""
+    columns = min(count, PANELS_PER_ROW)
+    rows = math.ceil(count / columns)
+    figure = Figure(figsize=(width * columns, height * rows + 0.5), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis in axes[count:]:
+        axis.remove()
+    return figure, list(axes[:count])
+
+
+def _confusion(rows: pa.Table, classes: list[str]) -> np.ndarray:
+    names = pa.array(classes, pa.string())
+    codes = [pc.index_in(rows[column], value_set=names).to_numpy() for column in ("target", "prediction")]
+    return confusion_matrix(*codes, len(classes))
+
+
+def _draw_confusion(axis: Axes, confusion: np.ndarray, classes: list[str], variant: str, seeds: int) -> None:
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    for row, column in np.ndindex(confusion.shape):
+        colour = "white" if shares[row, column] > 0.55 else "black"
+        text = f"{100 * shares[row, column]:.0f} %\n{confusion[row, column]}"
+        axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    ticks = range(len(classes))
+    axis.set_xticks(ticks, classes, rotation=45, ha="right", rotation_mode="anchor")
+    axis.set_yticks(ticks, classes)
+    over = f" over {seeds} seeds" if seeds > 1 else ""
+    axis.set_title(f"{variant}\npooled UAR {uar(confusion):.3f}, {confusion.sum()} predictions{over}", fontsize=10)
+    axis.set(xlabel="prediction", ylabel="target")
+
+
+def _draw_curve(axis: Axes, rows: pa.Table, variant: str, colour: str) -> None:
+    rows = rows.filter(pc.is_finite(rows["value"]))
+    if len(rows) == 0:
+        return
+    epochs, place = np.unique(rows["epoch"].to_numpy(), return_inverse=True)
+    values = rows["value"].to_numpy().astype(np.float64)
+    count = np.bincount(place)
+    mean = np.bincount(place, values) / count
+    std = np.sqrt(np.bincount(place, np.square(values - mean[place])) / count)
+    # A single epoch is a point, which a line would not show.
+    axis.plot(epochs, mean, color=colour, label=variant, marker="o" if len(epochs) == 1 else None)
+    axis.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.2, linewidth=0)

@@ -1,0 +1,375 @@
+"""From predictions to metrics.json: figures with their spread, their intervals and paired comparisons.
+
+What each number is:
+
+* `per_fold`: the figure of each fold's test part, averaged over seeds, in the order of the folds.
+* `mean`: the mean over all folds and seeds of the figure of each fold's test part.
+* `std`: the sample standard deviation over seeds of the mean over folds; over folds where there is one seed.
+* `ci95`: bootstrap interval of that same mean, resampling speakers (`significance.bootstrap_interval`).
+* `pooled`: the figure of the confusion matrix of all folds together, averaged over seeds. It differs from `mean` where
+  test parts differ in size or lack a class.
+* A figure that is not defined, such as the F1 of a class that no fold tests, is null.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from semiser.evaluation.metrics import AVERAGES, ccc_of_moments, classification_figures, confusion_cells, moments
+from semiser.evaluation.significance import (
+    FEWEST_FOR_INTERVALS,
+    FEWEST_FOR_SWAPS,
+    RESAMPLES,
+    ClusteredSums,
+    Figures,
+    bootstrap_interval,
+    clustered_counts,
+    clustered_sums,
+    compare,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PREDICTIONS_SCHEMA = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("variant", pa.string()),
+        ("seed", pa.int64()),
+        ("fold", pa.int32()),
+        ("utterance_id", pa.string()),
+        ("speaker_id", pa.string()),
+        ("target", pa.string()),
+        ("prediction", pa.string()),
+        ("probabilities", pa.list_(pa.float32())),  # in the order of the metadata `classes`
+    ]
+)
+DIMENSIONS_SCHEMA = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("variant", pa.string()),
+        ("seed", pa.int64()),
+        ("fold", pa.int32()),
+        ("utterance_id", pa.string()),
+        ("speaker_id", pa.string()),
+        ("dimension", pa.string()),
+        ("target", pa.float64()),
+        ("prediction", pa.float64()),
+    ]
+)
+
+_EXPLAINED = {
+    "mean": "mean over folds and seeds of the figure of each fold's test part",
+    "pooled": "figure of all folds' test utterances together, mean over seeds",
+}
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """Test utterances as integers: whose prediction, of which seed and fold, spoken by whom."""
+
+    variants: list[str]
+    seeds: list[int]
+    folds: list[int]
+    variant: np.ndarray  # (N,) codes, as the next four
+    seed: np.ndarray
+    fold: np.ndarray
+    utterance: np.ndarray
+    cluster: np.ndarray
+    unit: str  # what the clusters are
+
+    @property
+    def cell(self) -> np.ndarray:
+        return self.seed * len(self.folds) + self.fold
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Predictions with a way to sum them up and to turn the sums into M named figures."""
+
+    tested: _Tested
+    values: np.ndarray  # (N,) places in the confusion matrix, or (N, 6) moments
+    n_places: int  # 0 for moments
+    names: list[str]
+    figures: Figures
+
+    def sums(self, rows: np.ndarray) -> ClusteredSums:
+        cell, cluster = self.tested.cell[rows], self.tested.cluster[rows]
+        if self.n_places:
+            return clustered_counts(cell, cluster, self.values[rows], self.n_places)
+        return clustered_sums(cell, cluster, self.values[rows])
+
+
+def evaluate(
+    predictions: pa.Table,
+    protocol: dict,
+    *,
+    pairs: list[tuple[str, str]] | None = None,
+    dimensions: pa.Table | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> dict:
+    """All figures of a pipeline's predictions, in the shape of metrics.json.
+
+    Args:
+        predictions: table of `PREDICTIONS_SCHEMA`, any order, with the metadata `classes` (a JSON list); all variants
+            have these classes. `probabilities` is not read and may be missing.
+        protocol: what the figures mean (corpora, folds, scaling, folds_hash, ...); classes, seeds, the test set and
+            how mean, std, ci95 and p are obtained are added.
+        pairs: variants to compare, (a, b) for a - b; None: all pairs, later minus earlier in the order of the table,
+            which for many variants takes long: name the pairs then, or give an empty list.
+        dimensions: table of `DIMENSIONS_SCHEMA` with numbers, for `ccc/<dimension>`.
+        resamples: of the bootstrap, and of random swaps.
+        seed: of both.
+
+    Returns:
+        `{"protocol": ..., "variants": {variant: {metric: {mean, std, ci95, per_fold, pooled}}}, "paired": {"a - b":
+        {metric: {difference, ci95, p, test, utterances}}}}`, with Python numbers and null only. Pairs are compared
+        on the utterances that both have in the same seed and fold; those without one are left out.
+
+    Raises:
+        ValueError: no prediction, a label that is not among the classes, two predictions of a variant for one
+            utterance in one fold, a variant in two experiments, or a pair that names an unknown variant.
+    """
+    measured = [_measure_classes(predictions, _classes(predictions, protocol))]
+    measured += _measure_dimensions(dimensions) if dimensions is not None else []
+    tested = measured[0].tested
+    variants: dict[str, dict] = {name: {} for data in measured for name in data.tested.variants}
+    pairs = [(b, a) for a, b in combinations(variants, 2)] if pairs is None else pairs
+    _require_variants(pairs, list(variants))
+    paired: dict[str, dict] = {f"{a} - {b}": {} for a, b in pairs}
+    for data in measured:
+        for name in data.tested.variants:
+            variants[name].update(_variant_entry(data, name, resamples, seed))
+        for a, b in pairs:
+            paired[f"{a} - {b}"].update(_paired_entry(data, a, b, resamples, seed))
+    described = protocol | _describe(tested, _classes(predictions, protocol), resamples)
+    return {
+        "protocol": described,
+        "variants": variants,
+        "paired": {name: entry for name, entry in paired.items() if entry},
+    }
+
+
+def metrics_table(metrics: dict) -> "pd.DataFrame":
+    """One row per variant, for a CSV: of each average and concordance its mean, std and interval, then class F1s.
+
+    Args:
+        metrics: what `evaluate` returned.
+
+    Returns:
+        Columns `variant`, `<metric>`, `<metric>_std`, `<metric>_ci95_low`, `<metric>_ci95_high`, and `f1/<class>`.
+    """
+    import pandas as pd  # a second of loading, wanted here only
+
+    rows = []
+    for variant, figures in metrics["variants"].items():
+        row: dict = {"variant": variant}
+        for name, figure in figures.items():
+            if name in AVERAGES or name.startswith("ccc/"):
+                low, high = figure["ci95"]
+                row |= {name: figure["mean"], f"{name}_std": figure["std"]}
+                row |= {f"{name}_ci95_low": low, f"{name}_ci95_high": high}
+        row |= {name: figure["mean"] for name, figure in figures.items() if name.startswith("f1/")}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _classes(predictions: pa.Table, protocol: dict) -> list[str]:
+    stored = (predictions.schema.metadata or {}).get(b"classes")
+    classes = json.loads(stored) if stored else protocol.get("classes")
+    if not classes:
+        raise ValueError("predictions have no metadata `classes`, and protocol has no `classes`; give one of them")
+    return list(classes)
+
+
+def _measure_classes(predictions: pa.Table, classes: list[str]) -> _Measured:
+    tested = _test_rows(predictions)
+    target, prediction = (_class_codes(predictions, column, classes) for column in ("target", "prediction"))
+    places = confusion_cells(target, prediction, len(classes))
+    names = list(classification_figures(np.zeros((len(classes), len(classes))), classes))
+    return _Measured(tested, places, len(classes) ** 2, names, partial(_classification, classes=classes))
+
+
+def _classification(sums: np.ndarray, classes: list[str]) -> np.ndarray:
+    confusion = sums.reshape(*sums.shape[:-1], len(classes), len(classes))
+    return np.stack(list(classification_figures(confusion, classes).values()), axis=-1)
+
+
+def _measure_dimensions(dimensions: pa.Table) -> list[_Measured]:
+    measured = []
+    for name in pc.unique(dimensions["dimension"]).to_pylist():
+        table = dimensions.filter(pc.equal(dimensions["dimension"], name))
+        target, prediction = (table[column].to_numpy() for column in ("target", "prediction"))
+        if not (np.isfinite(target).all() and np.isfinite(prediction).all()):
+            raise ValueError(f"dimension {name}: a target or prediction is null or not finite; leave those rows out")
+        values = moments(target - target.mean(), prediction - target.mean())
+        figures: Figures = lambda sums: ccc_of_moments(sums)[..., None]  # noqa: E731
+        measured.append(_Measured(_test_rows(table), values, 0, [f"ccc/{name}"], figures))
+    return measured
+
+
+def _class_codes(predictions: pa.Table, column: str, classes: list[str]) -> np.ndarray:
+    codes = pc.index_in(predictions[column], value_set=pa.array(classes, pa.string()))
+    if codes.null_count:
+        wrong = pc.unique(predictions[column].filter(pc.is_null(codes))).to_pylist()
+        raise ValueError(f"{column} holds {wrong}, which are not among the classes {classes}")
+    return codes.to_numpy()
+
+
+def _test_rows(table: pa.Table) -> _Tested:
+    if len(table) == 0:
+        raise ValueError("there is no prediction to evaluate; run the training pipeline first")
+    _require_one_experiment(table)
+    variants = pc.unique(table["variant"]).to_pylist()
+    variant = pc.index_in(table["variant"], value_set=pa.array(variants, pa.string())).to_numpy()
+    seeds, seed = np.unique(table["seed"].to_numpy(), return_inverse=True)
+    folds, fold = np.unique(table["fold"].to_numpy(), return_inverse=True)
+    speakers, unit = _speakers(table)
+    tested = _Tested(
+        variants, seeds.tolist(), folds.tolist(), variant, seed, fold, _codes(table["utterance_id"]), speakers, unit
+    )
+    _require_single_predictions(table, tested)
+    return tested
+
+
+def _speakers(table: pa.Table) -> tuple[np.ndarray, str]:
+    """Codes of the clusters, and what they are; an utterance whose speaker is unknown is a cluster of its own."""
+    known = pc.unique(table["speaker_id"]).drop_null()
+    if len(known) < 2 and not (len(known) and table["speaker_id"].null_count):
+        return _codes(table["utterance_id"]), "utterance"
+    unit = "speaker" if not table["speaker_id"].null_count else "speaker, utterance where the speaker is unknown"
+    return _codes(pc.coalesce(table["speaker_id"], table["utterance_id"])), unit
+
+
+def _require_one_experiment(table: pa.Table) -> None:
+    used = table.select(["variant", "experiment"]).group_by("variant").aggregate([("experiment", "count_distinct")])
+    several = used.filter(pc.greater(used["experiment_count_distinct"], 1))["variant"].to_pylist()
+    if several:
+        raise ValueError(
+            f"variant {', '.join(several)} stands in more than one experiment; put the setting into the variant's "
+            "name, such as name/share=0.25, or evaluate the experiments apart"
+        )
+
+
+def _require_single_predictions(table: pa.Table, tested: _Tested) -> None:
+    keys = _keys(tested, np.arange(len(table))) * len(tested.variants) + tested.variant
+    order = np.argsort(keys, kind="stable")
+    twice = order[1:][np.diff(keys[order]) == 0]
+    if len(twice):
+        row = table.select(["variant", "seed", "fold", "utterance_id"]).slice(int(twice[0]), 1).to_pylist()[0]
+        raise ValueError(f"{len(twice)} predictions stand twice in the table, such as {row}; an utterance has one")
+
+
+def _variant_entry(data: _Measured, name: str, resamples: int, seed: int) -> dict:
+    tested = data.tested
+    rows = np.flatnonzero(tested.variant == tested.variants.index(name))
+    sums = data.sums(rows)
+    cells = np.unique(tested.cell[rows])
+    per_cell = np.full((len(tested.seeds), len(tested.folds), len(data.names)), np.nan)
+    per_cell.reshape(-1, len(data.names))[cells] = data.figures(sums.cell_sums())
+    ci95 = bootstrap_interval(sums, data.figures, resamples, seed)
+    pooled = data.figures(_seed_sums(sums.cell_sums(), cells // len(tested.folds)))
+    per_fold = per_cell[:, np.isin(np.arange(len(tested.folds)), cells % len(tested.folds))]
+    return {
+        figure: {
+            "mean": _mean(per_cell[..., place]),
+            "std": _spread(per_cell[..., place]),
+            "ci95": [_number(end) for end in ci95[place]],
+            "per_fold": [_mean(column) for column in per_fold[..., place].T],
+            "pooled": _mean(pooled[:, place]),
+        }
+        for place, figure in enumerate(data.names)
+    }
+
+
+def _seed_sums(cell_sums: np.ndarray, seed: np.ndarray) -> np.ndarray:
+    return np.stack([cell_sums[seed == code].sum(axis=0) for code in np.unique(seed)])
+
+
+def _spread(per_cell: np.ndarray) -> float | None:
+    """Sample standard deviation over seeds of the mean over folds, (seeds, folds); over folds for one seed."""
+    means = [_mean(row) for row in per_cell]
+    values = [value for value in means if value is not None]
+    if len(values) == 1:
+        values = [value for value in per_cell.ravel() if not math.isnan(value)]
+    return _number(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def _paired_entry(data: _Measured, a: str, b: str, resamples: int, seed: int) -> dict:
+    tested = data.tested
+    first, second = (_rows_of(tested, name) for name in (a, b))
+    common, in_first, in_second = np.intersect1d(
+        _keys(tested, first), _keys(tested, second), assume_unique=True, return_indices=True
+    )
+    if not len(common):
+        return {}
+    sums = data.sums(first[in_first]), data.sums(second[in_second])
+    result = compare(*sums, data.figures, resamples, seed)
+    chosen = [place for place, name in enumerate(data.names) if name in AVERAGES or name.startswith("ccc/")]
+    return {
+        data.names[place]: {
+            "difference": _number(result.difference[place]),
+            "ci95": [_number(end) for end in result.ci95[place]],
+            "p": _number(result.p[place]),
+            "test": result.test,
+            "utterances": len(np.unique(tested.utterance[first[in_first]])),
+        }
+        for place in chosen
+    }
+
+
+def _rows_of(tested: _Tested, variant: str) -> np.ndarray:
+    code = tested.variants.index(variant) if variant in tested.variants else -1
+    return np.flatnonzero(tested.variant == code)
+
+
+def _require_variants(pairs: list[tuple[str, str]], known: list[str]) -> None:
+    if unknown := sorted({name for pair in pairs for name in pair} - set(known)):
+        raise ValueError(f"pairs names unknown variants {', '.join(unknown)}; there are {', '.join(known)}")
+
+
+def _keys(tested: _Tested, rows: np.ndarray) -> np.ndarray:
+    """One number per seed, fold and utterance."""
+    return tested.cell[rows] * (int(tested.utterance.max()) + 1) + tested.utterance[rows]
+
+
+def _describe(tested: _Tested, classes: list[str], resamples: int) -> dict:
+    clusters = len(np.unique(tested.cluster))
+    several = len(tested.seeds) > 1
+    few = clusters < FEWEST_FOR_SWAPS
+    caution = "; too narrow for so few units" if clusters < FEWEST_FOR_INTERVALS else ""
+    test = f"t test on the {clusters} differences" if few else "exchange of the two variants' predictions"
+    return {
+        "classes": classes,
+        "seeds": tested.seeds,
+        "test": {"utterances": len(np.unique(tested.utterance)), "folds": len(tested.folds)},
+        "statistics": _EXPLAINED
+        | {
+            "std": "sample standard deviation over seeds" if several else "sample standard deviation over folds",
+            "ci95": f"percentile bootstrap of the mean, {resamples} resamples of {clusters} units ({tested.unit}){caution}",
+            "p": f"two-sided, {test} by {tested.unit}, on common utterances; not corrected for several comparisons",
+        },
+    }
+
+
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    names = pc.unique(column)
+    names = names.take(pc.sort_indices(names))
+    return pc.index_in(column, value_set=names).to_numpy().astype(np.int64)
+
+
+def _mean(values: np.ndarray) -> float | None:
+    known = np.ravel(values)[~np.isnan(np.ravel(values))]
+    return _number(known.mean()) if len(known) else None
+
+
+def _number(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,70 @@
+"""What a feature family is to the shard map: options, columns, and a function from one utterance to its rows."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from semiser.options.base import Options
+
+# Columns of `utterances` that decide what a decoded signal is.
+AUDIO_COLUMNS = ("audio_path", "start_s", "end_s", "audio_bytes", "audio_modified_ns")
+
+
+@dataclass
+class Source:
+    """One utterance to compute from: its row of `utterances`, and its audio decoded once per rate, on demand."""
+
+    row: Mapping[str, Any]
+    root: Path
+
+    def audio(self, sample_rate_hz: int) -> np.ndarray:
+        """Mono float32 samples of the utterance at that rate, shape (samples,).
+
+        Raises:
+            Unusable: the audio cannot be decoded.
+        """
+        from semiser.media.audio import decode_audio
+
+        cache = self.__dict__.setdefault("_audio", {})
+        if sample_rate_hz not in cache:
+            path = self.root / self.row["audio_path"]
+            cache[sample_rate_hz] = decode_audio(path, sample_rate_hz, self.row["start_s"], self.row["end_s"])
+        return cache[sample_rate_hz]
+
+
+class Family(ABC):
+    """A feature family with its options; instances travel to workers, so they hold options and nothing heavy.
+
+    Class attributes:
+        name: of the family and its table.
+        version: raised when the code gives other values than before: what was computed is then computed again.
+        inputs: columns of `utterances` that the values depend on.
+        pool: `threads` where the work leaves Python's lock, else `processes`: whichever measured faster.
+        libraries: distributions whose versions are recorded beside the values.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    inputs: ClassVar[tuple[str, ...]] = AUDIO_COLUMNS
+    pool: ClassVar[Literal["threads", "processes"]] = "processes"
+    libraries: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, options: Options):
+        self.options = options
+
+    @abstractmethod
+    def fields(self) -> list[pa.Field]:
+        """Columns of the table beside `utterance_id`; names, units and shapes in the fields' metadata."""
+
+    @abstractmethod
+    def rows(self, source: Source) -> Iterator[Mapping[str, Any]]:
+        """The rows of one utterance: a value for each field; vectors as arrays of the field's size.
+
+        Raises:
+            Unusable: the utterance cannot have this feature; the message is the reason.
+        """

@@ -1,0 +1,1 @@
+"""Decoding of what corpora hold: audio here, later video."""

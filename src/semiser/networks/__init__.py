@@ -1,0 +1,1 @@
+"""Torch modules, built from their options alone; they know nothing of Kedro."""

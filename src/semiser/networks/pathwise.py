@@ -1,0 +1,78 @@
+"""Layers that serve many paths at once: as many small networks side by side, computed as batched products."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+_MAX_PADDING = 1.25  # a path joins a bucket when the bucket's width is at most this multiple of its own
+
+
+class PathwiseLinear(nn.Module):
+    """P independent linear layers as one batched product.
+
+    Each path's weights are initialised as `nn.Linear` would with that path's own number of inputs; weights of padded
+    inputs are zero.
+
+    Shape:
+        input (P, B, n), output (P, B, m).
+    """
+
+    def __init__(self, widths: Sequence[int], outputs: int):
+        super().__init__()
+        bounds = torch.tensor([1 / math.sqrt(width) for width in widths])[:, None, None]
+        real = torch.arange(max(widths))[None, :, None] < torch.tensor(widths)[:, None, None]
+        self.weight = nn.Parameter((torch.rand(len(widths), max(widths), outputs) * 2 - 1) * bounds * real)
+        self.bias = nn.Parameter((torch.rand(len(widths), 1, outputs) * 2 - 1) * bounds)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Every path's layer applied to its own input."""
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class PathwiseInput(nn.Module):
+    """First linear layer of every path, each on its own columns of one matrix.
+
+    Paths of similar width share a batched product, padded with zeros to the widest of them; IS10's ten paths (38 to
+    630 columns) take three products. `order` gives the paths as they lie in the output: by width, narrow first.
+
+    Shape:
+        input (B, columns), output (P, B, m).
+    """
+
+    def __init__(self, paths: Sequence[Sequence[int]], outputs: int):
+        super().__init__()
+        self.order = sorted(range(len(paths)), key=lambda path: len(paths[path]))
+        buckets = _buckets([paths[path] for path in self.order])
+        self.layers = nn.ModuleList(PathwiseLinear([len(path) for path in bucket], outputs) for bucket in buckets)
+        for number, bucket in enumerate(buckets):
+            self.register_buffer(f"columns_{number}", _padded_columns(bucket), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Every path's first layer applied to the path's columns of x."""
+        x = nn.functional.pad(x, (0, 1))  # the column of zeros that padding points to
+        parts = [
+            layer(x[:, getattr(self, f"columns_{number}")].transpose(0, 1))  # (B, P, n) -> (P, B, n)
+            for number, layer in enumerate(self.layers)
+        ]
+        return torch.cat(parts)
+
+
+def _buckets(paths: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
+    """Paths, sorted by width, in groups that are worth padding to the widest of the group."""
+    buckets: list[list[Sequence[int]]] = []
+    for path in paths:
+        if buckets and len(path) <= _MAX_PADDING * len(buckets[-1][0]):
+            buckets[-1].append(path)
+        else:
+            buckets.append([path])
+    return buckets
+
+
+def _padded_columns(bucket: list[Sequence[int]]) -> Tensor:
+    """Column indices (P, n); -1, the last column, which holds zeros, where a path has fewer than the widest."""
+    columns = torch.full((len(bucket), max(map(len, bucket))), -1)
+    for row, path in zip(columns, bucket, strict=True):
+        row[: len(path)] = torch.tensor(path)
+    return columns

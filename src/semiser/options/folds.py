@@ -1,0 +1,231 @@
+"""Options of an experiment's folds: who is tested, who selects the model, and which labels may be seen."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from semiser.options.base import Options
+
+
+class LeaveOneSpeakerOut(Options):
+    """Every speaker of the target corpora is the test part once.
+
+    Attributes:
+        held_out: only these speakers are tested in turn; None: all of them.
+    """
+
+    kind: Literal["leave_one_speaker_out"] = "leave_one_speaker_out"
+    held_out: list[str] | None = None
+
+
+class LeaveOneSessionOut(Options):
+    """Every session of the target corpora is the test part once.
+
+    Attributes:
+        held_out: only these sessions are tested in turn; None: all of them.
+    """
+
+    kind: Literal["leave_one_session_out"] = "leave_one_session_out"
+    held_out: list[str] | None = None
+
+
+class KFold(Options):
+    """The groups, shuffled by the seed, are dealt into `k` test parts; `group: utterance` is speaker-dependent."""
+
+    kind: Literal["k_fold"] = "k_fold"
+    k: int = Field(default=5, ge=2)
+    group: Literal["speaker", "session", "utterance"] = "speaker"
+
+
+class SpeakerDependentShare(Options):
+    """Inside each speaker and class, `train_share` of the utterances train and the others test; a fold per repeat."""
+
+    kind: Literal["speaker_dependent_share"] = "speaker_dependent_share"
+    train_share: float = Field(default=0.6, gt=0, lt=1)
+    repeats: int = Field(default=10, ge=1)
+
+
+class OfficialSplit(Options):
+    """One fold, the corpus's own: names of its splits as they stand in the column `split`.
+
+    Attributes:
+        validation: None where the corpus has none, or where `FoldOptions.validation` is to cut one out of training.
+        speaker_dependent: declares that the corpus's own split shares speakers between its parts.
+    """
+
+    kind: Literal["official_split"] = "official_split"
+    train: str = "train"
+    validation: str | None = None
+    test: str = "test"
+    speaker_dependent: bool = False
+
+
+class NoValidation(Options):
+    """No validation part (beside an official one)."""
+
+    kind: Literal["none"] = "none"
+
+
+class ValidationSpeakers(Options):
+    """The `count` training speakers that follow the test speakers in sorted order, cyclically."""
+
+    kind: Literal["speakers"] = "speakers"
+    count: int = Field(default=1, ge=1)
+
+
+class HeldOutSpeakers(Options):
+    """`count` speakers of the held-out group, drawn by the seed, select the model; its others are tested.
+
+    The protocol of MSSGAN (ACII 2019, section IV): a session is left out, one of its speakers validates.
+    """
+
+    kind: Literal["held_out_speakers"] = "held_out_speakers"
+    count: int = Field(default=1, ge=1)
+
+
+class ValidationShare(Options):
+    """A share of the training utterances, drawn inside each class: speaker-dependent, for the validation part only."""
+
+    kind: Literal["share"] = "share"
+    share: float = Field(default=0.1, gt=0, lt=1)
+
+
+class LabelBudget(Options):
+    """How many labelled training utterances keep their label; a class keeps at least one, and budgets are nested.
+
+    Attributes:
+        share: share of each class's training utterances.
+        per_class: instead, a number of utterances per class (all of them where a class has fewer).
+    """
+
+    share: float | None = Field(default=None, gt=0, le=1)
+    per_class: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.share is None) == (self.per_class is None):
+            raise ValueError("label_budget takes either share or per_class, exactly one of them")
+        return self
+
+
+class Level(Options):
+    """One level of a numeric target: the values up to `up_to`, itself included or not."""
+
+    name: str
+    up_to: float
+    inclusive: bool = True
+
+
+class Levels(Options):
+    """Cuts a numeric target into levels, lowest first; a value takes the first level that it does not exceed."""
+
+    kind: Literal["levels"] = "levels"
+    levels: list[Level] = Field(min_length=2)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        bounds = [level.up_to for level in self.levels]
+        if sorted(set(bounds)) != bounds:
+            raise ValueError(f"levels must have ascending bounds up_to, not {bounds}")
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """The classes, lowest first."""
+        return [level.name for level in self.levels]
+
+
+class SpeakerMean(Options):
+    """Cuts a numeric target at its speaker's own mean: above it `high`, else `low` (AV-SpNET, section 2.1)."""
+
+    kind: Literal["speaker_mean"] = "speaker_mean"
+
+    @property
+    def names(self) -> list[str]:
+        """The classes, lowest first."""
+        return ["low", "high"]
+
+
+Protocol = Annotated[
+    LeaveOneSpeakerOut | LeaveOneSessionOut | KFold | SpeakerDependentShare | OfficialSplit, Field(discriminator="kind")
+]
+Validation = Annotated[
+    NoValidation | ValidationSpeakers | HeldOutSpeakers | ValidationShare, Field(discriminator="kind")
+]
+
+
+class FoldOptions(Options):
+    """Everything from which the folds of one experiment are made.
+
+    Attributes:
+        experiment: name of the experiment, a column of the table.
+        corpora: corpora that are trained on and tested.
+        target: column of `utterances` that holds the class (or, with `discretise`, the number).
+        discretise: how a numeric target becomes classes.
+        merges: class to class, applied first, such as excitement -> happiness.
+        classes: classes in their order; None: every value found, sorted. Rows with another label are left out.
+        protocol: who is tested.
+        validation: who selects the model.
+        label_budget: how many training labels may be seen; the other training utterances become unlabelled.
+        unlabelled_corpora: corpora that are unlabelled in every fold, whatever labels they have.
+        transductive: declares that further, unlabelled utterances of the test speakers may be seen in training.
+        seed: of every draw.
+    """
+
+    experiment: str = Field(min_length=1)
+    corpora: list[str] = Field(min_length=1)
+    target: str = "emotion"
+    discretise: Annotated[Levels | SpeakerMean, Field(discriminator="kind")] | None = None
+    merges: dict[str, str] = {}
+    classes: list[str] | None = Field(default=None, min_length=2)
+    protocol: Protocol = LeaveOneSpeakerOut()
+    validation: Validation = ValidationSpeakers()
+    label_budget: LabelBudget = LabelBudget(share=1.0)
+    unlabelled_corpora: list[str] = []
+    transductive: bool = False
+    seed: int = Field(default=0, ge=0)
+
+    @property
+    def speaker_dependent(self) -> bool:
+        """Whether the protocol declares that test speakers are also trained on."""
+        protocol = self.protocol
+        if isinstance(protocol, OfficialSplit):
+            return protocol.speaker_dependent
+        return isinstance(protocol, SpeakerDependentShare) or (
+            isinstance(protocol, KFold) and protocol.group == "utterance"
+        )
+
+    @model_validator(mode="after")
+    def _consistent_names(self) -> Self:
+        for name, values in (("corpora", self.corpora), ("unlabelled_corpora", self.unlabelled_corpora)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} names a corpus twice: {values}")
+        if both := sorted(set(self.corpora) & set(self.unlabelled_corpora)):
+            raise ValueError(
+                f"{', '.join(both)}: in corpora and in unlabelled_corpora; name it in corpora alone and hide labels "
+                "with label_budget, or in unlabelled_corpora alone"
+            )
+        if gone := [name for name in self.classes or [] if self.merges.get(name, name) != name]:
+            raise ValueError(
+                f"classes names {', '.join(gone)}, which merges turns into another class: drop one of them"
+            )
+        if self.classes and len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"classes names a class twice: {self.classes}")
+        return self
+
+    @model_validator(mode="after")
+    def _validation_fits_protocol(self) -> Self:
+        kind, protocol = self.validation.kind, self.protocol
+        by_group = protocol.kind == "leave_one_session_out" or (
+            isinstance(protocol, KFold) and protocol.group != "utterance"
+        )
+        if kind == "held_out_speakers" and not by_group:
+            raise ValueError(
+                "validation.kind held_out_speakers needs a held-out group of several speakers: "
+                f"leave_one_session_out or k_fold over speakers or sessions, not {protocol.kind}"
+            )
+        if kind == "speakers" and self.speaker_dependent:
+            raise ValueError("validation.kind speakers cannot go with a speaker-dependent protocol: use share or none")
+        if kind != "none" and isinstance(protocol, OfficialSplit) and protocol.validation is not None:
+            raise ValueError("the official split names its validation part: set validation.kind to none")
+        return self

@@ -1,0 +1,65 @@
+"""`params:ingest`: which corpora are read, where they are, and when bad files stop the run."""
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from semiser.options.base import Options
+
+
+class CorpusOptions(Options):
+    """One corpus.
+
+    Attributes:
+        reader: name of the reader, see docs/corpora.md.
+        root: folder of the corpus, relative to the project or absolute.
+        options: options of that reader.
+        expected: counts to compare with instead of the published ones, such as `{utterances: 1200, speakers: 4}`.
+    """
+
+    reader: str
+    root: str
+    options: dict[str, Any] = {}
+    expected: dict[str, int] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _root_is_set(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("root", "") is None:
+            raise ValueError(
+                "no folder is set: give its `root` in conf/local or by --params ingest.corpora.<name>.root="
+            )
+        return values
+
+    @model_validator(mode="after")
+    def _reader_knows_its_options(self) -> "CorpusOptions":
+        from semiser.corpora.registry import get_reader
+
+        get_reader(self.reader).options(**self.options)
+        return self
+
+
+class IngestOptions(Options):
+    """The `ingest` parameter group.
+
+    Attributes:
+        corpora: corpora by the name that their rows will carry; null switches one off.
+        max_quarantined_share: the run stops when more than this share of a corpus's entries cannot be used.
+    """
+
+    corpora: dict[str, CorpusOptions | None] = Field(min_length=1)
+    max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
+
+    @property
+    def active(self) -> dict[str, CorpusOptions]:
+        """The corpora that are switched on."""
+        return {name: corpus for name, corpus in self.corpora.items() if corpus is not None}
+
+    @model_validator(mode="after")
+    def _names_fit_paths_and_ids(self) -> "IngestOptions":
+        for name in self.corpora:
+            if not name.isidentifier():
+                raise ValueError(f"corpus name {name!r}: use letters, digits and _ only, it becomes a folder and an id")
+        if not self.active:
+            raise ValueError("every corpus is switched off: name at least one under ingest.corpora")
+        return self

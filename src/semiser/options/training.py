@@ -1,0 +1,37 @@
+"""`params:training`: device, precision, seeds and checkpoints of every training pipeline."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from semiser.options.base import Options
+
+
+class ScalingOptions(Options):
+    """How features are standardised in each fold, see `semiser.training.scaling`.
+
+    Attributes:
+        strategy: `global`, or `speaker`, which is transductive.
+        unlabelled: for unlabelled utterances of further corpora.
+    """
+
+    strategy: Literal["global", "speaker"] = "global"
+    unlabelled: Literal["none", "self", "shift", "combine"] = "self"
+
+
+class TrainingOptions(Options):
+    """What all systems share.
+
+    Attributes:
+        seeds: one run of every fold per seed.
+        accelerator: `auto` takes a GPU where there is one.
+        precision: as Lightning Fabric names it; parameters stay float32.
+        checkpoint_every_s: seconds between two checkpoints inside a fold; 0 writes one after every epoch.
+        reuse: a fold that was finished with the same data, options and seed is read, not trained again.
+    """
+
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    checkpoint_every_s: float = Field(default=30.0, ge=0)
+    reuse: bool = True

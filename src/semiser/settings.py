@@ -1,0 +1,12 @@
+"""Project settings: https://docs.kedro.org/en/stable/configure/ explains each."""
+
+from semiser.hooks import KnownParameters
+
+HOOKS = (KnownParameters(),)
+
+# An env names only what differs from conf/base: with the default strategy it would replace whole groups.
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    "merge_strategy": {"parameters": "soft"},
+}

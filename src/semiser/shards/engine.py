@@ -1,0 +1,124 @@
+"""Engines: run one function over many tasks, a bounded number at a time.
+
+Every engine offers `map(function, tasks, pool)`: results as they come, in any order. Function, tasks and results must
+be picklable; the function's errors end the map.
+"""
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing.connection import wait as wait_for_sentinel
+from typing import Literal, Protocol, TypeVar
+
+from semiser.options.engine import EngineOptions
+
+logger = logging.getLogger(__name__)
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+PoolKind = Literal["threads", "processes"]
+
+_MAX_DEATHS = 3
+
+
+class WorkerLost(RuntimeError):
+    """A worker process ended without a result (killed, out of memory, native crash) again and again."""
+
+
+class Engine(Protocol):
+    """What the shard map asks of an engine."""
+
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], pool: PoolKind
+    ) -> Iterator[tuple[Task, Result]]:
+        """Yield each task with its result, in any order, with a bounded number of tasks in flight.
+
+        Raises:
+            WorkerLost: a task's worker died three times; the error names the task.
+        """
+
+
+def make_engine(options: EngineOptions) -> Engine:
+    """The engine that the options ask for."""
+    return LocalEngine(options.workers or _usable_processors())
+
+
+def _usable_processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class LocalEngine:
+    """Threads or spawned processes on this machine.
+
+    Processes are spawned, never forked: a forked child of a parent whose threads hold locks hangs. They end with
+    their parent. When one dies, the pool is made anew and the tasks in flight are tried again, one by one, so that
+    the one to blame is known.
+    """
+
+    def __init__(self, workers: int):
+        self.workers = workers
+
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], pool: PoolKind
+    ) -> Iterator[tuple[Task, Result]]:
+        """See `Engine.map`; `workers` tasks run and as many wait for a free worker."""
+        waiting = iter(tasks)
+        suspects: list[Task] = []
+        flight: dict[Future, Task] = {}
+        deaths: Counter[int] = Counter()
+        while True:
+            executor = self._executor(pool)
+            try:
+                while self._launch(executor, function, waiting, suspects, flight):
+                    for future in wait(flight, return_when=FIRST_COMPLETED).done:
+                        result = future.result()
+                        yield flight.pop(future), result
+                return
+            except BrokenProcessPool:
+                suspects += _suspects(list(flight.values()), deaths)
+                flight.clear()
+            finally:
+                executor.shutdown(wait=True, cancel_futures=True)
+
+    def _launch(self, executor: Executor, function, waiting: Iterator, suspects: list, flight: dict) -> bool:
+        """Fill the room in flight; False when nothing is left to wait for."""
+        room = (1 if suspects else 2 * self.workers) - len(flight)
+        tasks = [suspects.pop()] if suspects and room > 0 else list(islice(waiting, max(room, 0)))
+        flight.update({executor.submit(function, task): task for task in tasks})
+        return bool(flight)
+
+    def _executor(self, pool: PoolKind) -> Executor:
+        if pool == "threads":
+            return ThreadPoolExecutor(self.workers)
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self.workers, context, initializer=_end_with_parent)
+
+
+def _suspects(tasks: list, deaths: Counter) -> list:
+    """Tasks to try again after a worker's death, less a task that has been in flight at three deaths."""
+    deaths.update(map(id, tasks))
+    for task in tasks:
+        if deaths[id(task)] >= _MAX_DEATHS:
+            raise WorkerLost(
+                f"the worker died {_MAX_DEATHS} times with this in flight: {task}. What is finished is kept; look at "
+                "the machine's memory and at these files, then run again"
+            )
+    logger.warning("a worker process died; %d tasks in flight are tried again one by one", len(tasks))
+    return tasks
+
+
+def _end_with_parent() -> None:
+    """Leave when the parent process is gone, even by kill -9: watched from a thread of the worker."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            wait_for_sentinel([multiprocessing.parent_process().sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,60 @@
+"""Files that are there completely or not at all, on a disk or on an object store."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+TEMPORARY_SUFFIX = ".partial"
+
+
+@contextmanager
+def publishing(filesystem: AbstractFileSystem, path: str) -> Iterator[IO[bytes]]:
+    """A binary file to write, which appears at `path` when the block ends, and not at all when it fails.
+
+    On a disk the bytes go to a temporary name beside it, are synced and renamed. On an object store, where a rename
+    is a copy, the final key is written once and becomes visible when the upload is committed.
+    """
+    if isinstance(filesystem, LocalFileSystem):
+        with publishing_on_disk(Path(path)) as file:
+            yield file
+        return
+    file = filesystem.open(path, "wb", autocommit=False)
+    try:
+        yield file
+        file.close()
+    except BaseException:
+        file.discard()
+        raise
+    file.commit()
+
+
+@contextmanager
+def publishing_on_disk(path: Path) -> Iterator[IO[bytes]]:
+    """`publishing` for a path of this machine."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the rename itself survive a power cut, where the system can sync a directory."""
+    if os.name == "posix":
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,181 @@
+"""A table in shards: Parquet files that are complete or absent, and a manifest that is written last.
+
+<table>/<corpus>/00000.parquet   rows of some hundred utterances; the footer holds the shard's key
+<table>/_SUCCESS.json            which shards, with which keys, make the table; without it there is no table
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.fs
+import pyarrow.parquet as pq
+from fsspec import url_to_fs
+
+from semiser.shards.publish import TEMPORARY_SUFFIX, publishing
+
+MANIFEST = "_SUCCESS.json"
+METADATA_KEY = "semiser"
+_ROW_GROUP_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """A finished shard: its place below the table, key, rows, and the utterances it could not use with the reasons."""
+
+    path: str
+    key: str
+    rows: int
+    unusable: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What extraction hands to the table's dataset, which commits it: the table's place, facts and shards in order."""
+
+    table: str
+    facts: Mapping[str, Any]
+    shards: list[ShardReport]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the whole table."""
+        return sum(shard.rows for shard in self.shards)
+
+
+class ShardWriter:
+    """Rows of one shard, written row group by row group, so that memory is bounded by a row group."""
+
+    def __init__(self, file: IO[bytes], schema: pa.Schema):
+        self._schema, self._parquet = schema, pq.ParquetWriter(file, schema, compression="zstd")
+        self._pending: list[Mapping[str, Any]] = []
+        self._pending_bytes = 0
+        self.rows = 0
+        self.unusable: list[dict[str, str]] = []
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add a row: a value for each column; fixed-size lists take arrays of that size."""
+        self._pending.append(row)
+        self._pending_bytes += sum(value.nbytes for value in row.values() if isinstance(value, np.ndarray))
+        if self._pending_bytes >= _ROW_GROUP_BYTES:
+            self._flush()
+
+    def refuse(self, utterance_id: str, path: str, reason: str) -> None:
+        """Note an utterance that has no row here, and why."""
+        self.unusable.append({"utterance_id": utterance_id, "path": path, "reason": reason})
+
+    def close(self, provenance: Mapping[str, Any]) -> None:
+        """Write what is pending and the footer with these JSON facts."""
+        self._flush()
+        # What was unusable is known only now, so the facts go into the footer and not into the schema.
+        text = json.dumps({**provenance, "unusable": self.unusable}, ensure_ascii=False)
+        self._parquet.add_key_value_metadata({METADATA_KEY: text})
+        self._parquet.close()
+
+    def _flush(self) -> None:
+        if self._pending:
+            self._parquet.write_batch(_record_batch(self._pending, self._schema))
+            self.rows += len(self._pending)
+            self._pending, self._pending_bytes = [], 0
+
+
+class ShardedTable:
+    """A table in shards at an fsspec path (`data/04_feature/is10`, `s3://bucket/is10`, `memory://is10`)."""
+
+    def __init__(self, path: str):
+        self.path = str(path)
+        self._filesystem, self._root = url_to_fs(self.path)
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest of the committed table, None where there is none or it cannot be read."""
+        try:
+            return json.loads(self._filesystem.cat_file(self._at(MANIFEST)))
+        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            return None
+
+    def report(self, name: str, key: str) -> ShardReport | None:
+        """The report of a finished shard from its footer; None where it is absent, unreadable or has another key."""
+        try:
+            with self._filesystem.open(self._at(name), "rb") as file:
+                footer = pq.ParquetFile(file).metadata
+        except (OSError, pa.ArrowException):
+            return None
+        provenance = json.loads((footer.metadata or {}).get(METADATA_KEY.encode(), b"{}"))
+        if provenance.get("key") != key:
+            return None
+        return ShardReport(name, key, footer.num_rows, provenance["unusable"])
+
+    @contextmanager
+    def shard(self, name: str, schema: pa.Schema, provenance: Mapping[str, Any]) -> Iterator[ShardWriter]:
+        """A writer for the shard `<corpus>/<number>.parquet`, published when the block ends without an error.
+
+        Args:
+            name: place below the table.
+            schema: columns.
+            provenance: JSON facts for the footer, among them `key`.
+        """
+        with publishing(self._filesystem, self._at(name)) as file:
+            writer = ShardWriter(file, schema)
+            yield writer
+            writer.close(provenance)
+
+    def open_for_work(self) -> None:
+        """Withdraw the manifest and sweep what a killed run left: from here until `commit` there is no table."""
+        if self._filesystem.exists(self._at(MANIFEST)):
+            self._filesystem.rm_file(self._at(MANIFEST))
+        for leftover in self._filesystem.glob(f"{self._root}/**/*{TEMPORARY_SUFFIX}"):
+            self._filesystem.rm_file(leftover)
+
+    def commit(self, receipt: Receipt) -> None:
+        """Publish the manifest, and remove shards of the same corpora that are no longer part of the table."""
+        keep = {self._at(shard.path) for shard in receipt.shards}
+        for corpus in {shard.path.rsplit("/", 1)[0] for shard in receipt.shards}:
+            for path in self._filesystem.glob(f"{self._root}/{corpus}/*.parquet"):
+                if path not in keep:
+                    self._filesystem.rm_file(path)
+        manifest = {**receipt.facts, "rows": receipt.rows, "shards": [asdict(shard) for shard in receipt.shards]}
+        with publishing(self._filesystem, self._at(MANIFEST)) as file:
+            file.write(json.dumps(manifest, ensure_ascii=False, indent=1).encode())
+
+    def dataset(self) -> pyarrow.dataset.Dataset:
+        """The committed table as a pyarrow dataset: nothing is read yet.
+
+        Raises:
+            FileNotFoundError: there is no complete table here.
+        """
+        manifest = self.manifest()
+        if manifest is None:
+            raise FileNotFoundError(
+                f"no complete table at {self.path} (no {MANIFEST}): `kedro run --pipeline=features` makes it"
+            )
+        if not manifest["shards"]:
+            raise FileNotFoundError(
+                f"the table at {self.path} has no shard: switch its family on (features.{manifest['family']}) for at "
+                "least one corpus and run `kedro run --pipeline=features`"
+            )
+        filesystem = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(self._filesystem))
+        paths = [self._at(shard["path"]) for shard in manifest["shards"]]
+        return pyarrow.dataset.dataset(paths, format="parquet", filesystem=filesystem)
+
+
+def _record_batch(rows: list[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatch:
+    return pa.record_batch([_array([row[field.name] for row in rows], field.type) for field in schema], schema=schema)
+
+
+def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """An Arrow array; vectors of a fixed size are laid end to end instead of going through Python objects."""
+    if not pa.types.is_fixed_size_list(kind):
+        return pa.array(values, kind)
+    vectors = [np.asarray(value, kind.value_type.to_pandas_dtype()).ravel() for value in values]
+    for vector in vectors:
+        if vector.size != kind.list_size:
+            raise ValueError(f"number of values must be {kind.list_size}, not {vector.size}")
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.concatenate(vectors)), kind.list_size)

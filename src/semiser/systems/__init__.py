@@ -1,0 +1,1 @@
+"""One module per published system: the training algorithm, readable beside the paper."""

@@ -1,0 +1,1 @@
+"""What the systems share: folds, scaling, the data of a fold, seeds, checkpoints, the experiment loop."""

@@ -1,0 +1,219 @@
+"""The experiment loop: one variant of a system over folds and seeds; what is finished is not trained again."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from torch import Tensor
+
+from semiser import __version__
+from semiser.options.base import Options
+from semiser.options.training import ScalingOptions, TrainingOptions
+from semiser.progress import progress
+from semiser.shards.publish import publishing_on_disk
+from semiser.training.data import FoldData, feature_matrix, fold_data
+from semiser.training.folds import protocol_facts
+from semiser.training.run import TrainingRun
+from semiser.training.scaling import scale
+
+logger = logging.getLogger(__name__)
+
+# fit(data, options, run) -> probabilities or scores of the test rows, shape (tests, classes)
+Fit = Callable[[FoldData, Any, TrainingRun], Tensor]
+
+_PREDICTIONS = "predictions.parquet"
+_CURVES = "curves.json"
+CURVES_SCHEMA = pa.schema(
+    [
+        ("variant", pa.string()),
+        ("fold", pa.int32()),
+        ("seed", pa.int32()),
+        ("epoch", pa.int32()),
+        ("name", pa.string()),
+        ("value", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """Everything that the variants of one experiment share.
+
+    Attributes:
+        folds: the `folds` table.
+        utterance_ids: rows of `x`.
+        speakers: speaker of each row, None where unknown.
+        corpora: corpus of each row.
+        x: features as extracted, float32 of shape (N, D).
+        names: D feature names.
+        classes: class names in the order of their numbers.
+        scaling: strategies by name (`semiser.training.scaling`).
+        models: folder of the experiment's models.
+    """
+
+    folds: pa.Table
+    utterance_ids: list[str]
+    speakers: list[str | None]
+    corpora: list[str]
+    x: np.ndarray
+    names: tuple[str, ...]
+    classes: tuple[str, ...]
+    scaling: ScalingOptions
+    models: Path
+
+
+def make_experiment(
+    folds: pa.Table, utterances: pa.Table, table: pa.dataset.Dataset, column: str, scaling: ScalingOptions, models: str
+) -> Experiment:
+    """Gather what an experiment needs: one feature of every utterance of its folds, with speakers and corpora.
+
+    Args:
+        folds: the `folds` table, with the class order in its protocol.
+        utterances: the `utterances` table.
+        table: a feature table.
+        column: its vector column, whose field names the features.
+        scaling: strategies by name.
+        models: folder of the experiment's models.
+    """
+    used = utterances.filter(pc.is_in(utterances["utterance_id"], folds["utterance_id"]))
+    ids = used["utterance_id"].to_pylist()
+    names = json.loads(table.schema.field(column).metadata[b"names"])
+    return Experiment(
+        folds=folds,
+        utterance_ids=ids,
+        speakers=used["speaker_id"].to_pylist(),
+        corpora=used["corpus"].to_pylist(),
+        x=feature_matrix(table, column, ids),
+        names=tuple(names),
+        classes=tuple(protocol_facts(folds)["classes"]),
+        scaling=scaling,
+        models=Path(models),
+    )
+
+
+def run_variant(
+    experiment: Experiment, variant: str, fit: Fit, options: Options, training: TrainingOptions
+) -> tuple[pa.Table, pa.Table]:
+    """Train and test one variant on every fold with every seed.
+
+    Args:
+        experiment: data and folds.
+        variant: name under which its models, predictions and curves go.
+        fit: the system.
+        options: the system's options.
+        training: device, seeds, checkpoints.
+
+    Returns:
+        Predictions, a row per test utterance, fold and seed; and training curves.
+    """
+    numbers = experiment.folds["fold"].unique().to_pylist()
+    predictions, curves = [], []
+    with progress(f"train {variant}", len(numbers) * len(training.seeds), "folds") as bar:
+        for seed in training.seeds:
+            for number in numbers:
+                found = _run_fold(experiment, variant, fit, options, training, seed, number)
+                predictions.append(found[0])
+                curves += found[1]
+                bar.update()
+    return pa.concat_tables(predictions), pa.Table.from_pylist(curves, CURVES_SCHEMA)
+
+
+def _run_fold(
+    experiment: Experiment, variant: str, fit: Fit, options: Options, training: TrainingOptions, seed: int, number: int
+) -> tuple[pa.Table, list[dict[str, Any]]]:
+    folder = experiment.models / variant / f"seed-{seed}" / f"fold-{number:02d}"
+    fold = experiment.folds.filter(pc.equal(experiment.folds["fold"], number))
+    rows = _rows_of(experiment, fold)
+    key = _fingerprint(experiment, fold, rows, options, training, seed)
+    if training.reuse and (finished := _finished(folder, key)):
+        logger.info("%s seed %d fold %d: finished before with the same data and options", variant, seed, number)
+        return finished
+    run = TrainingRun(folder, seed, training, key)
+    probabilities = fit(_scaled(experiment, fold, rows, run), options, run)
+    labels = {"variant": variant, "fold": number, "seed": seed}
+    table = _predictions(experiment, fold, probabilities.numpy(force=True), labels, key)
+    curves = [{**labels, **row} for row in run.curves]
+    with publishing_on_disk(folder / _CURVES) as file:
+        file.write(json.dumps(curves).encode())
+    with publishing_on_disk(folder / _PREDICTIONS) as file:
+        pq.write_table(table, file)
+    return table, curves
+
+
+def _rows_of(experiment: Experiment, fold: pa.Table) -> np.ndarray:
+    """Numbers of the fold's utterances in the experiment's rows."""
+    return pc.index_in(fold["utterance_id"], pa.array(experiment.utterance_ids)).to_numpy()
+
+
+def _fingerprint(
+    experiment: Experiment, fold: pa.Table, rows: np.ndarray, options: Options, training: TrainingOptions, seed: int
+) -> str:
+    """Hash of everything that a fold's result depends on: features, roles and labels, scaling, options, seed."""
+    facts = {
+        "version": __version__,
+        "options": options.model_dump(mode="json"),
+        "precision": training.precision,
+        "scaling": experiment.scaling.model_dump(mode="json"),
+        "classes": experiment.classes,
+        "seed": seed,
+        "fold": fold.select(["utterance_id", "role", "label"]).to_pydict(),
+        "speakers": [experiment.speakers[row] for row in rows],
+    }
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode())
+    for row in rows:
+        digest.update(experiment.x[row])
+    return digest.hexdigest()
+
+
+def _finished(folder: Path, key: str) -> tuple[pa.Table, list[dict[str, Any]]] | None:
+    """Predictions and curves of a finished fold with that key."""
+    try:
+        table = pq.read_table(folder / _PREDICTIONS)
+        curves = json.loads((folder / _CURVES).read_bytes())
+    except (OSError, pa.ArrowException, ValueError):
+        return None
+    return (table, curves) if table.schema.metadata[b"key"].decode() == key else None
+
+
+def _scaled(experiment: Experiment, fold: pa.Table, rows: np.ndarray, run: TrainingRun) -> FoldData:
+    """The fold's tensors on the device; the scaler goes to the run, to be saved beside the weights."""
+    scaled = scale(
+        experiment.x[rows],
+        np.asarray(fold["role"].to_pylist()),
+        np.asarray(experiment.corpora)[rows],
+        np.asarray(experiment.speakers, dtype=object)[rows],
+        experiment.scaling.strategy,
+        experiment.scaling.unlabelled,
+    )
+    run.scaling = {"strategy": experiment.scaling.strategy, "mean": scaled.scaler.mean, "std": scaled.scaler.std}
+    return fold_data(scaled.features, fold, experiment.classes, experiment.names).to(run.fabric.device)
+
+
+def _predictions(
+    experiment: Experiment, fold: pa.Table, probabilities: np.ndarray, labels: dict[str, Any], key: str
+) -> pa.Table:
+    """A row per test utterance; the schema's metadata holds the class order and the fold's key."""
+    test = fold.filter(pc.equal(fold["role"], "test"))
+    speakers = dict(zip(experiment.utterance_ids, experiment.speakers, strict=True))
+    predicted = [experiment.classes[number] for number in probabilities.argmax(axis=1)]
+    ids = test["utterance_id"].to_pylist()
+    columns = {
+        "experiment": test["experiment"].combine_chunks(),
+        "variant": pa.array([labels["variant"]] * len(ids), pa.string()),
+        "seed": pa.array([labels["seed"]] * len(ids), pa.int64()),
+        "fold": pa.array([labels["fold"]] * len(ids), pa.int32()),
+        "utterance_id": pa.array(ids, pa.string()),
+        "speaker_id": pa.array([speakers[name] for name in ids], pa.string()),
+        "target": test["label"].combine_chunks(),
+        "prediction": pa.array(predicted, pa.string()),
+        "probabilities": pa.array(list(probabilities.astype(np.float32)), pa.list_(pa.float32())),
+    }
+    return pa.table(columns, metadata={"classes": json.dumps(experiment.classes), "key": key})

@@ -1,0 +1,202 @@
+"""Z-normalisation of features, with all statistics from the training part of a fold.
+
+Strategies for the utterances that are trained on with labels, validated and tested:
+
+* `global`: mean and standard deviation of the rows with the role train.
+* `speaker`: every speaker by their own mean and standard deviation, whatever the role. No other speaker's data is
+  used, but a test utterance is scaled with its speaker's other test utterances (without their labels): transductive.
+
+Strategies for unlabelled utterances of further corpora (MSSGAN, ACII 2019, section V-B, Figure 7):
+
+* `none`: as they are.
+* `self`: each unlabelled corpus by its own statistics (each of its speakers, under the strategy `speaker`).
+* `shift`: by the statistics of the rows with the role train.
+* `combine`: by the statistics of the train and unlabelled rows together, which then also scale all other rows.
+
+Unlabelled utterances of a corpus that is also trained on with labels (hidden by a label budget) were recorded like the
+labelled ones and are scaled like them, whatever the strategy for unlabelled data.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Self, get_args
+
+import numpy as np
+
+Strategy = Literal["global", "speaker"]
+UnlabelledStrategy = Literal["none", "self", "shift", "combine"]
+
+BLOCK_ROWS = 16_384  # statistics are float64: of a block, never of a copy of all features
+# A deviation of this share of the mean is rounding of float32, not variation: the column counts as constant.
+CONSTANT_SHARE = 10 * np.finfo(np.float32).eps
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Mean and standard deviation of each feature.
+
+    Attributes:
+        mean: (D,) float64.
+        std: (D,) float64, of the population; 0 for a constant column, which `apply` turns into 0.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def fit(cls, x: np.ndarray) -> Self:
+        """The statistics of features (..., D) over all axes but the last.
+
+        Raises:
+            ValueError: there is no row, or a value is not finite.
+        """
+        rows = x.reshape(-1, x.shape[-1])
+        if len(rows) == 0:
+            raise ValueError("no row to fit the scaling on: the training part of the fold is empty")
+        mean = sum(block.sum(axis=0) for block in _blocks(rows)) / len(rows)
+        if not np.isfinite(mean).all():
+            column = int(np.flatnonzero(~np.isfinite(mean))[0])
+            raise ValueError(
+                f"feature column {column} has {int(np.sum(~np.isfinite(rows[:, column])))} values that are not finite "
+                "in the rows to fit on; quarantine those utterances in the features pipeline"
+            )
+        std = np.sqrt(sum(np.square(block - mean).sum(axis=0) for block in _blocks(rows)) / len(rows))
+        return cls(mean, np.where(std <= CONSTANT_SHARE * np.abs(mean), 0.0, std))
+
+    def apply(self, x: np.ndarray) -> np.ndarray:
+        """Features (..., D) scaled, as float32 of the same shape; constant columns give 0.
+
+        Raises:
+            ValueError: the number of features differs from that of the fit.
+        """
+        if x.shape[-1] != len(self.mean):
+            raise ValueError(f"number of features must be {len(self.mean)}, as in the fit, not {x.shape[-1]}")
+        rows = x.reshape(-1, x.shape[-1])
+        scaled = np.empty(rows.shape, dtype=np.float32)
+        inverse = np.divide(1.0, self.std, out=np.zeros_like(self.std), where=self.std > 0)
+        for start, block in zip(range(0, len(rows), BLOCK_ROWS), _blocks(rows), strict=True):
+            scaled[start : start + BLOCK_ROWS] = (block - self.mean) * inverse
+        return scaled.reshape(x.shape)
+
+
+@dataclass(frozen=True)
+class ScaledFold:
+    """The features of one fold, scaled.
+
+    Attributes:
+        features: (N, ..., D) float32, in the order given.
+        scaler: statistics of the training part (of train and unlabelled rows under `combine`), to be saved beside a
+            model. Under `speaker` it is what is left for an utterance whose speaker is not known.
+        transductive: whether test utterances were scaled with the help of other test utterances.
+        lone_speakers: under `speaker`, how many speakers have one utterance: it becomes all zeros.
+    """
+
+    features: np.ndarray
+    scaler: Scaler
+    transductive: bool
+    lone_speakers: int
+
+
+def scale_by_speaker(x: np.ndarray, speakers: np.ndarray) -> np.ndarray:
+    """Scales every speaker's features by that speaker's own mean and standard deviation.
+
+    A vector of a speaker with a single utterance equals its mean, so it becomes all zeros: it tells nothing.
+
+    Args:
+        x: (N, ..., D) features.
+        speakers: (N,) names.
+
+    Returns:
+        (N, ..., D) float32.
+    """
+    scaled = np.empty(x.shape, dtype=np.float32)
+    _, codes = np.unique(speakers, return_inverse=True)
+    order = np.argsort(codes, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
+        if len(rows):
+            scaled[rows] = Scaler.fit(x[rows]).apply(x[rows])
+    return scaled
+
+
+def scale(
+    features: np.ndarray,
+    roles: np.ndarray,
+    corpora: np.ndarray,
+    speakers: np.ndarray,
+    strategy: Strategy = "global",
+    unlabelled_strategy: UnlabelledStrategy = "self",
+) -> ScaledFold:
+    """Scales the features of one fold; see the module for the strategies.
+
+    Args:
+        features: (N, ..., D) of all rows of the fold.
+        roles: (N,) train, unlabelled, validation or test.
+        corpora: (N,) names.
+        speakers: (N,) names or None; needed by `speaker` only.
+        strategy: for labelled, validation and test rows.
+        unlabelled_strategy: for unlabelled rows of corpora without a row in train.
+
+    Raises:
+        ValueError: an unknown strategy, no training row, a speaker that is needed but not known, or `combine` together
+            with `speaker`, whose statistics nothing can be combined with.
+    """
+    _require_strategies(strategy, unlabelled_strategy)
+    roles, corpora = np.asarray(roles), np.asarray(corpora)
+    speakers = np.asarray(speakers, dtype=object)
+    train = roles == "train"
+    foreign = (roles == "unlabelled") & ~np.isin(corpora, np.unique(corpora[train]))
+    fitted_on = train | (roles == "unlabelled") if unlabelled_strategy == "combine" else train
+    scaler = Scaler.fit(features[fitted_on])
+    scaled, lone = np.empty(features.shape, dtype=np.float32), 0
+    if strategy == "global":
+        scaled[~foreign] = scaler.apply(features[~foreign])
+    else:
+        scaled[~foreign], lone = _scale_known_speakers(features, corpora, speakers, ~foreign)
+    if unlabelled_strategy == "self" and strategy == "speaker" and foreign.any():
+        scaled[foreign], more = _scale_known_speakers(features, corpora, speakers, foreign)
+        lone += more
+    else:
+        scaled[foreign] = _scale_foreign(features[foreign], corpora[foreign], scaler, unlabelled_strategy)
+    return ScaledFold(scaled, scaler, strategy == "speaker", lone)
+
+
+def _scale_foreign(
+    x: np.ndarray, corpora: np.ndarray, scaler: Scaler, unlabelled_strategy: UnlabelledStrategy
+) -> np.ndarray:
+    if unlabelled_strategy == "none":
+        return x
+    if unlabelled_strategy == "self":
+        return scale_by_speaker(x, corpora)  # the group that is scaled by itself is the corpus
+    return scaler.apply(x)
+
+
+def _scale_known_speakers(
+    features: np.ndarray, corpora: np.ndarray, speakers: np.ndarray, mask: np.ndarray
+) -> tuple[np.ndarray, int]:
+    names = speakers[mask]
+    unknown = np.array([name is None or name != name for name in names])
+    if unknown.any():
+        where = ", ".join(sorted(set(corpora[mask][unknown])))
+        raise ValueError(
+            f"{where}: scaling by speaker needs speaker_id, which is null for {int(unknown.sum())} utterances; "
+            "complete it, or choose the strategy global (for unlabelled data: none or shift)"
+        )
+    names = names.astype(str)
+    lone = int(np.sum(np.unique(names, return_counts=True)[1] == 1))
+    return scale_by_speaker(features[mask], names), lone
+
+
+def _require_strategies(strategy: str, unlabelled_strategy: str) -> None:
+    for option, value, known in (
+        ("strategy", strategy, get_args(Strategy)),
+        ("unlabelled_strategy", unlabelled_strategy, get_args(UnlabelledStrategy)),
+    ):
+        if value not in known:
+            raise ValueError(f"{option} must be one of {', '.join(known)}, not {value!r}")
+    if strategy == "speaker" and unlabelled_strategy == "combine":
+        raise ValueError("unlabelled_strategy combine needs global statistics: set strategy to global, or choose self")
+
+
+def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(rows), BLOCK_ROWS):
+        yield rows[start : start + BLOCK_ROWS].astype(np.float64)

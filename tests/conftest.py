@@ -1,0 +1,19 @@
+"""Fixtures and limits that every test shares."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two busy threads on two cores make training tests crawl
+
+import pytest
+
+PROJECT_ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared_corpora() -> Path:
+    """Folder that holds real corpora (`casia`, `emodb`): `SEMISER_CORPORA`, else `../shared/corpora`."""
+    folder = Path(os.environ.get("SEMISER_CORPORA", PROJECT_ROOT.parent / "shared" / "corpora"))
+    if not folder.is_dir():
+        pytest.skip(f"no real corpora at {folder} (set SEMISER_CORPORA)")
+    return folder

@@ -1,0 +1,46 @@
+"""The walk over a corpus folder."""
+
+import os
+from pathlib import Path
+
+from semiser.corpora.files import Misfit, iter_files, read_files
+from semiser.corpora.utterance import Rejected, Utterance
+
+
+def _touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def test_files_come_sorted_without_leftovers(tmp_path: Path):
+    _touch(tmp_path, "b/2.wav", "b/10.WAV", "a.wav", "语音/一.wav", "b/.hidden.wav", "b/._2.wav", "b/2.wav~", "b/2.txt")
+    _touch(tmp_path, "__MACOSX/b/2.wav", ".git/x.wav", "b/~$2.wav")
+    assert [str(path) for path in iter_files(tmp_path, {".wav"})] == ["a.wav", "b/10.WAV", "b/2.wav", "语音/一.wav"]
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path: Path):
+    _touch(tmp_path, "store/1.wav", "corpus/own.wav")
+    corpus = tmp_path / "corpus"
+    (corpus / "linked").symlink_to(tmp_path / "store")
+    (corpus / "self").symlink_to(corpus)
+    (corpus / "gone.wav").symlink_to(tmp_path / "never-fetched")
+    assert [str(path) for path in iter_files(corpus, {".wav"})] == ["gone.wav", "linked/1.wav", "own.wav"]
+
+
+def test_rows_misfits_and_files_passed_over(tmp_path: Path):
+    def describe(path):
+        if path.stem == "bad":
+            raise Misfit("why")
+        return None if path.stem == "other" else Utterance(utterance_id="c/x", corpus="c", audio_path=str(path))
+
+    _touch(tmp_path, "bad.wav", "other.wav", "x.wav")
+    rows = list(read_files("c", iter_files(tmp_path, {".wav"}), describe))
+    assert rows == [Rejected("c", "bad.wav", "why"), Utterance(utterance_id="c/x", corpus="c", audio_path="x.wav")]
+
+
+def test_a_name_that_is_not_utf8_is_rejected_in_printable_form(tmp_path: Path):
+    with open(os.path.join(os.fsencode(tmp_path), bytes.fromhex("d6d0") + b".wav"), "wb"):
+        pass
+    (row,) = read_files("c", iter_files(tmp_path, {".wav"}), lambda path: None)
+    assert (row.path, "UTF-8" in row.reason) == ("\\xd6\\xd0.wav", True)

@@ -1,0 +1,48 @@
+"""Decoding of corpus text files."""
+
+from pathlib import Path
+
+import pytest
+
+from semiser.corpora import text
+from semiser.corpora.text import UndecodableText, find_encoding, read_text
+
+
+@pytest.mark.parametrize(
+    ("data", "encodings", "expected"),
+    [
+        ("Tüten".encode(), (), "Tüten"),
+        (b"\xef\xbb\xbf" + "Tüten".encode(), (), "Tüten"),
+        (bytes.fromhex("d6d0cec4"), ("gb18030",), "中文"),
+        (bytes.fromhex("a4a4a4e5"), ("big5",), "中文"),
+        (bytes.fromhex("fffe2d4e"), ("gb18030",), "中"),
+        (bytes.fromhex("feff4e2d"), ("gb18030",), "中"),
+        (b"caf\xe9", ("ascii", "cp1252"), "café"),
+        (b"", ("gb18030",), ""),
+    ],
+)
+def test_text_is_decoded_as_utf8_utf16_or_the_known_encoding(tmp_path: Path, data, encodings, expected):
+    path = tmp_path / "lines.txt"
+    path.write_bytes(data)
+    assert read_text(path, *encodings) == expected
+
+
+def test_a_character_cut_by_the_chunk_border_is_whole(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(text, "CHUNK_BYTES", 4)
+    path = tmp_path / "lines.txt"
+    path.write_bytes("abc中文".encode())  # the first chunk ends within 中
+    assert find_encoding(path, "gb18030") == "utf-8-sig"
+
+
+def test_undecodable_text_names_the_file_and_the_encodings(tmp_path: Path):
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"\xff\x00\xff")
+    with pytest.raises(UndecodableText, match=r"lines\.txt .* \(utf-8, gb18030\): save it as UTF-8"):
+        read_text(path, "gb18030")
+
+
+def test_text_that_ends_within_a_character_is_not_decodable(tmp_path: Path):
+    path = tmp_path / "lines.txt"
+    path.write_bytes("中".encode()[:2])
+    with pytest.raises(UndecodableText):
+        read_text(path)

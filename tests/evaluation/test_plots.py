@@ -1,0 +1,62 @@
+"""Plots say what the numbers say."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from semiser.evaluation.plots import confusion_figure, curves_figure
+
+CLASSES = ["anger", "joy"]
+
+
+def predictions() -> pa.Table:
+    return pa.table(
+        {
+            "variant": ["svm"] * 5 + ["mmmd"] * 2,
+            "seed": [0] * 7,
+            "target": ["anger", "anger", "anger", "anger", "joy", "anger", "joy"],
+            "prediction": ["anger", "anger", "anger", "joy", "joy", "joy", "joy"],
+        }
+    ).replace_schema_metadata({"classes": json.dumps(CLASSES)})
+
+
+def test_confusion_figure_writes_row_percentages_and_counts(tmp_path):
+    figure = confusion_figure(predictions(), CLASSES)
+    svm, mmmd = figure.axes
+    assert [text.get_text() for text in svm.texts] == ["75 %\n3", "25 %\n1", "0 %\n0", "100 %\n1"]
+    assert [text.get_text() for text in mmmd.texts] == ["0 %\n0", "100 %\n1", "0 %\n0", "100 %\n1"]
+    assert svm.get_title() == "svm\npooled UAR 0.875, 5 predictions"
+    figure.savefig(tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_curves_are_means_over_folds_in_a_band():
+    curves = pa.table(
+        {
+            "variant": ["svm"] * 5,
+            "fold": [0, 1, 0, 1, 0],
+            "seed": [0] * 5,
+            "epoch": [0, 0, 1, 1, 2],
+            "name": ["loss"] * 5,
+            "value": [4.0, 2.0, 2.0, 1.0, float("nan")],
+        }
+    )
+    (axis,) = curves_figure(curves).axes
+    assert axis.lines[0].get_xydata().tolist() == [[0, 3], [1, 1.5]]
+    band = axis.collections[0].get_paths()[0].vertices
+    assert (band[:, 1].min(), band[:, 1].max()) == (1.0, 4.0)  # 3 - 1 and 3 + 1, 1.5 - 0.5 and 1.5 + 0.5
+
+
+def test_panels_are_as_many_as_the_curves():
+    names = ["a", "b", "c", "d"]
+    curves = pa.table(
+        {"variant": ["v"] * 4, "fold": [0] * 4, "seed": [0] * 4, "epoch": [0] * 4, "name": names, "value": np.ones(4)}
+    )
+    assert [axis.get_title() for axis in curves_figure(curves).axes] == names
+
+
+def test_nothing_to_draw_is_an_error():
+    with pytest.raises(ValueError, match="no prediction to draw"):
+        confusion_figure(predictions().slice(0, 0), CLASSES)
