@@ -17,3 +17,12 @@ def shared_corpora() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real corpora at {folder} (set SEMISER_CORPORA)")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Keep torch to one thread where it is used, without importing it where it is not."""
+    import sys
+
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)

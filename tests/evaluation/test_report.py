@@ -49,7 +49,7 @@ def test_figures_by_hand():
     assert metrics["protocol"]["classes"] == CLASSES
     assert metrics["protocol"]["test"] == {"utterances": 9, "folds": 3}
     assert "over folds" in metrics["protocol"]["statistics"]["std"]
-    assert "3 units (speaker)" in metrics["protocol"]["statistics"]["ci95"]
+    assert "3 units (speaker); too narrow" in metrics["protocol"]["statistics"]["ci95"]
 
 
 def test_std_is_over_seeds_where_there_are_several():

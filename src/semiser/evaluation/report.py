@@ -345,6 +345,7 @@ def _describe(tested: _Tested, classes: list[str], resamples: int) -> dict:
     clusters = len(np.unique(tested.cluster))
     several = len(tested.seeds) > 1
     few = clusters < FEWEST_FOR_SWAPS
+    units = f"{clusters} units ({tested.unit})"
     caution = "; too narrow for so few units" if clusters < FEWEST_FOR_INTERVALS else ""
     test = f"t test on the {clusters} differences" if few else "exchange of the two variants' predictions"
     return {
@@ -354,7 +355,7 @@ def _describe(tested: _Tested, classes: list[str], resamples: int) -> dict:
         "statistics": _EXPLAINED
         | {
             "std": "sample standard deviation over seeds" if several else "sample standard deviation over folds",
-            "ci95": f"percentile bootstrap of the mean, {resamples} resamples of {clusters} units ({tested.unit}){caution}",
+            "ci95": f"percentile bootstrap of the mean, {resamples} resamples of {units}{caution}",
             "p": f"two-sided, {test} by {tested.unit}, on common utterances; not corrected for several comparisons",
         },
     }

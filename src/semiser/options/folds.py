@@ -176,12 +176,12 @@ class FoldOptions(Options):
     corpora: list[str] = Field(min_length=1)
     target: str = "emotion"
     discretise: Annotated[Levels | SpeakerMean, Field(discriminator="kind")] | None = None
-    merges: dict[str, str] = {}
+    merges: dict[str, str] = Field(default_factory=dict)
     classes: list[str] | None = Field(default=None, min_length=2)
     protocol: Protocol = LeaveOneSpeakerOut()
     validation: Validation = ValidationSpeakers()
     label_budget: LabelBudget = LabelBudget(share=1.0)
-    unlabelled_corpora: list[str] = []
+    unlabelled_corpora: list[str] = Field(default_factory=list)
     transductive: bool = False
     seed: int = Field(default=0, ge=0)
 
