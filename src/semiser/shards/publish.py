@@ -1,6 +1,7 @@
 """Files that are there completely or not at all, on a disk or on an object store."""
 
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,20 +19,16 @@ def publishing(filesystem: AbstractFileSystem, path: str) -> Iterator[IO[bytes]]
     """A binary file to write, which appears at `path` when the block ends, and not at all when it fails.
 
     On a disk the bytes go to a temporary name beside it, are synced and renamed. On an object store, where a rename
-    is a copy, the final key is written once and becomes visible when the upload is committed.
+    is a copy, the finished file is uploaded to the final key, which becomes visible when the upload is complete.
     """
     if isinstance(filesystem, LocalFileSystem):
         with publishing_on_disk(Path(path)) as file:
             yield file
         return
-    file = filesystem.open(path, "wb", autocommit=False)
-    try:
+    with tempfile.NamedTemporaryFile() as file:
         yield file
-        file.close()
-    except BaseException:
-        file.discard()
-        raise
-    file.commit()
+        file.flush()
+        filesystem.put_file(file.name, path)
 
 
 @contextmanager

@@ -77,6 +77,10 @@ class ShardWriter:
         self._parquet.add_key_value_metadata({METADATA_KEY: text})
         self._parquet.close()
 
+    def abandon(self) -> None:
+        """Let go of the file, which will not be published."""
+        self._parquet.close()
+
     def _flush(self) -> None:
         if self._pending:
             self._parquet.write_batch(_record_batch(self._pending, self._schema))
@@ -124,8 +128,12 @@ class ShardedTable:
         """
         with publishing(self._filesystem, self._at(name)) as file:
             writer = ShardWriter(file, schema)
-            yield writer
-            writer.close(provenance)
+            try:
+                yield writer
+                writer.close(provenance)
+            except BaseException:
+                writer.abandon()
+                raise
 
     def open_for_work(self) -> None:
         """Withdraw the manifest and sweep what a killed run left: from here until `commit` there is no table."""

@@ -1,0 +1,176 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from helpers import voice, write_wav
+
+from semiser.corpora.ingest import ingest
+from semiser.errors import TooManyUnusable, Unusable
+from semiser.options.ingest import IngestOptions
+
+
+def _corpus(folder, rows, files=None):
+    """A manifest corpus; every row is audio_path, emotion, speaker and an optional id."""
+    folder.mkdir(exist_ok=True)
+    with (folder / "utterances.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["audio_path", "emotion", "speaker_id", "utterance_id"])
+        writer.writerows([(*row, row[0].rsplit(".", 1)[0])[:4] if len(row) == 3 else row for row in rows])
+    for name in files if files is not None else [row[0] for row in rows]:
+        write_wav(folder / name, voice(0.5))
+    return folder
+
+
+def _ingest(folder, share=1.0, **corpus):
+    corpus = {"reader": "manifest", "root": str(folder), **corpus}
+    return ingest(IngestOptions(corpora={"mine": corpus}, max_quarantined_share=share))
+
+
+def _good(count=3):
+    return [(f"{number}.wav", "sad" if number % 2 else "happy", f"s{number % 2}") for number in range(count)]
+
+
+def test_rows_carry_what_the_manifest_and_the_files_say(tmp_path):
+    found = _ingest(_corpus(tmp_path / "c", _good()), options={"language": "en"})
+    row = found.utterances.to_pylist()[1]
+    path = tmp_path / "c" / "1.wav"
+    assert (
+        row
+        | {
+            "utterance_id": "mine/1",
+            "corpus": "mine",
+            "audio_path": "1.wav",
+            "speaker_id": "mine/s1",
+            "emotion": "sadness",
+            "emotion_original": "sad",
+            "language": "en",
+            "duration_s": 0.5,
+            "sample_rate_hz": 16_000,
+            "channels": 1,
+            "audio_bytes": path.stat().st_size,
+            "audio_modified_ns": path.stat().st_mtime_ns,
+        }
+        == row
+    )
+    assert found.quarantine.num_rows == 0
+
+
+def test_the_summary_compares_found_and_expected(tmp_path, caplog):
+    expected = {"utterances": 4, "speakers": 2, "emotions": 2}
+    summary = _ingest(_corpus(tmp_path / "c", _good()), expected=expected).summary["mine"]
+    assert summary["found"] == {"utterances": 3, "speakers": 2, "emotions": 2}
+    assert summary["differs"] == {"utterances": {"found": 3, "expected": 4}}
+    assert summary["emotions"] == {"happiness": 2, "sadness": 1}
+    assert summary["hours"] == pytest.approx(1.5 / 3600, abs=1e-4)
+    assert "mine: 3 utterances found, 4 expected" in caplog.text
+
+
+def test_the_scales_of_labels_are_in_the_tables_metadata(tmp_path):
+    found = _ingest(_corpus(tmp_path / "c", _good()), options={"scales": {"arousal": [1, 5]}})
+    facts = json.loads(found.utterances.schema.metadata[b"semiser"])
+    assert facts["corpora"]["mine"]["scales"] == {"arousal": [1, 5]}
+
+
+def _empty(path):
+    path.write_bytes(b"")
+
+
+def _text(path):
+    path.write_text("this is no audio")
+
+
+def _truncate(path):
+    path.write_bytes(path.read_bytes()[:2_000])
+
+
+@pytest.mark.parametrize(
+    "spoil, reason",
+    [
+        (_empty, "empty file"),
+        (_text, "not readable as wav"),
+        (_truncate, "truncated: the header promises"),
+        (lambda path: path.unlink(), "cannot be opened"),
+    ],
+)
+def test_a_bad_file_goes_to_quarantine_and_the_others_are_kept(tmp_path, spoil, reason):
+    root = _corpus(tmp_path / "c", _good())
+    spoil(root / "1.wav")
+    found = _ingest(root)
+    assert found.utterances["audio_path"].to_pylist() == ["0.wav", "2.wav"]
+    (row,) = found.quarantine.to_pylist()
+    assert (row["corpus"], row["path"], row["stage"]) == ("mine", "1.wav", "ingest")
+    assert reason in row["reason"]
+    assert found.summary["mine"]["quarantined"] == 1
+
+
+def test_duplicate_ids_keep_the_first(tmp_path):
+    rows = [("0.wav", "sad", "s", "same"), ("1.wav", "sad", "s", "same"), ("2.wav", "happy", "s", "other")]
+    found = _ingest(_corpus(tmp_path / "c", rows))
+    assert found.utterances["audio_path"].to_pylist() == ["0.wav", "2.wav"]
+    assert "duplicate utterance_id 'mine/same', already taken by 0.wav" in found.quarantine["reason"][0].as_py()
+
+
+@pytest.mark.parametrize("path", ["../outside.wav", "a/../../outside.wav", "ABSOLUTE"])
+def test_a_path_that_leaves_the_root_is_not_followed(tmp_path, path):
+    outside = write_wav(tmp_path / "outside.wav", voice(0.5))
+    path = str(outside) if path == "ABSOLUTE" else path
+    root = _corpus(tmp_path / "c", [*_good(), (path, "sad", "s", "x")], files=["0.wav", "1.wav", "2.wav"])
+    found = _ingest(root)
+    assert found.utterances.num_rows == 3
+    assert found.quarantine.num_rows == 1
+    assert "relative" in found.quarantine["reason"][0].as_py() or "leaves" in found.quarantine["reason"][0].as_py()
+
+
+def test_an_unknown_emotion_word_is_named_with_the_known_ones(tmp_path):
+    found = _ingest(_corpus(tmp_path / "c", [*_good(), ("9.wav", "wistful", "s")]))
+    assert "'wistful'" in found.quarantine["reason"][0].as_py()
+    assert "neutral" in found.quarantine["reason"][0].as_py()
+
+
+def test_stereo_48_khz_full_scale_and_float_files_are_fine(tmp_path):
+    root = _corpus(tmp_path / "c", _good())
+    write_wav(root / "0.wav", np.ones((24_000, 2), np.float32), 48_000)
+    write_wav(root / "1.wav", np.ones(8_000, np.float32), subtype="FLOAT")
+    found = _ingest(root, share=0.0)
+    assert found.utterances["channels"].to_pylist() == [2, 1, 1]
+
+
+def test_too_many_bad_files_stop_the_run(tmp_path):
+    root = _corpus(tmp_path / "c", _good(4))
+    _empty(root / "3.wav")
+    with pytest.raises(TooManyUnusable, match=r"'mine': 1 of 4 entries .* = 5%. The first: 3.wav: empty file"):
+        _ingest(root, share=0.05)
+    assert _ingest(root, share=0.25).utterances.num_rows == 3
+
+
+def test_a_missing_root_is_named_with_its_option(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"ingest.corpora.mine.root = .*nowhere is not a folder"):
+        _ingest(tmp_path / "nowhere")
+
+
+def test_a_folder_with_nothing_usable_shows_what_was_looked_for(tmp_path):
+    (tmp_path / "c").mkdir()
+    with pytest.raises(Unusable, match=r"corpus 'mine': nothing usable at .*03a01Fa.wav"):
+        _ingest(tmp_path / "c", reader="emodb")
+
+
+def test_corpora_follow_each_other_in_one_table(tmp_path):
+    for name in ("a", "b"):
+        _corpus(tmp_path / name, _good(2))
+    corpora = {name: {"reader": "manifest", "root": str(tmp_path / name)} for name in ("b", "a")} | {"off": None}
+    found = ingest(IngestOptions(corpora=corpora))
+    assert found.utterances["corpus"].to_pylist() == ["b", "b", "a", "a"]
+    assert list(found.summary) == ["b", "a"]
+
+
+@pytest.mark.corpora
+def test_casia_has_1200_rows_with_transcripts_and_two_stray_files(shared_corpora):
+    found = ingest(IngestOptions(corpora={"casia": {"reader": "casia", "root": str(shared_corpora / "casia")}}))
+    assert found.utterances.num_rows == 1_200
+    assert found.utterances["transcript"].null_count == 0
+    assert found.summary["casia"]["differs"] == {}
+    assert sorted(found.quarantine["path"].to_pylist()) == ["201.wav", "202.wav"]
+    row = found.utterances.to_pylist()[0]
+    assert soundfile.info(shared_corpora / "casia" / row["audio_path"]).duration == row["duration_s"]

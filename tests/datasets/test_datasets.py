@@ -1,0 +1,67 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from kedro.io import DatasetError
+
+from semiser.datasets.arrow import ArrowDataset, table_preview
+from semiser.datasets.sharded import FolderDataset, ShardedTableDataset
+from semiser.shards.store import Receipt, ShardedTable, ShardReport
+
+SCHEMA = pa.schema([("utterance_id", pa.string()), ("v", pa.list_(pa.float32(), 100))])
+
+
+def test_metadata_of_the_schema_survives(tmp_path):
+    dataset = ArrowDataset(filepath=str(tmp_path / "new" / "a.parquet"))
+    table = pa.table({"a": [1, None], "b": [[1.5], None]}, metadata={"scale": "1 to 5"})
+    dataset.save(table)
+    loaded = dataset.load()
+    assert loaded.equals(table) and loaded.schema.metadata == {b"scale": b"1 to 5"}
+
+
+def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
+    dataset = ArrowDataset(filepath=str(tmp_path / "a.parquet"), made_by="kedro run --pipeline=ingest")
+    assert not dataset.exists()
+    with pytest.raises(DatasetError, match=r"`kedro run --pipeline=ingest` makes it"):
+        dataset.load()
+
+
+def test_previews_are_small_and_json_safe():
+    batch = pa.record_batch({"v": [list(range(100)), None], "x": [float("nan"), 1 / 3]})
+    preview = table_preview(batch)
+    json.dumps(preview, allow_nan=False)
+    assert preview["columns"] == ["v", "x"]
+    assert preview["data"][0] == ("[0, 1, 2, 3, 4, 5, 6, 7, ... 100 values]", "nan")
+    assert preview["data"][1] == (None, 0.33333)
+
+
+def _shard(path):
+    with ShardedTable(str(path)).shard("c/0.parquet", SCHEMA, {"key": "k"}) as writer:
+        for number in range(9):
+            writer.add({"utterance_id": f"c/{number}", "v": np.full(100, number)})
+    return Receipt(str(path), {"family": "f"}, [ShardReport("c/0.parquet", "k", 9)])
+
+
+def test_saving_the_receipt_makes_the_table(tmp_path):
+    dataset = ShardedTableDataset(path=str(tmp_path / "f"))
+    receipt = _shard(tmp_path / "f")
+    assert not dataset.exists()
+    with pytest.raises(DatasetError, match="kedro run --pipeline=features"):
+        dataset.load()
+    dataset.save(receipt)
+    assert dataset.exists() and dataset.load().count_rows() == 9
+    preview = dataset.preview(nrows=2)
+    assert [row[0] for row in preview["data"]] == ["c/0", "c/1"]
+
+
+def test_a_receipt_of_another_table_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match="the receipt is for the table at"):
+        ShardedTableDataset(path=str(tmp_path / "g")).save(_shard(tmp_path / "f"))
+
+
+def test_a_folder_loads_as_its_path_and_is_no_output(tmp_path):
+    dataset = FolderDataset(path=str(tmp_path))
+    assert dataset.load() == str(tmp_path)
+    with pytest.raises(DatasetError, match="not an output"):
+        dataset.save("x")

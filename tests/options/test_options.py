@@ -1,0 +1,47 @@
+import pytest
+from pydantic import ValidationError
+
+from semiser.options.engine import EngineOptions
+from semiser.options.features import FeaturesOptions
+from semiser.options.ingest import IngestOptions
+from semiser.options.mmmd import TrainMmmdOptions
+from semiser.options.training import TrainingOptions
+
+CORPUS = {"reader": "emodb", "root": "somewhere"}
+FOLDS = {"experiment": "e", "corpora": ["c"], "validation": {"kind": "none"}}
+
+
+@pytest.mark.parametrize(
+    "model, values, named",
+    [
+        (IngestOptions, {"corpora": {"c": CORPUS | {"raeder": "x"}}}, r"corpora.c.raeder"),
+        (IngestOptions, {"corpora": {"c": CORPUS | {"reader": "emodbb"}}}, r"unknown reader 'emodbb'.*casia"),
+        (IngestOptions, {"corpora": {"c": CORPUS | {"root": None}}}, r"corpora.c\n.*no folder is set"),
+        (IngestOptions, {"corpora": {"c": CORPUS | {"options": {"colour": 1}}}}, r"colour"),
+        (IngestOptions, {"corpora": {"a/b": CORPUS}}, r"corpus name 'a/b'"),
+        (IngestOptions, {"corpora": {"c": None}}, r"every corpus is switched off"),
+        (FeaturesOptions, {"is10": {"sample_rate": 8_000}}, r"is10.sample_rate\n"),
+        (FeaturesOptions, {"is11": {}}, r"is11"),
+        (EngineOptions, {"workers": 0}, r"workers"),
+        (TrainingOptions, {"precision": "half"}, r"precision"),
+        (TrainMmmdOptions, {"folds": FOLDS, "mmd": {"epoch": 3}}, r"mmd.epoch\n"),
+        (TrainMmmdOptions, {"folds": FOLDS, "mmd": {"epochs": "many"}}, r"mmd.epochs"),
+        (TrainMmmdOptions, {"folds": FOLDS, "mmd": {"select": "validation"}}, r"nothing to select by"),
+    ],
+)
+def test_a_typo_or_a_wrong_value_is_an_error_that_names_the_key(model, values, named):
+    with pytest.raises(ValidationError) as caught:
+        model(**values)
+    import re
+
+    assert re.search(named, str(caught.value), re.DOTALL), str(caught.value)
+
+
+def test_options_do_not_change_under_way():
+    with pytest.raises(ValidationError, match="frozen"):
+        EngineOptions().workers = 3
+
+
+def test_null_switches_a_corpus_off():
+    options = IngestOptions(corpora={"a": CORPUS, "b": None})
+    assert list(options.active) == ["a"]

@@ -1,0 +1,162 @@
+"""The project as Kedro sees it, in a folder of its own: what is registered, what is imported, what a run leaves."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from helpers import voice, write_wav
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A copy of the project's configuration over a tiny corpus: 3 speakers, 2 emotions told apart by pitch."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "conf", folder / "conf", ignore=shutil.ignore_patterns("local"))
+    for name in ("pyproject.toml", ".telemetry"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "src").symlink_to(ROOT / "src")
+    _write_corpus(folder / "corpus")
+    local = folder / "conf" / "local"
+    local.mkdir()
+    corpora = {"demo_acted": None, "demo_wild": None, "demo_video": None}
+    corpora["tiny"] = {"reader": "manifest", "root": "corpus"}
+    folds = {"experiment": "tiny", "corpora": ["tiny"], "classes": ["sadness", "happiness"]}
+    training = {"folds": folds, "mmd": {"epochs": 2, "hidden": [8, 4]}}
+    (local / "parameters.yml").write_text(yaml.safe_dump({"ingest": {"corpora": corpora}, "train_mmmd": training}))
+    return folder
+
+
+def _write_corpus(folder):
+    folder.mkdir()
+    with (folder / "utterances.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["audio_path", "speaker_id", "emotion"])
+        for speaker in "abc":
+            for number in range(6):
+                emotion, pitch_hz = ("happiness", 220) if number % 2 else ("sadness", 110)
+                name = f"{speaker}{number}.wav"
+                write_wav(folder / name, voice(0.6, pitch_hz=pitch_hz + number, seed=ord(speaker) * 10 + number))
+                rows.writerow([name, speaker, emotion])
+
+
+def _kedro(project, *arguments):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "kedro", *arguments]
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def first_run(project):
+    return _kedro(project, "run")
+
+
+def test_the_default_pipeline_goes_from_raw_corpus_to_metrics(project, first_run):
+    assert first_run.returncode == 0, first_run.stderr
+    data = project / "data"
+    metrics = json.loads((data / "08_reporting/train_mmmd/metrics.json").read_text())
+    assert set(metrics["variants"]) == {"svm", "mmd"}
+    for variant in metrics["variants"].values():
+        assert len(variant["uar"]["per_fold"]) == 3
+        assert variant["uar"]["ci95"][0] <= variant["uar"]["mean"] <= variant["uar"]["ci95"][1]
+    assert metrics["variants"]["svm"]["uar"]["mean"] == 1.0
+    assert metrics["protocol"]["classes"] == ["sadness", "happiness"]
+    assert metrics["protocol"]["corpora"]["tiny"]["utterances"] == 18
+    for figure in ("confusion.png", "curves.png"):
+        assert (data / "08_reporting/train_mmmd" / figure).read_bytes().startswith(b"\x89PNG")
+
+
+def test_tables_are_read_by_plain_pandas_and_pyarrow(project, first_run):
+    data = project / "data"
+    utterances = pd.read_parquet(data / "02_intermediate/utterances.parquet")
+    features = pd.read_parquet(data / "04_feature/is10/tiny")
+    predictions = pd.read_parquet(data / "07_model_output/train_mmmd/mmd.parquet")
+    assert len(utterances) == len(features) == len(predictions) == 18
+    assert len(features["is10"].iloc[0]) == 1582
+    schema = pq.read_schema(data / "04_feature/is10/tiny/00000.parquet")
+    assert json.loads(schema.field("is10").metadata[b"names"])[0].startswith("pcm_loudness")
+    folds = pq.read_table(data / "05_model_input/train_mmmd/folds.parquet")
+    assert folds.group_by("fold").aggregate([]).num_rows == 3
+
+
+def test_a_second_run_computes_no_feature_and_trains_no_fold_again(project, first_run):
+    shards = {path: path.stat().st_mtime_ns for path in (project / "data/04_feature").rglob("*.parquet")
+              if "quarantine" not in path.name}  # fmt: skip
+    again = _kedro(project, "run")
+    assert again.returncode == 0
+    assert "is10: 1 of 1 shards are complete" in again.stderr
+    assert again.stderr.count("finished before with the same data and options") == 6
+    assert shards == {path: path.stat().st_mtime_ns for path in shards}
+
+
+def test_models_lie_there_with_their_cards(project, first_run):
+    folder = project / "data/06_models/train_mmmd/mmd/seed-0/fold-01"
+    assert {path.name for path in folder.iterdir()} == {
+        "model.safetensors",
+        "card.json",
+        "curves.json",
+        "predictions.parquet",
+    }
+
+
+@pytest.mark.parametrize(
+    "params, named",
+    [
+        ("ingest.corpora.tiny.raeder=x", "corpora.tiny.raeder"),
+        ("train_mmmd.mmd.epoch=3", "mmd.epoch"),
+        ("ingst.max_quarantined_share=1", "unknown parameter group 'ingst'; did you mean 'ingest'?"),
+    ],
+)
+def test_a_typo_fails_before_any_work_and_is_named(project, params, named):
+    run = _kedro(project, "run", "--params", params)
+    assert run.returncode != 0
+    assert named in run.stderr
+    assert "Running node" not in run.stderr
+
+
+def test_a_training_pipeline_without_features_says_which_command_makes_them(project, tmp_path):
+    for name in ("conf", "src"):
+        (tmp_path / name).symlink_to(project / name)
+    for name in ("pyproject.toml", ".telemetry"):
+        shutil.copy(project / name, tmp_path / name)
+    run = _kedro(tmp_path, "run", "--pipeline=train_mmmd")
+    assert run.returncode != 0
+    assert "kedro run --pipeline=" in run.stderr.splitlines()[-1]
+
+
+_IMPORTED = """
+import sys
+from pathlib import Path
+from kedro.framework.project import pipelines
+from kedro.framework.startup import bootstrap_project
+bootstrap_project(Path.cwd())
+pipelines.set_requested({requested})
+print(sorted(dict(pipelines)))
+heavy = ["torch", "sklearn", "librosa", "cv2", "matplotlib", "pandas", "opensmile", "soundfile", "scipy"]
+print([name for name in heavy if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    "requested, found", [("['ingest']", "['ingest']"), ("None", "['__default__', 'features', 'ingest', 'train_mmmd']")]
+)
+def test_registering_pipelines_imports_nothing_heavy(project, requested, found):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    code = _IMPORTED.format(requested=requested)
+    run = subprocess.run([sys.executable, "-c", code], cwd=project, env=environment, capture_output=True, text=True)
+    assert run.stdout.splitlines() == [found, "[]"], run.stderr
+
+
+def test_envs_name_only_what_differs(project):
+    run = _kedro(project, "run", "--env", "casia", "--pipeline=ingest", "--params", "ingest.corpora.casia.root=nowhere")
+    assert run.returncode != 0
+    assert "ingest.corpora.casia.root = nowhere is not a folder" in run.stderr

@@ -1,0 +1,194 @@
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from helpers import utterances_of, voice, write_wav
+
+from semiser.errors import TooManyUnusable, Unusable
+from semiser.features.family import Family, Source
+from semiser.options.features import FamilyOptions, ShardOptions
+from semiser.shards.engine import LocalEngine
+from semiser.shards.extract import extract, extract_group, summarise
+from semiser.shards.store import ShardedTable
+
+
+class GainOptions(FamilyOptions):
+    gain: float = 1.0
+
+
+class Level(Family):
+    """Peak of the signal times a gain: a family small enough to check by hand."""
+
+    name = "level"
+    version = 1
+    pool = "threads"
+    calls: list[str] = []
+
+    def fields(self):
+        return [pa.field("level", pa.list_(pa.float32(), 1))]
+
+    def rows(self, source: Source) -> Iterator[dict]:
+        Level.calls.append(source.row["utterance_id"])
+        signal = source.audio(16_000)
+        if signal.size < 1_600:
+            raise Unusable("too short")
+        yield {"level": np.array([np.abs(signal).max() * self.options.gain])}
+
+
+class Length(Level):
+    """Number of samples, one row per second: a family with several rows per utterance."""
+
+    name = "length"
+
+    def fields(self):
+        return [pa.field("second", pa.int32())]
+
+    def rows(self, source: Source) -> Iterator[dict]:
+        for second in range(source.audio(16_000).size // 16_000):
+            yield {"second": second}
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    root = tmp_path / "corpus"
+    for number in range(5):
+        write_wav(root / "s" / f"{number}.wav", np.full(16_000 * (1 + number % 2), 0.1 * (number + 1), np.float32))
+    Level.calls.clear()
+    return root
+
+
+def _extract(corpus, store, families, size=2, utterances=None, **shards):
+    rows = utterances_of(corpus) if utterances is None else utterances
+    options = ShardOptions(utterances=size, **shards)
+    receipts = extract(families, str(store), rows, {"tiny": str(corpus)}, LocalEngine(2), options)
+    for receipt in receipts.values():
+        ShardedTable(receipt.table).commit(receipt)
+    return receipts
+
+
+def _level(gain=1.0, corpora=None):
+    return Level(GainOptions(gain=gain, corpora=corpora))
+
+
+def test_every_utterance_has_its_value_in_the_order_of_ids(corpus, tmp_path):
+    receipts = _extract(corpus, tmp_path / "out", [_level()])
+    assert [shard.path for shard in receipts["level"].shards] == [f"tiny/0000{n}.parquet" for n in range(3)]
+    table = ShardedTable(str(tmp_path / "out" / "level")).dataset().to_table()
+    assert table["utterance_id"].to_pylist() == [f"tiny/s/{n}" for n in range(5)]
+    np.testing.assert_allclose(table["level"].combine_chunks().flatten(), [0.1, 0.2, 0.3, 0.4, 0.5], atol=1e-4)
+
+
+def test_nothing_is_computed_twice_and_a_changed_option_computes_its_family_alone(corpus, tmp_path):
+    families = [_level(), Length(GainOptions())]
+    _extract(corpus, tmp_path / "out", families)
+    Level.calls.clear()
+    _extract(corpus, tmp_path / "out", families)
+    assert Level.calls == []
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "length").rglob("*.parquet")}
+    _extract(corpus, tmp_path / "out", [_level(gain=2.0), families[1]])
+    assert len(Level.calls) == 5
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_a_changed_file_computes_its_shard_alone(corpus, tmp_path):
+    _extract(corpus, tmp_path / "out", [_level()])
+    Level.calls.clear()
+    write_wav(corpus / "s" / "3.wav", voice(0.5))
+    _extract(corpus, tmp_path / "out", [_level()])
+    assert sorted(Level.calls) == ["tiny/s/2", "tiny/s/3"]
+
+
+def test_which_corpora_take_part_is_no_part_of_the_fingerprint(corpus, tmp_path):
+    _extract(corpus, tmp_path / "out", [_level()])
+    Level.calls.clear()
+    _extract(corpus, tmp_path / "out", [_level(corpora=("tiny",))])
+    assert Level.calls == []
+    assert _extract(corpus, tmp_path / "out", [_level(corpora=("other",))])["level"].shards == []
+
+
+def test_unusable_utterances_are_listed_with_their_reason_and_have_no_row(corpus, tmp_path):
+    write_wav(corpus / "s" / "9.wav", voice(0.05))
+    _extract(corpus, tmp_path / "out", [_level()], max_quarantined_share=0.2)
+    manifest = ShardedTable(str(tmp_path / "out" / "level")).manifest()
+    quarantine, summary = summarise({"level": manifest})
+    assert quarantine.to_pylist() == [
+        {"corpus": "tiny", "path": "s/9.wav", "stage": "level", "reason": "tiny/s/9: too short"}
+    ]
+    assert (summary["level"]["rows"], summary["level"]["unusable"]) == (5, 1)
+
+
+def test_too_many_unusable_utterances_stop_the_run_with_the_reason(corpus, tmp_path):
+    write_wav(corpus / "s" / "9.wav", voice(0.05))
+    with pytest.raises(TooManyUnusable, match=r"level: 1 of 6 utterances of corpus 'tiny' .* s/9.wav: too short"):
+        _extract(corpus, tmp_path / "out", [_level()])
+
+
+def test_a_file_that_vanished_since_ingest_is_quarantined(corpus, tmp_path):
+    rows = utterances_of(corpus)
+    (corpus / "s" / "1.wav").unlink()
+    receipts = _extract(corpus, tmp_path / "out", [_level()], utterances=rows, max_quarantined_share=0.5)
+    assert [entry["path"] for shard in receipts["level"].shards for entry in shard.unusable] == ["s/1.wav"]
+
+
+def test_a_family_may_give_several_rows_per_utterance(corpus, tmp_path):
+    receipts = _extract(corpus, tmp_path / "out", [Length(GainOptions())])
+    assert receipts["length"].rows == 7  # three files of one second, two of two
+
+
+def test_a_switched_off_family_gives_an_empty_receipt(corpus, tmp_path):
+    utterances, roots = utterances_of(corpus), {"tiny": str(corpus)}
+    families = {"level": _level(), "length": None}
+    receipts = extract_group(families, str(tmp_path), utterances, roots, LocalEngine(1), ShardOptions())
+    assert [(receipt.facts["family"], receipt.rows) for receipt in receipts] == [("level", 5), ("length", 0)]
+
+
+_RUN = """
+import sys
+from helpers import utterances_of
+from semiser.features.is10 import Is10
+from semiser.options.features import Is10Options, ShardOptions
+from semiser.shards.engine import LocalEngine
+from semiser.shards.extract import extract
+from semiser.shards.store import ShardedTable
+from pathlib import Path
+
+root, store = sys.argv[1:]
+receipt = extract([Is10(Is10Options())], store, utterances_of(Path(root)), {"tiny": root}, LocalEngine(2),
+                  ShardOptions(utterances=4))["is10"]
+ShardedTable(receipt.table).commit(receipt)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9")
+def test_a_run_killed_in_the_middle_goes_on_and_ends_with_the_undisturbed_bytes(tmp_path):
+    root = tmp_path / "corpus"
+    for number in range(48):
+        write_wav(root / "s" / f"{number:02d}.wav", voice(2.0, seed=number))
+    _run(root, tmp_path / "undisturbed").wait()
+    disturbed = _run(root, tmp_path / "disturbed")
+    while len(list((tmp_path / "disturbed").rglob("*.parquet"))) < 3:
+        assert disturbed.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    disturbed.kill()
+    disturbed.wait()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "disturbed").rglob("*.parquet")}
+    assert 3 <= len(kept) < 12
+    assert not list((tmp_path / "disturbed").rglob("_SUCCESS.json"))
+    assert _run(root, tmp_path / "disturbed").wait() == 0
+    assert kept == {path: path.stat().st_mtime_ns for path in kept}
+    assert _bytes(tmp_path / "disturbed") == _bytes(tmp_path / "undisturbed")
+
+
+def _run(root, store):
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    return subprocess.Popen([sys.executable, "-c", _RUN, str(root), str(store)], env=environment)
+
+
+def _bytes(store):
+    files = [path for path in store.rglob("*") if path.is_file()]
+    return {path.relative_to(store): path.read_bytes() for path in files}

@@ -1,0 +1,115 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pytest
+import torch
+
+from semiser.options.base import Options
+from semiser.options.folds import FoldOptions
+from semiser.options.training import ScalingOptions, TrainingOptions
+from semiser.training.data import feature_matrix, with_features
+from semiser.training.experiment import make_experiment, run_variant
+from semiser.training.folds import make_folds
+
+
+class NoOptions(Options):
+    bias: float = 0.0
+
+
+def _utterances():
+    """Three speakers with four utterances, classes low and high in turn."""
+    ids = [f"c/{speaker}{number}" for speaker in "abc" for number in range(4)]
+    columns = {
+        "utterance_id": ids,
+        "corpus": ["c"] * 12,
+        "speaker_id": [f"c/{name[2]}" for name in ids],
+        "emotion": ["low", "high"] * 6,
+    }
+    return pa.table(columns)
+
+
+def _features(ids, shift=0.0):
+    values = np.stack([np.array([number % 2 * 2 - 1 + shift, number], np.float32) for number in range(len(ids))])
+    field = pa.field("f", pa.list_(pa.float32(), 2), metadata={"names": json.dumps(["x", "y"])})
+    vectors = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), 2)
+    schema = pa.schema([pa.field("utterance_id", pa.string()), field])
+    return pa.dataset.dataset(pa.table([pa.array(ids), vectors], schema=schema))
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    return _experiment(tmp_path)
+
+
+def _experiment(folder, shift=0.0):
+    utterances = _utterances()
+    options = FoldOptions(experiment="e", corpora=["c"], classes=["low", "high"], validation={"kind": "none"})
+    table = _features(utterances["utterance_id"].to_pylist()[::-1], shift)
+    return make_experiment(make_folds(utterances, options), utterances, table, "f", ScalingOptions(), str(folder))
+
+
+CALLS = []
+
+
+def _sign_of_first(data, options, run):
+    """A system: the class by the sign of the first standardised feature."""
+    CALLS.append(run.folder.name)
+    run.log(0, loss=0.5)
+    first = data.x[data.rows["test"], 0] + options.bias
+    return torch.stack([first, -first], dim=1).softmax(1)  # rows were reversed: low utterances have the higher value
+
+
+def _run_variant(experiment, options=None, **training):
+    CALLS.clear()
+    training = TrainingOptions(accelerator="cpu", **training)
+    return run_variant(experiment, "sign", _sign_of_first, options or NoOptions(), training)
+
+
+def test_predictions_have_a_row_per_test_utterance_and_fold(experiment):
+    predictions, curves = _run_variant(experiment, seeds=(0, 1))
+    assert predictions.num_rows == 24
+    assert sorted(set(zip(*(predictions[c].to_pylist() for c in ("fold", "speaker_id")), strict=True))) == [
+        (0, "c/a"),
+        (1, "c/b"),
+        (2, "c/c"),
+    ]
+    assert predictions["prediction"].to_pylist() == predictions["target"].to_pylist()
+    assert json.loads(predictions.schema.metadata[b"classes"]) == ["low", "high"]
+    assert curves.num_rows == 6 and curves["value"].to_pylist() == [0.5] * 6
+
+
+def test_a_finished_fold_is_not_trained_again_unless_something_changed(experiment, tmp_path):
+    first, curves = _run_variant(experiment)
+    assert CALLS == ["fold-00", "fold-01", "fold-02"]
+    again, again_curves = _run_variant(experiment)
+    assert CALLS == [] and again == first and again_curves == curves
+    _run_variant(experiment, reuse=False)
+    assert len(CALLS) == 3
+    _run_variant(experiment, NoOptions(bias=0.1))
+    assert len(CALLS) == 3
+    _run_variant(_experiment(tmp_path, shift=0.25), NoOptions(bias=0.1))
+    assert len(CALLS) == 3
+
+
+def test_a_half_written_result_is_trained_again(experiment, tmp_path):
+    _run_variant(experiment)
+    path = tmp_path / "sign" / "seed-0" / "fold-01" / "predictions.parquet"
+    path.write_bytes(path.read_bytes()[:50])
+    _run_variant(experiment)
+    assert CALLS == ["fold-01"]
+
+
+def test_features_are_gathered_in_the_order_asked_for():
+    table = _features(["c/a", "c/b", "c/c"])
+    assert feature_matrix(table, "f", ["c/c", "c/a"]).tolist() == [[-1.0, 2.0], [-1.0, 0.0]]
+
+
+def test_a_missing_feature_row_is_named():
+    with pytest.raises(KeyError, match="1 utterances have no f features, the first is c/z"):
+        feature_matrix(_features(["c/a"]), "f", ["c/a", "c/z"])
+
+
+def test_utterances_without_features_are_left_out():
+    assert with_features(_utterances(), _features(["c/a0", "c/c3"]))["utterance_id"].to_pylist() == ["c/a0", "c/c3"]
