@@ -27,13 +27,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder) / "utterances.parquet"
         _run("ingest", arguments, table)
-        rounds = [(_run("node", arguments, table), _run("reference", arguments, table)) for _ in range(arguments.rounds)]
+        rounds = [
+            (_run("node", arguments, table), _run("reference", arguments, table)) for _ in range(arguments.rounds)
+        ]
         repeated = _run("node", arguments, table, times=arguments.times)
     _print(rounds, repeated, arguments)
 
 
 def _print(rounds: list[tuple[dict, dict]], repeated: dict, arguments: argparse.Namespace) -> None:
-    rate = {name: statistics.median(r[place]["per_second"] for r in rounds) for place, name in enumerate(("node", "ref"))}
+    rate = {
+        name: statistics.median(r[place]["per_second"] for r in rounds) for place, name in enumerate(("node", "ref"))
+    }
     ratio = statistics.median(node["per_second"] / reference["per_second"] for node, reference in rounds)
     memory = statistics.median(node["peak_mb"] for node, _ in rounds)
     print(f"files                     {rounds[0][0]['files']}, {arguments.workers} workers, {arguments.rounds} rounds")
@@ -41,7 +45,9 @@ def _print(rounds: list[tuple[dict, dict]], repeated: dict, arguments: argparse.
     print(f"is10 node                 {rate['node']:8.1f} utterances per second")
     print(f"ratio, median of rounds   {ratio:8.2f}")
     print(f"peak memory of the node   {memory:8.0f} MB")
-    print(f"  {arguments.times:3d} times the files      {repeated['peak_mb']:8.0f} MB, {repeated['per_second']:.1f} per second")
+    print(
+        f"  {arguments.times:3d} times the files      {repeated['peak_mb']:8.0f} MB, {repeated['per_second']:.1f} per second"
+    )
 
 
 def _arguments() -> argparse.Namespace:

@@ -24,7 +24,7 @@ def project(tmp_path_factory):
     shutil.copytree(ROOT / "conf", folder / "conf", ignore=shutil.ignore_patterns("local"))
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / name, folder / name)
-    (folder / "src").symlink_to(ROOT / "src")
+    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     _write_corpus(folder / "corpus")
     local = folder / "conf" / "local"
     local.mkdir()
@@ -125,7 +125,7 @@ def test_a_typo_fails_before_any_work_and_is_named(project, params, named):
 
 def test_a_training_pipeline_without_features_says_which_command_makes_them(project, tmp_path):
     for name in ("conf", "src"):
-        (tmp_path / name).symlink_to(project / name)
+        shutil.copytree(project / name, tmp_path / name)
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(project / name, tmp_path / name)
     run = _kedro(tmp_path, "run", "--pipeline=train_mmmd")

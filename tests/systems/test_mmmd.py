@@ -48,6 +48,14 @@ def test_the_objective_is_the_global_loss_and_the_weighted_sum_of_the_local_ones
     assert loss.item() == pytest.approx(expected_global + 0.5 * expected_local, rel=1e-6)
 
 
+def test_class_weights_let_every_class_add_as_much():
+    weights = mmmd.class_weights(torch.tensor([0, 0, 0, 1]), 2)
+    torch.testing.assert_close(weights, torch.tensor([4 / 6, 4 / 2]))
+    logits = MmdLogits(torch.zeros(4, 1, 2), torch.log(torch.tensor([[0.5, 0.5]] * 3 + [[0.8, 0.2]])))
+    loss = mmmd.supervised_loss(logits, torch.tensor([0, 0, 0, 1]), MmdOptions(local_loss_weight=0), weights)
+    assert loss.item() == pytest.approx((3 * 4 / 6 * math.log(2) - 2 * math.log(0.2)) / 4)
+
+
 def test_gradients_reach_every_local_classifier_and_the_global_one():
     network = Mmd({"a": [0, 1], "b": [2], "c": [3, 4, 5]}, {}, 2, TINY)
     mmmd.supervised_loss(network(torch.randn(8, 6)), torch.tensor([0, 1] * 4), TINY).backward()

@@ -19,6 +19,10 @@ EMOTIONS = (
     "other",
 )
 
+# What face images show, in the order of FERPlus's columns: the order of `visual_probabilities` and of the votes of face
+# images. RAF-DB knows the first seven.
+EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt")
+
 # Words that corpora and people use for the same thing; keys are lower case.
 SYNONYMS = {
     "sad": "sadness",

@@ -3,8 +3,11 @@
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePath, PurePosixPath
+from typing import TypeVar
 
-from semiser.corpora.utterance import Rejected, Utterance
+from semiser.corpora.utterance import Rejected
+
+Row = TypeVar("Row")
 
 # Folders that operating systems leave behind; names that begin with `.` (also AppleDouble's `._x.wav`) or `~$` go too.
 _LEFTOVERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
@@ -43,8 +46,8 @@ def _walk(folder: str, relative: str, above: frozenset[str]) -> Iterator[str]:
 
 
 def read_files(
-    corpus: str, paths: Iterable[PurePosixPath], describe: Callable[[PurePosixPath], Utterance | None]
-) -> Iterator[Utterance | Rejected]:
+    corpus: str, paths: Iterable[PurePosixPath], describe: Callable[[PurePosixPath], Row | None]
+) -> Iterator[Row | Rejected]:
     """One row per file.
 
     Args:

@@ -143,7 +143,7 @@ def _refuse_unusable(
 
 
 def summarise(utterances: pa.Table, rejected: list[Rejected], expected: dict[str, int]) -> dict[str, Any]:
-    """Counts of one corpus, JSON-safe: found against expected, hours, speakers, labels, what was quarantined and why."""
+    """Counts of one corpus, JSON-safe: found and expected, hours, speakers, labels, what was quarantined."""
     emotions = Counter(utterances["emotion"].to_pylist())
     splits = Counter(utterances["split"].to_pylist())
     found = {

@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import AfterValidator, Field, model_validator
 
-from semiser.corpora.emotions import EMOTIONS, canonical_emotion
+from semiser.corpora.emotions import EMOTIONS, EXPRESSIONS, canonical_emotion
 from semiser.corpora.files import Misfit
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.text import find_encoding
-from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance
+from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance, Word
 
 BATCH_ROWS = 1024
 
@@ -33,9 +33,10 @@ COLUMNS = tuple(name for name in UTTERANCES_SCHEMA.names if name not in _INGESTE
 _PREFIXED = ("utterance_id", "speaker_id", "session_id", "dialogue_id")
 _PATHS = ("audio_path", "video_path")
 _NUMBERS = {name for name in COLUMNS if pa.types.is_floating(UTTERANCES_SCHEMA.field(name).type)}
-_VOTES = ("arousal_votes", "valence_votes")
+_VOTES = ("arousal_votes", "valence_votes", "dominance_votes")
 _GENDERS = {"f": "female", "female": "female", "女": "female", "m": "male", "male": "male", "男": "male"}
 _SIDES = ("left", "right")
+_TIMES = ("start_s", "end_s")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -238,7 +239,8 @@ def _describe(corpus: str, cells: dict[str, Any] | Misfit, options: ManifestOpti
     values = {name: _convert(name, cell) for name, cell in cells.items()}
     if values.get("audio_path") is None:
         raise Misfit("audio_path is empty")
-    _check_segment(values.get("start_s"), values.get("end_s"))
+    _check_segment(values, "start_s", "end_s")
+    _check_segment(values, "video_start_s", "video_end_s")
     _check_scales(values, options.scales)
     _name_emotion(values, options.emotions)
     values["language"] = values.get("language") or options.language
@@ -250,8 +252,8 @@ def _convert(name: str, cell: Any) -> Any:
     """The value of a cell as its column's type; None for an empty one."""
     if cell is None or cell == "" or (isinstance(cell, str) and not cell.strip()) or _is_nan(cell):
         return None
-    if name in _VOTES:
-        return _to_votes(name, cell)
+    if name in _LISTS:
+        return _LISTS[name](name, cell)
     if name in _NUMBERS:
         return _to_number(name, cell)
     return _CHECKS.get(name, lambda _, text: text)(name, _to_text(name, cell))
@@ -279,13 +281,46 @@ def _to_votes(name: str, cell: Any) -> list[float] | None:
     return [_to_number(name, vote) for vote in cell] or None
 
 
+def _to_probabilities(name: str, cell: Any) -> list[float] | None:
+    numbers = _to_votes(name, cell)
+    if numbers is not None and (len(numbers) != len(EXPRESSIONS) or min(numbers) < 0):
+        raise Misfit(f"{name} {cell!r}: expected a probability for each of {', '.join(EXPRESSIONS)}")
+    return numbers
+
+
+def _to_emotion_votes(name: str, cell: Any) -> list[str] | None:
+    if isinstance(cell, str):
+        cell = _split_votes(name, cell.strip())
+    if not isinstance(cell, list):
+        cell = [cell]
+    return [_to_text(name, vote) for vote in cell] or None
+
+
+def _to_words(name: str, cell: Any) -> list[Word] | None:
+    try:
+        entries = json.loads(cell) if isinstance(cell, str) else cell
+        words = [Word(_to_text(name, entry["word"]), *(float(entry[key]) for key in _TIMES)) for entry in entries]
+    except (ValueError, TypeError, KeyError) as error:
+        raise Misfit(f"{name}: expected a list of objects with word, start_s and end_s: {error!r}") from error
+    if any(not 0 <= word.start_s <= word.end_s < math.inf for word in words):
+        raise Misfit(f"{name}: expected 0 <= start_s <= end_s of every word")
+    return words or None
+
+
+_LISTS: dict[str, Callable[[str, Any], Any]] = dict.fromkeys(_VOTES, _to_votes) | {
+    "emotion_votes": _to_emotion_votes,
+    "visual_probabilities": _to_probabilities,
+    "words": _to_words,
+}
+
+
 def _split_votes(name: str, text: str) -> Any:
     if not text.startswith("["):
         return text.rstrip("; ").split(";")
     try:
         return json.loads(text)
     except ValueError as error:
-        raise Misfit(f"{name} {text!r} is neither a JSON list nor numbers separated by `;`") from error
+        raise Misfit(f"{name} {text!r} is neither a JSON list nor values separated by `;`") from error
 
 
 def _to_text(name: str, cell: Any) -> str:
@@ -340,13 +375,14 @@ _CHECKS: dict[str, Callable[[str, str], str | None]] = dict.fromkeys(_PATHS, _to
 }
 
 
-def _check_segment(start: float | None, end: float | None) -> None:
+def _check_segment(values: dict[str, Any], first: str, last: str) -> None:
+    start, end = values.get(first), values.get(last)
     if start is None and end is None:
         return
     if start is None or end is None:
-        raise Misfit(f"start_s {start} and end_s {end}: give both, or neither where the file is the utterance")
+        raise Misfit(f"{first} {start} and {last} {end}: give both, or neither where the file is the utterance")
     if start < 0 or end <= start:
-        raise Misfit(f"start_s {start:g} and end_s {end:g}: expected 0 <= start_s < end_s")
+        raise Misfit(f"{first} {start:g} and {last} {end:g}: expected 0 <= {first} < {last}")
 
 
 def _check_scales(values: dict[str, Any], scales: dict[Label, tuple[float, float]]) -> None:
@@ -357,14 +393,19 @@ def _check_scales(values: dict[str, Any], scales: dict[Label, tuple[float, float
 
 
 def _name_emotion(values: dict[str, Any], own: dict[str, str]) -> None:
+    if votes := values.get("emotion_votes"):
+        values["emotion_votes"] = ["/".join(_canonical(word, own) for word in vote.split("/")) for vote in votes]
     word = values.get("emotion")
-    if word is None:
-        return
+    if word is not None:
+        values["emotion"] = _canonical(word, own)
+        values["emotion_original"] = values.get("emotion_original") or word
+
+
+def _canonical(word: str, own: dict[str, str]) -> str:
     try:
-        values["emotion"] = canonical_emotion(word, own)
+        return canonical_emotion(word, own)
     except ValueError as error:
         raise Misfit(f"{error}; map it with the option `emotions`") from error
-    values["emotion_original"] = values.get("emotion_original") or word
 
 
 def _make_id(values: dict[str, Any]) -> str:

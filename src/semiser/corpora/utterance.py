@@ -5,6 +5,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 
+@dataclass(slots=True, frozen=True)
+class Word:
+    """A word and when it is said, in seconds of the audio file."""
+
+    word: str
+    start_s: float
+    end_s: float
+
+
 @dataclass(slots=True, kw_only=True)
 class Utterance:
     """One utterance as its corpus describes it; what the corpus does not say stays None.
@@ -25,13 +34,16 @@ class Utterance:
     start_s: float | None = None  # both None when the file is the utterance
     end_s: float | None = None
     transcript: str | None = None
+    words: list[Word] | None = None  # of the transcript, with their times
     emotion: str | None = None  # canonical name (`semiser.corpora.emotions`), None if unlabelled
     emotion_original: str | None = None  # the corpus's own word
+    emotion_votes: list[str] | None = None  # one entry per annotator; several names of one are joined: `anger/disgust`
     arousal: float | None = None  # corpus scale, see the table's metadata
     valence: float | None = None
     dominance: float | None = None
     arousal_votes: list[float] | None = None  # every annotator's value
     valence_votes: list[float] | None = None
+    dominance_votes: list[float] | None = None
     sentiment: float | None = None  # of the voice
     sentiment_text: float | None = None
     sentiment_vision: float | None = None
@@ -42,6 +54,9 @@ class Utterance:
     episode: str | None = None
     video_path: str | None = None
     video_side: str | None = None  # left, right
+    video_start_s: float | None = None  # the utterance within the video, both None when the video is the utterance
+    video_end_s: float | None = None
+    visual_probabilities: list[float] | None = None  # a face network's, over `semiser.corpora.emotions.EXPRESSIONS`
     # filled by ingest
     duration_s: float | None = None
     sample_rate_hz: int | None = None
@@ -65,8 +80,11 @@ _STRINGS = (
     "emotion_original query_topic accent programme episode video_path video_side"
 ).split()
 _FLOATS = (
-    "start_s end_s duration_s arousal valence dominance sentiment sentiment_text sentiment_vision sentiment_multimodal"
+    "start_s end_s duration_s arousal valence dominance sentiment sentiment_text sentiment_vision sentiment_multimodal "
+    "video_start_s video_end_s"
 ).split()
+_FLOAT_LISTS = "arousal_votes valence_votes dominance_votes visual_probabilities".split()
+_WORD = pa.struct([("word", pa.string()), ("start_s", pa.float64()), ("end_s", pa.float64())])
 _INTEGERS = {
     "sample_rate_hz": pa.int32(),
     "channels": pa.int16(),
@@ -77,7 +95,8 @@ _TYPES = (
     dict.fromkeys(_STRINGS, pa.string())
     | dict.fromkeys(_FLOATS, pa.float64())
     | _INTEGERS
-    | dict.fromkeys(["arousal_votes", "valence_votes"], pa.list_(pa.float64()))
+    | dict.fromkeys(_FLOAT_LISTS, pa.list_(pa.float64()))
+    | {"emotion_votes": pa.list_(pa.string()), "words": pa.list_(_WORD)}
 )
 
 UTTERANCES_SCHEMA = pa.schema([(name, _TYPES[name]) for name in Utterance.__dataclass_fields__])

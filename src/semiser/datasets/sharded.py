@@ -1,13 +1,15 @@
 """Work that grows in a folder, and the sharded feature table that finished work becomes."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow.dataset
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from semiser.datasets.arrow import table_preview
 from semiser.shards.store import Receipt, ShardedTable
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
 
 
 class FolderDataset(AbstractDataset[None, str]):
@@ -35,7 +37,7 @@ class FolderDataset(AbstractDataset[None, str]):
         return {"path": self._path}
 
 
-class ShardedTableDataset(AbstractDataset[Receipt, pyarrow.dataset.Dataset]):
+class ShardedTableDataset(AbstractDataset[Receipt, "Dataset"]):
     """A feature table in shards: `save` commits the receipt of finished work, `load` gives a pyarrow dataset."""
 
     def __init__(self, *, path: str, metadata: dict[str, Any] | None = None):
@@ -45,7 +47,7 @@ class ShardedTableDataset(AbstractDataset[Receipt, pyarrow.dataset.Dataset]):
         """
         self._table, self.metadata = ShardedTable(path), metadata
 
-    def load(self) -> pyarrow.dataset.Dataset:
+    def load(self) -> "Dataset":
         """The committed table; nothing is read yet."""
         try:
             return self._table.dataset()

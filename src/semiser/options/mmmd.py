@@ -37,6 +37,7 @@ class MmdOptions(Options):
         input_noise: standard deviation of Gaussian noise added to the standardised features in training.
         hidden_dropout: dropout after each hidden layer.
         weight_decay: decoupled, as AdamW's.
+        balanced: weigh each utterance's losses by n / (C n_k), n_k being the training utterances of its class.
         local_loss_weight: weight of the sum of the local classifiers' losses; the global loss has weight 1.
         local_prediction_weight: share of the local classifiers' mean probability in the prediction; the global
             classifier has the rest.
@@ -54,6 +55,7 @@ class MmdOptions(Options):
     input_noise: float = Field(default=0.0, ge=0)
     hidden_dropout: float = Field(default=0.0, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
+    balanced: bool = False
     local_loss_weight: float = Field(default=1.0, ge=0)
     local_prediction_weight: float = Field(default=0.5, ge=0, le=1)
     select: Literal["last", "validation"] = "last"

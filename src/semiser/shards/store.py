@@ -8,16 +8,18 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset
 import pyarrow.fs
 import pyarrow.parquet as pq
 from fsspec import url_to_fs
 
 from semiser.shards.publish import TEMPORARY_SUFFIX, publishing
+
+if TYPE_CHECKING:  # its import loads pandas, which takes a second
+    from pyarrow.dataset import Dataset
 
 MANIFEST = "_SUCCESS.json"
 METADATA_KEY = "semiser"
@@ -153,12 +155,14 @@ class ShardedTable:
         with publishing(self._filesystem, self._at(MANIFEST)) as file:
             file.write(json.dumps(manifest, ensure_ascii=False, indent=1).encode())
 
-    def dataset(self) -> pyarrow.dataset.Dataset:
+    def dataset(self) -> "Dataset":
         """The committed table as a pyarrow dataset: nothing is read yet.
 
         Raises:
             FileNotFoundError: there is no complete table here.
         """
+        from pyarrow.dataset import dataset
+
         manifest = self.manifest()
         if manifest is None:
             raise FileNotFoundError(
@@ -171,7 +175,7 @@ class ShardedTable:
             )
         filesystem = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(self._filesystem))
         paths = [self._at(shard["path"]) for shard in manifest["shards"]]
-        return pyarrow.dataset.dataset(paths, format="parquet", filesystem=filesystem)
+        return dataset(paths, format="parquet", filesystem=filesystem)
 
 
 def _record_batch(rows: list[Mapping[str, Any]], schema: pa.Schema) -> pa.RecordBatch:

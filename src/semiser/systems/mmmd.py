@@ -37,9 +37,10 @@ def fit(data: FoldData, options: MmdOptions, run: TrainingRun) -> Tensor:
     network, optimiser = run.fabric.setup(network, optimiser)
     state = {"network": network, "optimiser": optimiser, "epoch": 0, "best_uar": -1.0, "best": {}}
     run.resume(state)
+    weights = class_weights(data.y[data.rows["train"]], len(data.classes)) if options.balanced else None
     for epoch in range(state["epoch"], options.epochs):
         losses = [
-            _step(network, optimiser, data, batch, options, progress, run)
+            _step(network, optimiser, data, batch, weights, options, progress, run)
             for batch, progress in _batches(data.rows["train"], epoch, options)
         ]
         run.log(epoch, loss=torch.stack(losses).mean().item(), **_validate(network, data, options, state))
@@ -59,13 +60,20 @@ def _batches(rows: Tensor, epoch: int, options: MmdOptions) -> Iterator[tuple[Te
         yield batch, (epoch + number / len(batches)) / options.epochs
 
 
-def _step(network, optimiser, data: FoldData, batch: Tensor, options: MmdOptions, progress: float, run) -> Tensor:
+def class_weights(y: Tensor, classes: int) -> Tensor:
+    """Weight of each class, n / (C n_k), so that every class adds as much to the loss; shape (C,)."""
+    return len(y) / (classes * torch.bincount(y, minlength=classes).clamp(min=1))
+
+
+def _step(
+    network, optimiser, data: FoldData, batch: Tensor, weights, options: MmdOptions, progress: float, run
+) -> Tensor:
     """One step of the optimiser; returns the loss."""
     network.train()
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(options, progress)
     x = data.x[batch]
-    loss = supervised_loss(network(x + options.input_noise * torch.randn_like(x)), data.y[batch], options)
+    loss = supervised_loss(network(x + options.input_noise * torch.randn_like(x)), data.y[batch], options, weights)
     optimiser.zero_grad()
     run.fabric.backward(loss)
     optimiser.step()
@@ -78,20 +86,22 @@ def learning_rate(options: MmdOptions, progress: float) -> float:
     return options.learning_rate * factor
 
 
-def supervised_loss(logits: MmdLogits, y: Tensor, options: MmdOptions) -> Tensor:
+def supervised_loss(logits: MmdLogits, y: Tensor, options: MmdOptions, weights: Tensor | None = None) -> Tensor:
     """The single objective of all classifiers: global cross entropy + weight * sum of the local cross entropies.
 
     Args:
         logits: local (B, P, C) and global (B, C).
         y: class numbers, (B,).
         options: `local_loss_weight`.
+        weights: of the classes, (C,); None weighs all alike.
 
     Returns:
-        Scalar: mean over the batch (H of Eq. 18 to 20, for one-hot labels).
+        Scalar: mean over the batch of the weighted losses (H of Eq. 18 to 20, for one-hot labels).
     """
     paths = logits.local.shape[1]
-    local = F.cross_entropy(logits.local.flatten(0, 1), y.repeat_interleave(paths)) * paths
-    return F.cross_entropy(logits.globally, y) + options.local_loss_weight * local
+    local = F.cross_entropy(logits.local.flatten(0, 1), y.repeat_interleave(paths), weights, reduction="none")
+    globally = F.cross_entropy(logits.globally, y, weights, reduction="none")
+    return globally.mean() + options.local_loss_weight * local.sum() / len(y)
 
 
 @torch.no_grad()

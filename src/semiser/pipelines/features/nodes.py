@@ -3,12 +3,13 @@
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset
 
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.ingest import IngestOptions
 from semiser.shards.store import Receipt
+
+Dataset = Any  # pyarrow.dataset.Dataset, whose import would load pandas when pipelines are registered
 
 
 def extract_audio(
@@ -24,7 +25,7 @@ def extract_audio(
     return extract_group(families, store, utterances, roots, make_engine(engine), features.shards)
 
 
-def summarise_features(is10: pa.dataset.Dataset, store: str) -> tuple[pa.Table, dict[str, Any]]:
+def summarise_features(is10: Dataset, store: str) -> tuple[pa.Table, dict[str, Any]]:
     """The utterances that a family could not use, with the reasons, and rows per family."""
     from semiser.shards.extract import summarise
     from semiser.shards.store import ShardedTable

@@ -3,13 +3,14 @@
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset
 
 from semiser.options.mmmd import TrainMmmdOptions
 from semiser.options.training import TrainingOptions
 
+Dataset = Any  # pyarrow.dataset.Dataset, whose import would load pandas when pipelines are registered
 
-def make_mmmd_folds(utterances: pa.Table, is10: pa.dataset.Dataset, options: TrainMmmdOptions) -> pa.Table:
+
+def make_mmmd_folds(utterances: pa.Table, is10: Dataset, options: TrainMmmdOptions) -> pa.Table:
     """The experiment's folds, as data, over the utterances that have features."""
     from semiser.training.data import with_features
     from semiser.training.folds import make_folds
@@ -20,7 +21,7 @@ def make_mmmd_folds(utterances: pa.Table, is10: pa.dataset.Dataset, options: Tra
 def train_svm(
     folds: pa.Table,
     utterances: pa.Table,
-    is10: pa.dataset.Dataset,
+    is10: Dataset,
     options: TrainMmmdOptions,
     training: TrainingOptions,
     models: str,
@@ -36,7 +37,7 @@ def train_svm(
 def train_mmd(
     folds: pa.Table,
     utterances: pa.Table,
-    is10: pa.dataset.Dataset,
+    is10: Dataset,
     options: TrainMmmdOptions,
     training: TrainingOptions,
     models: str,

@@ -1,0 +1,180 @@
+"""Sets of face images with expression labels, which train the expression networks: row, reader and table of them."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from semiser.corpora.reader import ReaderOptions
+from semiser.corpora.utterance import Rejected
+from semiser.errors import TooManyUnusable, Unusable
+
+logger = logging.getLogger(__name__)
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
+
+_CHUNK = 1_000
+
+
+@dataclass(slots=True, kw_only=True)
+class FaceImage:
+    """One face image; its values are in a file or, for sets that come as a table, in the row itself."""
+
+    image_id: str  # `<corpus>/<stable id>`, unique
+    corpus: str
+    path: str | None = None  # relative to the corpus root, with forward slashes; None if `pixels` holds the image
+    pixels: bytes | None = None  # grey values of a square image, row by row, 8 bits each
+    split: str | None = None  # official split
+    expression: str | None = None  # of `semiser.corpora.emotions.EXPRESSIONS`, None where people disagree
+    expression_votes: list[float] | None = None  # votes for each of EXPRESSIONS, in their order
+
+
+FACES_SCHEMA = pa.schema(
+    [
+        ("image_id", pa.string()),
+        ("corpus", pa.string()),
+        ("path", pa.string()),
+        ("pixels", pa.binary()),
+        ("split", pa.string()),
+        ("expression", pa.string()),
+        ("expression_votes", pa.list_(pa.float64())),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class FaceReader:
+    """A reader of face images, the counterpart of `semiser.corpora.reader.Reader`.
+
+    Attributes:
+        read: `read(corpus, root, options)` yields rows in a fixed order and never opens an image.
+        pattern: the layout looked for, relative to the root.
+        example: one path that fits it.
+        expected: published counts: `images` and `images/<split>`.
+        options: pydantic model of the reader's options.
+    """
+
+    read: Callable[[str, Path, ReaderOptions], Iterator[FaceImage | Rejected]]
+    pattern: str
+    example: str
+    expected: Mapping[str, int] = field(default_factory=dict)
+    options: type[ReaderOptions] = ReaderOptions
+
+
+@dataclass(frozen=True)
+class IngestedFaces:
+    """The table of images, what could not be used, and a summary that is JSON-safe."""
+
+    faces: pa.Table
+    rejected: list[Rejected]
+    summary: dict[str, Any]
+
+
+def ingest_faces(
+    corpus: str, root: Path, reader: FaceReader, options: ReaderOptions, max_quarantined_share: float = 0.05
+) -> IngestedFaces:
+    """Read a set of face images and check that its files are there.
+
+    Raises:
+        FileNotFoundError: the root is no folder.
+        Unusable: nothing at the root fits the reader's layout.
+        TooManyUnusable: more than `max_quarantined_share` of the entries cannot be used.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"face images {corpus!r}: {root} is not a folder")
+    entries, batches, rejected, seen = reader.read(corpus, root, options), [], [], set()
+    while chunk := list(islice(entries, _CHUNK)):
+        rows = [row for row in (_check(entry, root, seen) for entry in chunk) if _keep(row, rejected)]
+        batches.append(pa.RecordBatch.from_pylist([asdict(row) for row in rows], FACES_SCHEMA))
+    table = pa.Table.from_batches(batches, FACES_SCHEMA)
+    _refuse_unusable(corpus, root, reader, table.num_rows, rejected, max_quarantined_share)
+    return IngestedFaces(table, rejected, _summarise(corpus, table, rejected, reader.expected))
+
+
+def _check(entry: FaceImage | Rejected, root: Path, seen: set[str]) -> FaceImage | Rejected:
+    if isinstance(entry, Rejected):
+        return entry
+    name = entry.path or entry.image_id
+    if entry.image_id in seen:
+        return Rejected(entry.corpus, name, f"duplicate image_id {entry.image_id!r}")
+    if entry.path and not _has_content(root / entry.path):
+        return Rejected(entry.corpus, name, "the image is not there or empty")
+    seen.add(entry.image_id)
+    return entry
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _keep(row: FaceImage | Rejected, rejected: list[Rejected]) -> bool:
+    if isinstance(row, Rejected):
+        rejected.append(row)
+    return isinstance(row, FaceImage)
+
+
+def _refuse_unusable(
+    corpus: str, root: Path, reader: FaceReader, found: int, rejected: list[Rejected], allowed: float
+) -> None:
+    reasons = "; ".join(f"{row.path}: {row.reason}" for row in rejected[:3])
+    if not found:
+        raise Unusable(
+            f"face images {corpus!r}: nothing usable at {root}; looked for {reader.pattern} (such as {reader.example})"
+            + (f"; rejected: {reasons}" if rejected else "")
+        )
+    if len(rejected) > allowed * (found + len(rejected)):
+        raise TooManyUnusable(
+            f"face images {corpus!r}: {len(rejected)} of {found + len(rejected)} cannot be used, more than "
+            f"{allowed:.0%}. The first: {reasons}. Mend them or raise the share"
+        )
+
+
+def _summarise(corpus: str, table: pa.Table, rejected: list[Rejected], expected: Mapping[str, int]) -> dict[str, Any]:
+    splits = Counter(table["split"].to_pylist())
+    found = {"images": table.num_rows} | {f"images/{split}": count for split, count in splits.items() if split}
+    differs = {
+        key: {"found": found.get(key, 0), "expected": count}
+        for key, count in expected.items()
+        if found.get(key, 0) != count
+    }
+    for key, counts in differs.items():
+        logger.warning("%s: %d %s found, %d expected", corpus, counts["found"], key, counts["expected"])
+    expressions = Counter(table["expression"].to_pylist())
+    return {
+        "found": found,
+        "expected": dict(expected),
+        "differs": differs,
+        "expressions": {str(word or "unlabelled"): count for word, count in expressions.most_common()},
+        "quarantined": len(rejected),
+        "quarantined_reasons": dict(Counter(row.reason for row in rejected).most_common(10)),
+    }
+
+
+def decode_face(image: FaceImage, root: Path) -> np.ndarray:
+    """The image as uint8 of shape (height, width, 3), red, green, blue.
+
+    Raises:
+        Unusable: the file cannot be read as an image, or `pixels` are no square.
+    """
+    import cv2
+
+    if image.pixels is not None:
+        grey = np.frombuffer(image.pixels, np.uint8)
+        side = round(len(grey) ** 0.5)
+        if side * side != len(grey):
+            raise Unusable(f"{image.image_id}: {len(grey)} pixels are no square image")
+        return np.repeat(grey.reshape(side, side, 1), 3, axis=2)
+    try:
+        # not imread, which fails on names in other scripts on some systems
+        decoded = cv2.imdecode(np.fromfile(root / (image.path or ""), np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error) as error:
+        raise Unusable(f"{image.path}: not readable as an image: {error}") from error
+    if decoded is None:
+        raise Unusable(f"{image.path}: not readable as an image")
+    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)

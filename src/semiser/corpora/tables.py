@@ -1,0 +1,80 @@
+"""Tables that come with corpora: CSV files read line by line, their cells, and a row or a reason for each line."""
+
+import csv
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from semiser.corpora.files import Misfit, Row
+from semiser.corpora.text import find_encoding
+from semiser.corpora.utterance import Rejected
+
+Line = tuple[int, dict[str, str]]
+
+
+def read_lines(path: Path, needed: set[str], *encodings: str, delimiter: str = ",") -> Iterator[Line]:
+    """Cells of a CSV file by column, stripped, with the number of the line that they end on; the file is not held.
+
+    A cell that is not there is empty, empty lines are passed over, cells beyond the header are dropped.
+
+    Args:
+        path: the file.
+        needed: columns that must be there.
+        encodings: encodings to try after UTF-8.
+        delimiter: what separates the cells.
+
+    Raises:
+        UndecodableText: the file is in none of the encodings.
+        ValueError: a needed column is missing, or the file breaks the rules of CSV; the message names the file.
+    """
+    with path.open(encoding=find_encoding(path, *encodings), newline="") as file:
+        lines = csv.DictReader(file, delimiter=delimiter, restval="")
+        header = [name.strip() for name in lines.fieldnames or ()]
+        if missing := needed - set(header):
+            raise ValueError(
+                f"{path.name} lacks the columns {', '.join(sorted(missing))}; found {', '.join(header) or 'nothing'}"
+            )
+        lines.fieldnames = header
+        try:
+            for cells in lines:
+                yield lines.line_num, {name: cell.strip() for name, cell in cells.items() if name is not None}
+        except csv.Error as error:
+            raise ValueError(f"{path.name}, near line {lines.line_num}: {error}; check the quotes there") from error
+
+
+def describe_lines(
+    corpus: str, name: str, lines: Iterator[Line], describe: Callable[[dict[str, str]], Row | None]
+) -> Iterator[Row | Rejected]:
+    """One row per line.
+
+    Args:
+        corpus: the corpus's name, for the rejected.
+        name: the table's name; a line is rejected under `<name>:<line>`.
+        lines: lines as `read_lines` yields them.
+        describe: makes the row of a line; returns None to pass over it and raises `Misfit` to reject it.
+    """
+    for number, cells in lines:
+        try:
+            row = describe(cells)
+        except Misfit as misfit:
+            yield Rejected(corpus, f"{name}:{number}", str(misfit))
+        else:
+            if row is not None:
+                yield row
+
+
+def to_number(name: str, cell: str) -> float | None:
+    """The number in a cell, None for an empty one or `nan`.
+
+    Raises:
+        Misfit: the cell holds something else, or infinity.
+    """
+    if not cell:
+        return None
+    try:
+        number = float(cell)
+    except ValueError:
+        number = math.inf
+    if math.isinf(number):
+        raise Misfit(f"{name} {cell!r} is no number")
+    return None if math.isnan(number) else number

@@ -1,0 +1,131 @@
+"""Frames, magnitude spectra and mel filters: what the spectral families share, in numpy and scipy.
+
+librosa gives the same values (the tests hold them together), but costs every worker 3 s to import.
+"""
+
+import json
+from functools import lru_cache
+
+import numpy as np
+import pyarrow as pa
+import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.signal import get_window
+
+from semiser.errors import Unusable
+from semiser.options.audio_features import FramesOptions
+
+# Frames transformed at a time: bounds memory on recordings of hours.
+_BLOCK = 2048
+
+
+def cut_frames(signal: np.ndarray, length: int, step: int) -> np.ndarray:
+    """Overlapping frames without padding, as a view.
+
+    Args:
+        signal: shape (samples,).
+        length, step: samples of a frame, and from frame to frame.
+
+    Returns:
+        Shape (frames, length), frames = 1 + (samples - length) // step, 0 where the signal is shorter than a frame.
+    """
+    if signal.size < length:
+        return np.empty((0, length), signal.dtype)
+    return sliding_window_view(signal, length)[::step]
+
+
+def magnitude_spectra(signal: np.ndarray, window: np.ndarray, step: int, dft_size: int, bins: int) -> np.ndarray:
+    """Magnitudes of the windowed frames' discrete Fourier transforms.
+
+    Args:
+        signal: shape (samples,).
+        window: one weight for each sample of a frame.
+        step: samples from frame to frame.
+        dft_size: length of the transform, at least that of the window: frames are zero-padded at their end.
+        bins: lowest bins that are kept; bin k lies at k / dft_size of the rate.
+
+    Returns:
+        float32 of shape (frames, bins), not scaled: a sine of amplitude A on a bin gives A * sum(window) / 2.
+    """
+    frames = cut_frames(signal, window.size, step)
+    magnitudes = np.empty((len(frames), bins), np.float32)
+    for start in range(0, len(frames), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        magnitudes[block] = np.abs(scipy.fft.rfft(frames[block] * window, dft_size)[:, :bins])
+    return magnitudes
+
+
+def frame_spectra(signal: np.ndarray, options: FramesOptions, bins: int) -> np.ndarray:
+    """`magnitude_spectra` with the window, step and transform of the options.
+
+    Raises:
+        Unusable: the signal is shorter than one frame.
+    """
+    if signal.size < options.window_samples:
+        raise Unusable(
+            f"{signal.size / options.sample_rate_hz:.3f} s of audio: a frame takes {options.window_ms / 1000:g} s"
+        )
+    window = get_window(options.window, options.window_samples)
+    return magnitude_spectra(signal, window, options.step_samples, options.dft_size, bins)
+
+
+@lru_cache(maxsize=8)
+def mel_filters(sample_rate_hz: int, dft_size: int, mels: int) -> np.ndarray:
+    """Triangular filters evenly spaced on Slaney's mel scale from 0 Hz to half the rate, each of unit area.
+
+    Returns:
+        Weights of shape (mels, dft_size / 2 + 1), to multiply power spectra with. Do not write to it: it is shared.
+
+    Raises:
+        ValueError: the transform is too short for so many filters: one would lie between two bins.
+
+    Source: Slaney, "Auditory Toolbox" (1998); as `librosa.filters.mel` with its defaults.
+    """
+    edges = _mel_to_hz(np.linspace(0, _hz_to_mel(sample_rate_hz / 2), mels + 2))
+    bins = np.fft.rfftfreq(dft_size, 1 / sample_rate_hz)
+    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
+    triangles = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clip(0)
+    if empty := np.count_nonzero(~triangles.any(axis=1)):
+        raise ValueError(f"{empty} of {mels} mel filters hold no bin of a DFT of {dft_size}: raise dft_size")
+    return triangles * 2 / (high - low)
+
+
+_LINEAR_HZ = 200 / 3  # Hz per mel below 1 kHz
+_LOG_STEP = np.log(6.4) / 27  # growth per mel above
+
+
+def _hz_to_mel(hz: float) -> float:
+    return hz / _LINEAR_HZ if hz < 1000 else 1000 / _LINEAR_HZ + np.log(hz / 1000) / _LOG_STEP
+
+
+def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
+    above = mel - 1000 / _LINEAR_HZ
+    return np.where(above < 0, mel * _LINEAR_HZ, 1000 * np.exp(_LOG_STEP * above))
+
+
+def matrix_field(name: str, shape: tuple[int, int], axes: tuple[str, str], **facts: object) -> pa.Field:
+    """A column of matrices of one shape, laid out row by row in a fixed-size list of float32."""
+    metadata = {"shape": json.dumps(shape), "axes": json.dumps(axes), **_as_text(facts)}
+    return pa.field(name, pa.list_(pa.float32(), shape[0] * shape[1]), metadata=metadata)
+
+
+def frames_fields(name: str, width: int, **facts: object) -> list[pa.Field]:
+    """Columns for matrices of as many rows as an utterance has frames: `frames`, and the values frame after frame.
+
+    One flat list reads back as one array in pyarrow and pandas: `row[name].reshape(-1, width)`.
+    """
+    metadata = {"shape": json.dumps((None, width)), "axes": json.dumps(("frame", "band")), **_as_text(facts)}
+    return [
+        pa.field("frames", pa.int32(), metadata={"unit": "frames"}),
+        pa.field(name, pa.list_(pa.float32()), metadata=metadata),
+    ]
+
+
+def fit_frames(values: np.ndarray, frames: int) -> np.ndarray:
+    """A matrix cut at its end, or padded with zeros at its head, to so many rows: (T, width) -> (frames, width)."""
+    kept = values[:frames]
+    return np.concatenate([np.zeros((frames - len(kept), kept.shape[1]), kept.dtype), kept])
+
+
+def _as_text(facts: dict[str, object]) -> dict[str, str]:
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}

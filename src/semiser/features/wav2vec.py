@@ -1,0 +1,180 @@
+"""wav2vec 2.0 features of fixed length, 445 frames x 512: CMKT's input for English audio.
+
+Source: CMKT (Knowledge-Based Systems 2021), section 4.2, which took wav2vec (Schneider et al. 2019). `transformers` has
+no such model; the convolutional encoder of wav2vec 2.0 (Baevski et al. 2020) gives 512 values a frame too, every 20 ms
+instead of every 10 ms. The user names a local checkpoint; the column's metadata say which it was.
+
+Utterances are cut to the samples under 445 frames (8.9 s) before the encoder, whose group normalisation looks at all
+it gets; shorter ones are padded with zeros at the head: row t holds audio where t >= 445 - frames.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from semiser.errors import Unusable
+from semiser.features.family import Family, Source
+from semiser.features.spectra import fit_frames, matrix_field
+from semiser.options.audio_features import Wav2VecOptions
+
+SAMPLE_RATE_HZ = 16_000  # of every published wav2vec 2.0 model
+
+_WEIGHTS, _SETTINGS = "model.safetensors", "preprocessor_config.json"
+
+
+class Wav2VecExtractor:
+    """Features of one signal after the other by one model, on the CPU.
+
+    Args:
+        options: checkpoint, output and number of frames.
+
+    Raises:
+        ModuleNotFoundError: `transformers` is not installed.
+        FileNotFoundError: the checkpoint's configuration or weights are missing.
+    """
+
+    def __init__(self, options: Wav2VecOptions):
+        check_checkpoint(options.checkpoint)
+        from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2Model
+
+        folder, local = options.checkpoint, {"local_files_only": True}
+        self.options, self._samples = options, _samples_of(read_config(folder), options.frames)
+        self._model = Wav2Vec2Model.from_pretrained(folder, use_safetensors=True, **local).eval()
+        self._prepare = (
+            Wav2Vec2FeatureExtractor.from_pretrained(folder, **local)
+            if (folder / _SETTINGS).is_file()
+            else Wav2Vec2FeatureExtractor()
+        )
+
+    def __call__(self, signal: np.ndarray) -> np.ndarray:
+        """Features of a signal.
+
+        Args:
+            signal: mono samples at 16 kHz, shape (samples,).
+
+        Returns:
+            float32 of shape (T, width), T at most `options.frames`, not yet padded.
+
+        Raises:
+            Unusable: shorter than the encoder's receptive field (25 ms in the published models).
+        """
+        import torch
+
+        least, most = self._samples
+        if signal.size < least:
+            raise Unusable(
+                f"{signal.size / SAMPLE_RATE_HZ:.3f} s of audio: the encoder takes {least / SAMPLE_RATE_HZ:g} s"
+            )
+        inputs = self._prepare(signal[:most], sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt").input_values
+        with torch.inference_mode():
+            features = self._model.feature_extractor(inputs).transpose(1, 2)  # (1, width, T) -> (1, T, width)
+            if self.options.output == "projection":
+                features, _ = self._model.feature_projection(features)
+        return features[0].numpy()
+
+
+def check_checkpoint(folder: Path) -> None:
+    """See that the extra is installed and the checkpoint is there, without loading either.
+
+    Raises:
+        ModuleNotFoundError: `transformers` is not installed.
+        FileNotFoundError: the checkpoint's configuration or weights are missing.
+    """
+    if find_spec("transformers") is None:
+        raise ModuleNotFoundError(
+            "features.wav2vec needs the package transformers: pip install 'semiser[wav2vec]', or switch it off (null)"
+        )
+    for name in ("config.json", _WEIGHTS):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"features.wav2vec.checkpoint: no {name} in {folder}. It must be a local folder with a wav2vec 2.0 "
+                "model as Wav2Vec2Model.save_pretrained(folder) writes it"
+            )
+
+
+@cache
+def read_config(folder: Path) -> dict[str, Any]:
+    """The checkpoint's `config.json`.
+
+    Raises:
+        ValueError: it is no wav2vec 2.0 model.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if config.get("model_type") != "wav2vec2":
+        raise ValueError(
+            f"features.wav2vec.checkpoint: model_type in {folder}/config.json must be 'wav2vec2', not "
+            f"{config.get('model_type')!r}"
+        )
+    return config
+
+
+def _samples_of(config: dict[str, Any], frames: int) -> tuple[int, int]:
+    """Samples under one frame, and under `frames` frames, of the encoder's convolutions (none of them padded)."""
+    least, most = 1, frames
+    for kernel, stride in zip(reversed(config["conv_kernel"]), reversed(config["conv_stride"]), strict=True):
+        least, most = (least - 1) * stride + kernel, (most - 1) * stride + kernel
+    return least, most
+
+
+def hash_checkpoint(options: Wav2VecOptions) -> str:
+    """SHA-256 of the checkpoint's configuration, settings and weights, end to end.
+
+    Raises:
+        ValueError: it is not the `checkpoint_sha256` that the options insist on.
+    """
+    digest = hashlib.sha256()
+    for name in ("config.json", _SETTINGS, _WEIGHTS):
+        if (options.checkpoint / name).is_file():
+            digest.update((options.checkpoint / name).read_bytes())
+    found, expected = digest.hexdigest(), options.checkpoint_sha256
+    if expected not in (None, found):
+        raise ValueError(
+            f"features.wav2vec.checkpoint_sha256: {options.checkpoint} must have the hash {expected}, not {found}: name "
+            "the right checkpoint, or mend the hash"
+        )
+    return found
+
+
+class Wav2Vec(Family):
+    """The `wav2vec` table: a row per utterance, `frames` (those of 445 that hold audio) and 445 x width float32."""
+
+    name = "wav2vec"
+    version = 1
+    pool = "processes"
+    libraries = ("torch", "transformers", "soundfile", "soxr")
+    options: Wav2VecOptions
+
+    def __init__(self, options: Wav2VecOptions):
+        check_checkpoint(options.checkpoint)
+        super().__init__(options.model_copy(update={"checkpoint_sha256": hash_checkpoint(options)}))
+
+    def fields(self) -> list[pa.Field]:
+        output, config = self.options.output, read_config(self.options.checkpoint)
+        width = config["conv_dim"][-1] if output == "convolution" else config["hidden_size"]
+        facts = {"checkpoint": self.options.checkpoint.name, "checkpoint_sha256": self.options.checkpoint_sha256}
+        unit = f"wav2vec 2.0, output of the {output}"
+        shape = (self.options.frames, width)
+        return [
+            pa.field("frames", pa.int32(), metadata={"unit": "frames with audio, the last ones"}),
+            matrix_field("wav2vec", shape, ("frame", "channel"), unit=unit, **facts),
+        ]
+
+    def rows(self, source: Source) -> Iterator[dict[str, Any]]:
+        values = _load_extractor(self.options)(source.audio(SAMPLE_RATE_HZ))
+        yield {"frames": len(values), "wav2vec": fit_frames(values, self.options.frames)}
+
+
+@lru_cache(maxsize=1)
+def _load_extractor(options: Wav2VecOptions) -> Wav2VecExtractor:
+    """This process's extractor: loaded once, however many shards it computes."""
+    import torch
+
+    torch.set_num_threads(1)  # the other processors belong to the other workers
+    return Wav2VecExtractor(options)

@@ -1,0 +1,168 @@
+import gzip
+import os
+import time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from gensim.models import KeyedVectors
+
+from semiser.corpora.utterance import UTTERANCES_SCHEMA
+from semiser.features.word_vectors import (
+    WordVectors,
+    load_word_vectors,
+    make_word_vectors,
+    open_word_vectors,
+    read_card,
+    save_word_vectors,
+    train_word_vectors,
+)
+from semiser.options.text_features import Word2VecOptions
+
+WORDS = ["the", "Apfel", "zebra", "好"]
+MATRIX = np.array([[1, 2], [3, 4], [5, 6], [7, 8]], np.float32)
+SMALL = Word2VecOptions(vector_size=4, min_count=2, epochs=2)
+
+
+def keyed() -> KeyedVectors:
+    vectors = KeyedVectors(2)
+    vectors.add_vectors(WORDS, MATRIX)
+    return vectors
+
+
+def utterances(*transcripts, corpus="tiny", language="en") -> pa.Table:
+    rows = [
+        {"utterance_id": f"{corpus}/{n}", "corpus": corpus, "audio_path": "", "transcript": text, "language": language}
+        for n, text in enumerate(transcripts)
+    ]
+    return pa.Table.from_pylist(rows, UTTERANCES_SCHEMA)
+
+
+def test_known_words_have_their_vectors_and_unknown_ones_are_skipped():
+    vectors = WordVectors.of(WORDS, MATRIX)
+    assert [vectors.row(word) for word in ["好", "Apfel", "the", "zebra"]] == [3, 1, 0, 2]
+    assert [vectors.row(word) for word in ["", "apfel", "zz", "龥龥"]] == [None] * 4
+    np.testing.assert_array_equal(vectors.of_known(["zebra", "none", "the", "zebra"]), [[5, 6], [1, 2], [5, 6]])
+    assert vectors.of_known(["none"]).shape == (0, 2)
+
+
+def test_training_repeats_and_follows_seed_and_options():
+    sentences = [["a", "b", "c"], ["a", "b"], ["c", "a", "once"]] * 1
+    first = train_word_vectors(sentences, SMALL)
+    assert set(first.words.to_pylist()) == {"a", "b", "c"}  # `once` is below min_count
+    assert first.words[0].as_py() == "a"  # the most frequent
+    assert first.matrix.shape == (3, 4)
+    assert train_word_vectors(sentences, SMALL).sha256 == first.sha256
+    other = train_word_vectors(sentences, SMALL.model_copy(update={"seed": 1}))
+    assert other.sha256 != first.sha256
+
+
+@pytest.mark.parametrize("sentences", [[], [[]], [["a"], ["b"]]])
+def test_no_frequent_word_is_an_error_that_names_the_options(sentences):
+    with pytest.raises(ValueError, match=r"no word occurs 2 times .* word2vec.min_count"):
+        train_word_vectors(sentences, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("name", "binary"), [("a.bin", True), ("a.kv", True), ("a.txt", False), ("a.kv", False), ("a.bin.gz", True)]
+)
+def test_word2vec_formats_load_whatever_the_ending(tmp_path, name, binary):
+    keyed().save_word2vec_format(str(tmp_path / name), binary=binary)
+    vectors = load_word_vectors(tmp_path / name)
+    assert vectors.words.to_pylist() == WORDS
+    np.testing.assert_array_equal(vectors.matrix, MATRIX)
+    assert load_word_vectors(tmp_path / name, limit=2).words.to_pylist() == WORDS[:2]
+
+
+def test_gensims_own_format_is_refused_with_the_way_to_convert_it(tmp_path):
+    keyed().save(str(tmp_path / "vectors.kv"))
+    with pytest.raises(ValueError, match=r"vectors.kv is a pickle.*save_word2vec_format"):
+        load_word_vectors(tmp_path / "vectors.kv")
+
+
+def test_damaged_files_are_refused_with_the_reason(tmp_path):
+    with pytest.raises(FileNotFoundError, match="features.word2vec.vectors"):
+        load_word_vectors(tmp_path / "none.bin")
+    path = tmp_path / "a.bin"
+    path.write_text("the 0.1 0.2\n")
+    with pytest.raises(ValueError, match=r"a.bin is not in word2vec's .* found b'the 0.1"):
+        load_word_vectors(path)
+    keyed().save_word2vec_format(str(path), binary=True)
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(ValueError, match=r"a.bin ends too early"):
+        load_word_vectors(path)
+    path.write_text("1 2\nthe nan 1\n")
+    with pytest.raises(ValueError, match=r"not finite"):
+        load_word_vectors(path)
+
+
+def test_a_saved_file_comes_back_by_its_hash_only(tmp_path):
+    vectors = WordVectors.of(WORDS, MATRIX)
+    path = tmp_path / "deep" / "vectors.arrow"
+    card = save_word_vectors(vectors, path, {"key": "k", "origin": "by hand"})
+    assert card == read_card(path)
+    assert (card["vector_size"], card["words"], card["origin"]) == (2, 4, "by hand")
+    found = open_word_vectors(str(path), card["sha256"])
+    assert found.words.to_pylist() == WORDS
+    np.testing.assert_array_equal(found.of_known(["好", "the"]), [[7, 8], [1, 2]])
+    with pytest.raises(ValueError, match="expected those with hash other"):
+        open_word_vectors(str(path), "other")
+    before = path.read_bytes()
+    save_word_vectors(vectors, path, {"key": "k", "origin": "by hand"})
+    assert path.read_bytes() == before
+
+
+def test_the_hash_is_of_words_and_values():
+    hashes = {
+        WordVectors.of(WORDS, MATRIX).sha256,
+        WordVectors.of(WORDS[::-1], MATRIX).sha256,
+        WordVectors.of(WORDS, MATRIX + 1).sha256,
+        WordVectors.of(WORDS[:1], np.array([[1, 2]])).sha256,
+        WordVectors.of(WORDS[:2], np.array([[1], [2]])).sha256,
+    }
+    assert len(hashes) == 5
+
+
+def test_vectors_are_made_once_and_again_when_text_or_options_change(tmp_path):
+    path, table = tmp_path / "v.arrow", utterances("One two", "one TWO", None)
+    first = make_word_vectors(table, SMALL, path)
+    assert first["origin"] == "word2vec trained on 2 transcripts of 4 words"
+    written = path.stat().st_mtime_ns
+    assert make_word_vectors(table, SMALL, path) == first
+    assert make_word_vectors(table, SMALL.model_copy(update={"limit": 9}), path) == first  # of loading only
+    assert path.stat().st_mtime_ns == written
+    assert make_word_vectors(utterances("one two", "one two"), SMALL, path)["key"] != first["key"]
+    assert make_word_vectors(table, SMALL.model_copy(update={"vector_size": 5}), path)["vector_size"] == 5
+
+
+def test_only_the_familys_corpora_and_further_texts_are_trained_on(tmp_path):
+    table = pa.concat_tables([utterances("one one"), utterances("two two", corpus="other")])
+    (tmp_path / "more.txt").write_text("three\nthree\n", encoding="utf-8")
+    options = SMALL.model_copy(update={"corpora": ("tiny",), "texts": (str(tmp_path / "more.txt"),)})
+    card = make_word_vectors(table, options, tmp_path / "v.arrow")
+    vectors = open_word_vectors(str(tmp_path / "v.arrow"), card["sha256"])
+    assert sorted(vectors.words.to_pylist()) == ["one", "three"]
+    (tmp_path / "more.txt").write_text("three\nfour\nfour\n", encoding="utf-8")
+    assert make_word_vectors(table, options, tmp_path / "v.arrow")["key"] != card["key"]
+
+
+def test_a_loaded_file_is_loaded_again_when_it_changes(tmp_path):
+    source, path = tmp_path / "source.bin.gz", tmp_path / "v.arrow"
+    source.write_bytes(gzip.compress(b"1 2\nthe 1 2\n"))
+    options = SMALL.model_copy(update={"vectors": str(source)})
+    first = make_word_vectors(utterances(None), options, path)
+    assert (first["origin"], first["words"], first["vector_size"]) == ("source.bin.gz", 1, 2)
+    assert make_word_vectors(utterances("other text"), options, path) == first
+    source.write_bytes(gzip.compress(b"1 2\nthe 1 3\n"))
+    os.utime(source, ns=(1, 1))
+    assert make_word_vectors(utterances(None), options, path)["sha256"] != first["sha256"]
+
+
+@pytest.mark.corpora
+def test_thirty_thousand_sentences_are_trained_on_in_two_minutes(shared_corpora):
+    lines = (shared_corpora / "text" / "sentiment_XS_30k.txt").read_text(encoding="utf-8").splitlines()[1:]
+    start = time.perf_counter()
+    vectors = train_word_vectors([line.split(",", 1)[1].split() for line in lines], Word2VecOptions())
+    assert time.perf_counter() - start < 120  # 4 s on an idle core
+    assert vectors.matrix.shape == (3108, 300)
+    assert np.isfinite(vectors.matrix).all()
