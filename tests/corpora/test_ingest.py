@@ -57,6 +57,14 @@ def test_rows_carry_what_the_manifest_and_the_files_say(tmp_path):
     assert found.quarantine.num_rows == 0
 
 
+def test_a_missing_video_costs_the_utterance_nothing_but_its_video(tmp_path):
+    root = _corpus(tmp_path / "c", _good(2))
+    (root / "utterances.csv").write_text("audio_path,video_path\n0.wav,0.mp4\n1.wav,gone.mp4\n")
+    (root / "0.mp4").write_bytes(b"12345")
+    found = _ingest(root)
+    assert found.utterances["video_bytes"].to_pylist() == [5, None]
+
+
 def test_the_summary_compares_found_and_expected(tmp_path, caplog):
     expected = {"utterances": 4, "speakers": 2, "emotions": 2}
     summary = _ingest(_corpus(tmp_path / "c", _good()), expected=expected).summary["mine"]

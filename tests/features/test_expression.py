@@ -98,12 +98,12 @@ def test_the_weights_hash_and_not_their_place_is_in_the_fingerprint(weights, tmp
     facts = [family_facts(family_of(folder)) for folder in (weights, same, other)]
     assert facts[0] == facts[1] != facts[2]
     assert "weights" not in facts[0]["options"]
-    with pytest.raises(ValueError, match="features.expression.weights: the hash must be"):
+    with pytest.raises(ValueError, match=r"features.expression.weights: the hash must be"):
         family_of(other, weights_sha256=facts[0]["options"]["weights_sha256"])
 
 
 def test_missing_weights_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="features.expression.weights: there is no file .*model.safetensors"):
+    with pytest.raises(FileNotFoundError, match=r"features.expression.weights: there is no file .*model.safetensors"):
         family_of(tmp_path)
 
 

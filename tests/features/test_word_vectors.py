@@ -47,7 +47,7 @@ def test_known_words_have_their_vectors_and_unknown_ones_are_skipped():
 
 
 def test_training_repeats_and_follows_seed_and_options():
-    sentences = [["a", "b", "c"], ["a", "b"], ["c", "a", "once"]] * 1
+    sentences = [["a", "b", "c"], ["a", "b"], ["c", "a", "once"]]
     first = train_word_vectors(sentences, SMALL)
     assert set(first.words.to_pylist()) == {"a", "b", "c"}  # `once` is below min_count
     assert first.words[0].as_py() == "a"  # the most frequent
@@ -81,7 +81,7 @@ def test_gensims_own_format_is_refused_with_the_way_to_convert_it(tmp_path):
 
 
 def test_damaged_files_are_refused_with_the_reason(tmp_path):
-    with pytest.raises(FileNotFoundError, match="features.word2vec.vectors"):
+    with pytest.raises(FileNotFoundError, match=r"features.word2vec.vectors"):
         load_word_vectors(tmp_path / "none.bin")
     path = tmp_path / "a.bin"
     path.write_text("the 0.1 0.2\n")

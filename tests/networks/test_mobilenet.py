@@ -33,7 +33,7 @@ def test_parameters_of_a_tiny_network_by_hand():
 def test_names_are_torchvisions():
     names = MobileNetV2(MobileNetOptions(), 1000).state_dict()
     expected = ["features.0.0.weight", "features.1.conv.1.weight", "features.2.conv.1.0.weight", "features.18.1.bias"]
-    assert set(expected + ["features.2.conv.3.running_var", "classifier.1.weight"]) <= set(names)
+    assert {*expected, "features.2.conv.3.running_var", "classifier.1.weight"} <= set(names)
     assert len(names) == 314
 
 

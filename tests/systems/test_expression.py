@@ -218,12 +218,12 @@ def test_a_bad_row_is_named(tmp_path, row, content, message):
 
 
 def test_a_folder_without_a_network_says_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no card.json.*kedro run --pipeline=train_expression"):
+    with pytest.raises(FileNotFoundError, match=r"no card.json.*kedro run --pipeline=train_expression"):
         expression.load_expression_network(tmp_path)
 
 
 def test_weights_that_do_not_fit_the_card_are_refused(tmp_path):
     save_file({"stem.weight": torch.zeros(1)}, tmp_path / "model.safetensors")
     (tmp_path / "card.json").write_text(json.dumps({"network": MOBILE.model_dump(mode="json"), "classes": ["a", "b"]}))
-    with pytest.raises(ValueError, match="does not fit the network in card.json"):
+    with pytest.raises(ValueError, match=r"does not fit the network in card.json"):
         expression.load_expression_network(tmp_path)

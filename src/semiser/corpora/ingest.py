@@ -98,6 +98,9 @@ def _check(entry: Utterance | Rejected, root: Path, language: str | None) -> Utt
         return Rejected(entry.corpus, entry.audio_path, str(error))
     for key, value in asdict(info).items():
         setattr(entry, key, value)
+    video = root / entry.video_path if entry.video_path else None
+    if video and video.is_file():  # without it the voice is still of use; the face families say what is missing
+        entry.video_bytes, entry.video_modified_ns = video.stat().st_size, video.stat().st_mtime_ns
     if entry.end_s is not None:
         entry.duration_s = entry.end_s - (entry.start_s or 0.0)
     entry.language = entry.language or language

@@ -63,6 +63,8 @@ class Utterance:
     channels: int | None = None
     audio_bytes: int | None = None
     audio_modified_ns: int | None = None
+    video_bytes: int | None = None  # None also where the video named in `video_path` is not there
+    video_modified_ns: int | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -90,6 +92,8 @@ _INTEGERS = {
     "channels": pa.int16(),
     "audio_bytes": pa.int64(),
     "audio_modified_ns": pa.int64(),
+    "video_bytes": pa.int64(),
+    "video_modified_ns": pa.int64(),
 }
 _TYPES = (
     dict.fromkeys(_STRINGS, pa.string())

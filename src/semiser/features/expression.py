@@ -15,8 +15,13 @@ import numpy as np
 import pyarrow as pa
 
 from semiser.features.face_track import (
-    VIDEO_COLUMNS, TrackedFrame, checked_hash, face_track, resize_face, with_model_hash,
-)  # fmt: skip
+    VIDEO_COLUMNS,
+    TrackedFrame,
+    checked_hash,
+    face_track,
+    resize_face,
+    with_model_hash,
+)
 from semiser.features.family import Family, Source
 
 WEIGHT_FILES = ("model.safetensors", "card.json")
