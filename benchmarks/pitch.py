@@ -49,7 +49,10 @@ def _compare(signals: list[np.ndarray]) -> None:
         print(f"  {name:10s} {cost * 1000:6.1f} ms per second of audio, {unvoiced} of {len(signals)} files unvoiced")
     apart = np.abs(12 * np.log2(medians["openSMILE"] / medians["pyin"]))
     apart = apart[~np.isnan(apart)]
-    print(f"  medians apart by {np.median(apart):.2f} semitones (median), within one in {np.mean(apart < 1):.0%}, ", end="")
+    print(
+        f"  medians apart by {np.median(apart):.2f} semitones (median), within one in {np.mean(apart < 1):.0%}, ",
+        end="",
+    )
     print(f"an octave error in {np.mean(apart > 6):.0%}")
 
 

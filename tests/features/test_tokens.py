@@ -46,6 +46,10 @@ def test_traditional_characters_give_the_words_of_simplified_ones():
     assert tokenise("我們看著頭髮", "zh-TW") == tokenise("我们看着头发", "zh-CN") == ["我们", "看", "着", "头发"]
 
 
+def test_text_beyond_thulacs_limit_is_segmented_in_pieces():
+    assert tokenise("我们喜欢" * 12_501 + "。", "zh") == ["我们", "喜欢"] * 12_501
+
+
 def test_lower_case_is_an_option():
     assert tokenise("The IPhone", "en", lower_case=True) == ["the", "iphone"]
     assert tokenise("我喜欢iPhone", "zh", lower_case=True) == ["我", "喜欢", "iphone"]

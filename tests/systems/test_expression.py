@@ -189,6 +189,14 @@ def test_a_table_of_files_is_read_in_colour_and_squared(tmp_path):
     assert grey.faces[0].unique().tolist() == [round(0.299 * 200 + 0.587 * 110)]
 
 
+def test_grey_values_in_the_table_serve_as_an_image(tmp_path):
+    pixels = np.arange(0, 256, dtype=np.uint8).tobytes()
+    rows = [{"path": None, "pixels": pixels, "split": "train", "expression": name} for name in ("neutral", None)]
+    data = expression.read_faces(pa.Table.from_pylist(rows), tmp_path, options_of(), seed=0)
+    assert data.faces.numpy().tobytes() == pixels
+    assert data.labels.tolist() == [0]
+
+
 def test_without_a_validation_part_a_share_of_every_class_is_held_out(tmp_path):
     write_image(tmp_path / "x.png", np.zeros((16, 16, 3), np.uint8))
     rows = [("x.png", None, "neutral")] * 20 + [("x.png", "train", "happiness")] * 10 + [("x.png", "test", "neutral")]
@@ -203,9 +211,9 @@ def test_without_a_validation_part_a_share_of_every_class_is_held_out(tmp_path):
 @pytest.mark.parametrize(
     "row, content, message",
     [
-        (("x.png", "train", "neutral"), None, "x.png is missing"),
-        (("x.png", "train", "neutral"), b"", "x.png is empty"),
-        (("x.png", "train", "neutral"), b"text", "x.png is no readable image"),
+        (("x.png", "train", "neutral"), None, "faces: x.png: not readable as an image.*mend the image"),
+        (("x.png", "train", "neutral"), b"", "x.png: not readable as an image"),
+        (("x.png", "train", "neutral"), b"text", "x.png: not readable as an image"),
         (("x.png", "dev", "neutral"), b"text", "split must be one of train, validation, test, not dev"),
         (("x.png", "test", "neutral"), b"text", "none of 1 rows is for training"),
     ],

@@ -1,8 +1,9 @@
 """One-second chunks: 513 bins x 32 frames of log magnitude scaled to [-1, 1], the input of BEGAN.
 
-Source: "Semi-supervised Model for Emotion Recognition in Speech" (ICANN 2018), section 3.2: 16 kHz, 1 s chunks without overlap,
-STFT with an FFT of 1024 and a hop of 512. Frames are centred on every 512th sample from 0 and the chunk is padded with
-512 zeros on both sides, as in librosa: 1 + 16000 // 512 = 32 frames (without the padding there would be 30).
+Source: "Semi-supervised Model for Emotion Recognition in Speech" (ICANN 2018), section 3.2: 16 kHz, 1 s chunks without
+overlap, STFT with an FFT of 1024 and a hop of 512. Frames are centred on every 512th sample from 0 and the chunk is
+padded with 512 zeros on both sides, as in librosa: 1 + 16000 // 512 = 32 frames (without the padding there would be
+30). The paper names neither window nor scaling: here a Hann window, and a fixed map of decibels to [-1, 1].
 """
 
 from collections.abc import Iterator

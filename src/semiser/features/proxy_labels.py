@@ -12,7 +12,6 @@ What the paper leaves open is decided so:
   part of the baseline.
 """
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -98,7 +97,7 @@ def proxy_valence(sentiment: ARRAYS, groups: ARRAYS) -> pa.Table:
     """Dictionary-based valence: the score of an utterance's sentiment sum (Eq. 4).
 
     Args:
-        sentiment: v_u of each utterance (`sum_sentiment`); null where the transcript is missing or empty.
+        sentiment: v_u of each utterance (Eq. 3, the `valence` family); null where the transcript is missing or empty.
         groups: speaker or episode of each utterance; null where it is unknown.
 
     Returns:
@@ -110,22 +109,6 @@ def proxy_valence(sentiment: ARRAYS, groups: ARRAYS) -> pa.Table:
         [np.isnan(_as_floats(sentiment)), _as_codes(groups) < 0, counts < 2], [NO_TRANSCRIPT, NO_GROUP, SINGLE], ""
     )
     return _table(scores, reasons, high="positive", low="negative")
-
-
-def sum_sentiment(words: Iterable[str], dictionaries: Iterable[Mapping[str, int]]) -> int | None:
-    """v_u, the sum of the sentiment values of an utterance's words over all dictionaries (Eq. 3).
-
-    Args:
-        words: of the transcript, written as the dictionaries write them.
-        dictionaries: word to +1 or -1; a word that is not in one counts 0.
-
-    Returns:
-        The sum, None where there is no word: an empty transcript.
-    """
-    words = list(words)
-    if not words:
-        return None
-    return sum(dictionary.get(word, 0) for dictionary in dictionaries for word in words)
 
 
 def _table(scores: np.ndarray, reasons: np.ndarray, high: str, low: str) -> pa.Table:

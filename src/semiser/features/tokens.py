@@ -21,6 +21,7 @@ _APOSTROPHES = str.maketrans("’ʼ＇", "'''")
 
 # THULAC keeps the state of a sentence in its object: one call at a time.
 _thulac_lock = threading.Lock()
+_LONGEST = 10_000  # characters in one call; THULAC fails above 50,000
 
 
 def tokenise(text: str, language: str | None, lower_case: bool = False) -> list[str]:
@@ -73,8 +74,9 @@ def _split(text: str) -> list[str]:
 
 
 def _segment(text: str) -> list[str]:
+    pieces = (text[start : start + _LONGEST] for start in range(0, len(text), _LONGEST))
     with _thulac_lock:
-        return [word for word, _ in _thulac().cut(text)]
+        return [word for piece in pieces for word, _ in _thulac().cut(piece)]
 
 
 @cache

@@ -1,10 +1,12 @@
 """Median pitch and median vocal intensity of an utterance, what proxy arousal is scored from.
 
-Source: AV-SpNET (Lu et al. 2018), section 2.2.2, after Bone et al. (2014). The paper names neither the pitch tracker nor
-the frames of the intensity: here both are medians over voiced frames, so that pauses do not count as a low voice.
+Source: AV-SpNET (Lu et al. 2018), section 2.2.2, after Bone et al. (2014). The paper names neither the pitch tracker
+nor the frames of the intensity: here both are medians over voiced frames, so that pauses do not count as a low voice.
 
-Pitch is openSMILE's (subharmonic summation, Viterbi smoothing, 55 to 1000 Hz; `FeatureSet.GeMAPSv01b`), not
-`librosa.pyin`: MEASURED
+Pitch is openSMILE's (subharmonic summation, Viterbi smoothing, 55 to 1000 Hz; `FeatureSet.GeMAPSv01b`) and not
+`librosa.pyin`: `benchmarks/pitch.py` on 100 files each of CASIA and EmoDB measured 39 and 25 ms per second of audio
+against 498 and 501. The medians of the two lie 0.5 and 0.2 semitones apart (median), within one in 63 and 94 % of the
+files, an octave in 8 and 2 %; openSMILE found voice in every file, pyin in all but one.
 """
 
 import threading

@@ -86,6 +86,7 @@ def check_checkpoint(folder: Path) -> None:
     Raises:
         ModuleNotFoundError: `transformers` is not installed.
         FileNotFoundError: the checkpoint's configuration or weights are missing.
+        ValueError: it is no wav2vec 2.0 model.
     """
     if find_spec("transformers") is None:
         raise ModuleNotFoundError(
@@ -97,6 +98,7 @@ def check_checkpoint(folder: Path) -> None:
                 f"features.wav2vec.checkpoint: no {name} in {folder}. It must be a local folder with a wav2vec 2.0 "
                 "model as Wav2Vec2Model.save_pretrained(folder) writes it"
             )
+    read_config(folder)
 
 
 @cache
@@ -110,7 +112,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if config.get("model_type") != "wav2vec2":
         raise ValueError(
             f"features.wav2vec.checkpoint: model_type in {folder}/config.json must be 'wav2vec2', not "
-            f"{config.get('model_type')!r}"
+            f"{config.get('model_type')!r}: name the folder of a wav2vec 2.0 model"
         )
     return config
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from semiser.options.base import Options
-from semiser.options.features import FamilyOptions
+from semiser.options.family import FamilyOptions
 
 # RAF-DB's classes, in the order that CMKT names them.
 EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")

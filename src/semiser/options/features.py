@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from semiser.options.base import Options
+from semiser.options.family import FamilyOptions
 
 
 class ShardOptions(Options):
@@ -15,16 +16,6 @@ class ShardOptions(Options):
 
     utterances: int = Field(default=100, ge=1)
     max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
-
-
-class FamilyOptions(Options):
-    """What the options of every family share.
-
-    Attributes:
-        corpora: corpora to extract from; None takes all. It changes no value, so it is no part of a fingerprint.
-    """
-
-    corpora: tuple[str, ...] | None = None
 
 
 class Is10Options(FamilyOptions):

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from semiser.options.base import Options
-from semiser.options.features import FamilyOptions
+from semiser.options.family import FamilyOptions
 
 # China's 34 province-level divisions: an accent is where a query was made, and the paper lists no locations.
 PROVINCES = tuple(

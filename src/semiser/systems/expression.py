@@ -7,18 +7,20 @@ faces, which cost nothing and let the whole chain be tried.
 import copy
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from semiser.corpora.faces import FaceImage, decode_face
 from semiser.demo.faces import Pose, draw_face, random_identity
+from semiser.errors import Unusable
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.features.face_track import Face, crop_face, resize_face
 from semiser.networks.expression import (
@@ -27,7 +29,7 @@ from semiser.networks.expression import (
     predict_probabilities,
     to_input,
 )
-from semiser.options.face_features import ExpressionTrainingOptions
+from semiser.options.face_features import ExpressionTrainingOptions, NetworkOptions
 from semiser.training.run import TrainingRun
 
 __all__ = ["FaceData", "draw_faces", "fit", "learning_rate", "load_expression_network", "read_faces"]
@@ -121,6 +123,7 @@ def _step(network, optimiser, data: FaceData, batch: Tensor, options, progress: 
 
 def learning_rate(options: ExpressionTrainingOptions, progress: float) -> float:
     """The learning rate when the share `progress` in [0, 1] of the training is done."""
+    # a thousandth ahead, so that the first step's rate is above 0
     factor = min(1.0, (progress + 1e-3) / options.warmup) if options.warmup else 1.0
     if options.schedule == "cosine":
         factor *= 0.5 * (1 + math.cos(math.pi * progress))
@@ -208,7 +211,7 @@ def draw_faces(options: ExpressionTrainingOptions, seed: int) -> FaceData:
     return FaceData(_as_tensor(pictures), labels, rows | {"test": torch.arange(0)})
 
 
-def _draw_crop(expression: str, person: int, network, rng: np.random.Generator) -> np.ndarray:
+def _draw_crop(expression: str, person: int, network: NetworkOptions, rng: np.random.Generator) -> np.ndarray:
     """One drawn face of the network's size and channels, its square a little off as a detector's is."""
     size = max(64, 2 * network.input_size)  # the face takes half of the picture
     pose = Pose(*rng.uniform(-0.05, 0.05, 2), roll_deg=rng.uniform(-5, 5), scale=rng.uniform(0.85, 1.05))
@@ -235,7 +238,9 @@ def read_faces(table: pa.Table, root: Path, options: ExpressionTrainingOptions, 
     """Face images of a table, squared to the network's size; where no row is for validation, a share of training is.
 
     Args:
-        table: columns `path` (below root), `split` (train, validation, test; None counts as train) and `expression`.
+        table: columns of `semiser.corpora.faces.FACES_SCHEMA`, of which `split` (train, validation, test; None counts
+            as train), `expression` and `path` (below root) or `pixels` are read. Rows of other expressions and of
+            none are left out.
         root: folder of the images.
         options: network (size and channels), classes, `validation_share`.
         seed: draws the rows held out for validation.
@@ -252,25 +257,25 @@ def read_faces(table: pa.Table, root: Path, options: ExpressionTrainingOptions, 
         raise ValueError(f"faces: split must be one of {', '.join(ROLES)}, not {', '.join(sorted(unknown))}")
     if "train" not in splits:
         raise ValueError(f"faces: none of {table.num_rows} rows is for training an expression in {options.classes}")
-    pictures = [_read_square(root, row["path"], options.network) for row in rows]
+    pictures = [_read_square(root, row, options.network) for row in rows]
     parts = {role: torch.tensor([n for n, split in enumerate(splits) if split == role], dtype=torch.long)
              for role in ROLES}  # fmt: skip
     data = FaceData(_as_tensor(pictures), labels, parts)
     return data if len(parts["validation"]) else _hold_out(data, options.validation_share, seed)
 
 
-def _read_square(root: Path, path: str, network) -> np.ndarray:
+def _read_square(root: Path, row: Mapping[str, Any], network: NetworkOptions) -> np.ndarray:
     """One image at the network's size; an oblong one loses the ends of its longer side."""
-    file = root / path
-    data = np.frombuffer(file.read_bytes(), np.uint8) if file.is_file() else np.empty(0, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
-    if picture is None:
-        found = "missing" if not file.is_file() else "empty" if not data.size else "no readable image"
-        raise ValueError(f"faces: {path} is {found}: mend the file or take its row out of the table")
+    name = row.get("image_id") or row["path"]
+    image = FaceImage(image_id=name, corpus="", path=row.get("path"), pixels=row.get("pixels"))
+    try:
+        picture = decode_face(image, root)
+    except Unusable as reason:
+        raise ValueError(f"faces: {reason}; mend the image or take its row ({name}) out of the table") from reason
     height, width = picture.shape[:2]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    square = picture[top : top + side, left : left + side]
+    square = np.ascontiguousarray(picture[top : top + side, left : left + side])
     return resize_face(square, network.input_size, grey=network.channels == 1)
 
 

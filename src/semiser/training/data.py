@@ -10,7 +10,7 @@ import pyarrow.dataset
 import torch
 from torch import Tensor
 
-ROLES = ("train", "unlabelled", "validation", "test")
+from semiser.training.fold_table import ROLES
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,55 @@
+"""The table of folds: its schema, its roles, the protocol that travels with it, its hash.
+
+`label` is what training may see: the class of train, validation and test rows, null for unlabelled ones.
+`true_label` is the class of every row whose class is known, hidden or not. It is there to measure the precision of
+pseudo-labels afterwards, and is never read in training.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+ROLES = ("train", "unlabelled", "validation", "test")
+TRAIN, UNLABELLED, VALIDATION, TEST = range(len(ROLES))  # codes of ROLES
+
+FOLDS_SCHEMA = pa.schema(
+    [
+        ("experiment", pa.string()),
+        ("fold", pa.int32()),
+        ("utterance_id", pa.string()),
+        ("role", pa.string()),
+        ("label", pa.string()),
+        ("true_label", pa.string()),
+    ]
+)
+
+
+def protocol_facts(folds: pa.Table) -> dict:
+    """The protocol that `make_folds` stored in the table's metadata; an empty dictionary where there is none."""
+    return json.loads((folds.schema.metadata or {}).get(b"protocol", b"{}"))
+
+
+def folds_hash(folds: pa.Table) -> str:
+    """SHA-256 of the content of a folds table, whatever the order of its rows, its chunks and its metadata.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digests = []
+    for _, _, fold in each_fold(folds.select(FOLDS_SCHEMA.names)):
+        columns = [pc.fill_null(pc.cast(column, pa.string()), "\x00") for column in fold.columns]
+        lines = pc.binary_join_element_wise(*columns, "\x1f")
+        ordered = lines.take(pc.sort_indices(lines)).to_pylist()
+        digests.append(hashlib.sha256("\n".join(ordered).encode()).hexdigest())
+    return hashlib.sha256("\n".join(sorted(digests)).encode()).hexdigest()
+
+
+def each_fold(folds: pa.Table) -> Iterator[tuple[str, int, pa.Table]]:
+    """Experiment, number and rows of every fold, in the order of experiments and numbers."""
+    keys = folds.select(["experiment", "fold"]).group_by(["experiment", "fold"]).aggregate([])
+    for key in keys.sort_by([("experiment", "ascending"), ("fold", "ascending")]).to_pylist():
+        inside = pc.and_(pc.equal(folds["experiment"], key["experiment"]), pc.equal(folds["fold"], key["fold"]))
+        yield key["experiment"], key["fold"], folds.filter(inside)

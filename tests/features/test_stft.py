@@ -1,0 +1,66 @@
+import librosa
+import numpy as np
+import pytest
+from helpers import utterances_of, voice, write_wav
+from pydantic import ValidationError
+
+from semiser.errors import Unusable
+from semiser.features.family import Source
+from semiser.features.stft import Stft, compute_stft
+from semiser.options.audio_features import StftOptions
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def _magnitudes(signal):
+    padded = np.pad(signal.astype(np.float64), 312)  # librosa centres the window of 400 in 1024 samples
+    spectra = librosa.stft(padded, n_fft=1024, win_length=400, hop_length=160, window="hamming", center=False)
+    return np.abs(spectra)[:512].T
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_values_equal_librosas_normalised_per_bin(log):
+    magnitudes = np.log(_magnitudes(voice(1.0))) if log else _magnitudes(voice(1.0))
+    expected = (magnitudes - magnitudes.mean(axis=0)) / magnitudes.std(axis=0)
+    found = compute_stft(voice(1.0), StftOptions(log=log))
+    assert found.shape == (98, 512)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("signal", [np.zeros(1600), np.full(1600, 0.5), voice(0.025)], ids=["silence", "dc", "a frame"])
+def test_a_bin_that_does_not_vary_is_zero(signal):
+    np.testing.assert_allclose(compute_stft(signal.astype(np.float32), StftOptions()), 0, atol=1e-3)
+
+
+def test_shorter_than_a_frame_is_refused():
+    with pytest.raises(Unusable, match="a frame takes 0.025 s"):
+        compute_stft(np.zeros(399, np.float32), StftOptions())
+
+
+def _row(tmp_path, seconds):
+    write_wav(tmp_path / "s" / "a.wav", voice(seconds))
+    (row,) = utterances_of(tmp_path).to_pylist()
+    source = Source(row, tmp_path)
+    (values,) = Stft(StftOptions()).rows(source)
+    return values, compute_stft(source.audio(16_000), StftOptions())
+
+
+def test_short_utterances_are_padded_at_the_head(tmp_path):
+    row, real = _row(tmp_path, 0.05)
+    assert row["frames"] == 3
+    assert row["stft"].shape == (555, 512)
+    assert not row["stft"][:552].any()
+    np.testing.assert_array_equal(row["stft"][552:], real)
+
+
+def test_long_utterances_are_cut_at_the_end_after_normalising(tmp_path):
+    row, real = _row(tmp_path, 6.0)
+    assert len(real) == 598
+    assert row["frames"] == 555
+    np.testing.assert_array_equal(row["stft"], real[:555])
+
+
+def test_more_bins_than_the_transform_has_are_refused():
+    with pytest.raises(ValidationError, match="bins must be at most dft_size / 2 . 1 = 257, not 512"):
+        StftOptions(dft_size=512)

@@ -1,0 +1,127 @@
+import json
+
+import numpy as np
+import pytest
+from helpers import utterances_of, voice, write_wav
+from pydantic import ValidationError
+
+from semiser.errors import Unusable
+from semiser.features import wav2vec
+from semiser.features.family import Source
+from semiser.features.wav2vec import Wav2Vec, Wav2VecExtractor
+from semiser.options.audio_features import Wav2VecOptions
+
+
+@pytest.fixture(scope="module")
+def transformers():
+    return pytest.importorskip("transformers")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(transformers, tmp_path_factory):
+    """A tiny model of random weights: two convolutions (a frame is 9 samples, every 10), 8 channels, width 12."""
+    import torch
+
+    torch.manual_seed(0)
+    config = transformers.Wav2Vec2Config(
+        conv_dim=(8, 8), conv_kernel=(5, 3), conv_stride=(2, 5), hidden_size=12, num_hidden_layers=1,
+        num_attention_heads=2, intermediate_size=16, num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
+        num_feat_extract_layers=2,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("tiny-wav2vec2")
+    transformers.Wav2Vec2Model(config).save_pretrained(folder)
+    transformers.Wav2Vec2FeatureExtractor().save_pretrained(folder)
+    return folder
+
+
+def _reference(transformers, checkpoint, signal):
+    """Convolutional output (T, 8) and its projection (T, 12), by the model's own modules from the normalised signal."""
+    import torch
+
+    model = transformers.Wav2Vec2Model.from_pretrained(checkpoint).eval()
+    normalised = (signal - signal.mean()) / np.sqrt(signal.var() + 1e-7)
+    with torch.no_grad():
+        convolution = model.feature_extractor(torch.tensor(normalised)[None]).transpose(1, 2)
+        return convolution[0].numpy(), model.feature_projection(convolution)[0][0].numpy()
+
+
+def test_values_are_the_encoders(transformers, checkpoint):
+    signal = voice(0.1)
+    convolution, projection = _reference(transformers, checkpoint, signal)
+    assert (convolution.shape, projection.shape) == (
+        (160, 8),
+        (160, 12),
+    )  # (1600 - 5) // 2 + 1 = 798, (798 - 3) // 5 + 1 = 160
+    found = Wav2VecExtractor(Wav2VecOptions(checkpoint=checkpoint))(signal)
+    np.testing.assert_allclose(found, convolution, atol=1e-5)
+    projected = Wav2VecExtractor(Wav2VecOptions(checkpoint=checkpoint, output="projection"))(signal)
+    np.testing.assert_allclose(projected, projection, atol=1e-5)
+
+
+def test_long_utterances_are_cut_before_the_encoder(transformers, checkpoint):
+    extract = Wav2VecExtractor(Wav2VecOptions(checkpoint=checkpoint, frames=20))
+    signal = voice(0.1)
+    needed = 19 * 10 + 9  # samples under 20 frames of 9 (5 + 2 * 2), 10 apart
+    assert extract(signal).shape == (20, 8)
+    np.testing.assert_allclose(extract(signal), _reference(transformers, checkpoint, signal[:needed])[0], atol=1e-5)
+    assert extract(signal[: needed - 1]).shape == (19, 8)
+
+
+@pytest.mark.parametrize("signal", [np.zeros(800), np.full(800, 0.5), voice(0.05)], ids=["silence", "dc", "50 ms"])
+def test_values_are_finite(checkpoint, signal):
+    assert np.isfinite(Wav2VecExtractor(Wav2VecOptions(checkpoint=checkpoint))(signal.astype(np.float32))).all()
+
+
+def test_shorter_than_the_receptive_field_is_refused(checkpoint):
+    extract = Wav2VecExtractor(Wav2VecOptions(checkpoint=checkpoint))
+    assert extract(voice(0.1)[:9]).shape == (1, 8)
+    with pytest.raises(Unusable, match="the encoder takes 0.0005625 s"):
+        extract(voice(0.1)[:8])
+
+
+def test_a_row_is_padded_at_the_head_and_the_column_names_the_checkpoint(checkpoint, tmp_path):
+    write_wav(tmp_path / "s" / "a.wav", voice(0.1))
+    (row,) = utterances_of(tmp_path).to_pylist()
+    family = Wav2Vec(Wav2VecOptions(checkpoint=checkpoint, frames=200, output="projection"))
+    (values,) = family.rows(Source(row, tmp_path))
+    assert values["frames"] == 160
+    assert values["wav2vec"].shape == (200, 12)
+    assert not values["wav2vec"][:40].any()
+    assert values["wav2vec"][40:].any(axis=1).all()
+    field = family.fields()[1]
+    assert field.type.list_size == 200 * 12
+    assert field.metadata[b"checkpoint"] == checkpoint.name.encode()
+    assert field.metadata[b"unit"] == b"wav2vec 2.0, output of the projection"
+
+
+def test_the_fingerprint_holds_the_checkpoints_hash_and_not_its_place(checkpoint, tmp_path):
+    options = Wav2Vec(Wav2VecOptions(checkpoint=checkpoint)).options
+    assert "checkpoint" not in options.model_dump()
+    assert len(options.checkpoint_sha256) == 64
+    with pytest.raises(ValueError, match=r"checkpoint_sha256: .* must have the hash 00, not"):
+        Wav2Vec(Wav2VecOptions(checkpoint=checkpoint, checkpoint_sha256="00"))
+
+
+def test_the_extra_is_named_where_it_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr(wav2vec, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'semiser\[wav2vec\]'"):
+        Wav2Vec(Wav2VecOptions(checkpoint=tmp_path))
+
+
+def test_a_missing_checkpoint_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(wav2vec, "find_spec", lambda name: True)
+    with pytest.raises(FileNotFoundError, match="features.wav2vec.checkpoint: no config.json in "):
+        Wav2Vec(Wav2VecOptions(checkpoint=tmp_path))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "wav2vec2"}))
+    with pytest.raises(FileNotFoundError, match="no model.safetensors in "):
+        Wav2Vec(Wav2VecOptions(checkpoint=tmp_path))
+    with pytest.raises(ValidationError, match="checkpoint"):
+        Wav2VecOptions()
+
+
+def test_another_kind_of_model_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(wav2vec, "find_spec", lambda name: True)
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ValueError, match="model_type in .* must be 'wav2vec2', not 'bert'"):
+        Wav2Vec(Wav2VecOptions(checkpoint=tmp_path))
