@@ -39,7 +39,6 @@ from semiser.options.audio_features import (
     VoiceOptions,
 )
 from semiser.options.features import Is10Options, ShardOptions
-from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import extract
 
 RATE_HZ = 16_000
@@ -56,6 +55,13 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 
+class _Inline:
+    """An engine that runs one task after the other, right here."""
+
+    def map(self, function, tasks, pool):
+        return ((task, function(task)) for task in tasks)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -65,7 +71,7 @@ def main() -> None:
     arguments = parser.parse_args()
     utterances = _draw(arguments.root, arguments.files)
     paths = [arguments.root / path for path in utterances["audio_path"].to_pylist()]
-    for warm_up in (*REFERENCE.values(),):
+    for warm_up in REFERENCE.values():
         warm_up(paths[0])
     _extract(utterances.slice(0, 1), arguments.root)
     rounds = [(_time(_extract, utterances, arguments.root), _reference(paths)) for _ in range(arguments.rounds)]
@@ -89,7 +95,7 @@ def _describe(root: Path, path: Path) -> dict:
 def _extract(utterances: pa.Table, root: Path) -> None:
     with tempfile.TemporaryDirectory() as store:
         options = ShardOptions(max_quarantined_share=1)
-        extract(FAMILIES, store, utterances, {"folder": str(root)}, LocalEngine(1), options)
+        extract(FAMILIES, store, utterances, {"folder": str(root)}, _Inline(), options)
 
 
 def _time(function: Callable, *arguments: object) -> float:
@@ -133,7 +139,8 @@ def _librosa_segments(path: Path) -> np.ndarray:
 
 def _librosa_chunks(path: Path) -> list[np.ndarray]:
     signal = _load(path)
-    chunks = [signal[start : start + RATE_HZ] for start in range(0, len(signal), RATE_HZ)]
+    signal = np.pad(signal, (0, -len(signal) % RATE_HZ))
+    chunks = signal.reshape(-1, RATE_HZ)
     return [librosa.amplitude_to_db(np.abs(librosa.stft(chunk, n_fft=1024, hop_length=512))) for chunk in chunks]
 
 

@@ -35,19 +35,16 @@ def main() -> None:
 
 
 def _print(rounds: list[tuple[dict, dict]], repeated: dict, arguments: argparse.Namespace) -> None:
-    rate = {
-        name: statistics.median(r[place]["per_second"] for r in rounds) for place, name in enumerate(("node", "ref"))
-    }
+    rates = [statistics.median(both[place]["per_second"] for both in rounds) for place in (0, 1)]
     ratio = statistics.median(node["per_second"] / reference["per_second"] for node, reference in rounds)
     memory = statistics.median(node["peak_mb"] for node, _ in rounds)
     print(f"files                     {rounds[0][0]['files']}, {arguments.workers} workers, {arguments.rounds} rounds")
-    print(f"process_files             {rate['ref']:8.1f} utterances per second")
-    print(f"is10 node                 {rate['node']:8.1f} utterances per second")
+    print(f"process_files             {rates[1]:8.1f} utterances per second")
+    print(f"is10 node                 {rates[0]:8.1f} utterances per second")
     print(f"ratio, median of rounds   {ratio:8.2f}")
     print(f"peak memory of the node   {memory:8.0f} MB")
-    print(
-        f"  {arguments.times:3d} times the files      {repeated['peak_mb']:8.0f} MB, {repeated['per_second']:.1f} per second"
-    )
+    rate = repeated["per_second"]
+    print(f"  {arguments.times:3d} times the files      {repeated['peak_mb']:8.0f} MB, {rate:.1f} per second")
 
 
 def _arguments() -> argparse.Namespace:
@@ -91,9 +88,9 @@ def _node(arguments: argparse.Namespace) -> dict:
     corpora = IngestOptions(corpora={"corpus": {"reader": arguments.reader, "root": arguments.root}})
     with tempfile.TemporaryDirectory() as store:
         start = time.perf_counter()
-        families = {name: None for name in FeaturesOptions.model_fields if name not in ("shards", "is10")}
-        options, engine = FeaturesOptions(**families), EngineOptions(workers=arguments.workers)
-        for receipt in extract_audio(utterances, corpora, options, engine, store):
+        options, engine = FeaturesOptions(), EngineOptions(workers=arguments.workers)  # is10 alone is on by default
+        *receipts, _ = extract_audio(utterances, corpora, options, engine, store)
+        for receipt in receipts:
             ShardedTable(receipt.table).commit(receipt)
         return _measured(utterances.num_rows, time.perf_counter() - start)
 

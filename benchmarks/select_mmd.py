@@ -2,7 +2,7 @@
 
     python benchmarks/select_mmd.py --corpus casia [--seeds 1]
 
-Reads the tables of a finished `kedro run --env <corpus> --pipeline=features` below `data`. Every pair of speakers is
+Reads the tables of a finished `kedro run --env <corpus> --pipelines=features` below `data`. Every pair of speakers is
 left out of the training once, for every candidate; the model is scored on both. For the test speaker t, the candidate
 is chosen whose mean UAR is best on the validation speakers v of the pairs {t, v}: models that saw neither, scored on v.
 Then the chosen candidate trains on all speakers but t and is tested on t: that is the nested figure.

@@ -1,4 +1,4 @@
-"""Registered pipelines; `kedro run --pipeline=x` imports only x."""
+"""Registered pipelines; `kedro run --pipelines=x` imports only x."""
 
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline

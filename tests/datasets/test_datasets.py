@@ -21,9 +21,9 @@ def test_metadata_of_the_schema_survives(tmp_path):
 
 
 def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
-    dataset = ArrowDataset(filepath=str(tmp_path / "a.parquet"), made_by="kedro run --pipeline=ingest")
+    dataset = ArrowDataset(filepath=str(tmp_path / "a.parquet"), made_by="kedro run --pipelines=ingest")
     assert not dataset.exists()
-    with pytest.raises(DatasetError, match=r"`kedro run --pipeline=ingest` makes it"):
+    with pytest.raises(DatasetError, match=r"`kedro run --pipelines=ingest` makes it"):
         dataset.load()
 
 
@@ -47,7 +47,7 @@ def test_saving_the_receipt_makes_the_table(tmp_path):
     dataset = ShardedTableDataset(path=str(tmp_path / "f"))
     receipt = _shard(tmp_path / "f")
     assert not dataset.exists()
-    with pytest.raises(DatasetError, match="kedro run --pipeline=features"):
+    with pytest.raises(DatasetError, match="kedro run --pipelines=features"):
         dataset.load()
     dataset.save(receipt)
     assert dataset.exists() and dataset.load().count_rows() == 9

@@ -22,7 +22,6 @@ from semiser.options.audio_features import (
     VoiceOptions,
 )
 from semiser.options.features import ShardOptions
-from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import extract
 from semiser.shards.store import ShardedTable
 
@@ -38,6 +37,13 @@ FAMILIES = (
 )
 
 
+class _Inline:
+    """An engine that runs one task after the other, right here."""
+
+    def map(self, function, tasks, pool):
+        return ((task, function(task)) for task in tasks)
+
+
 @pytest.fixture(scope="module")
 def tables(tmp_path_factory):
     """Tables of two utterances, 1.7 s of voice and 1 s of silence; and the first one's signal."""
@@ -45,7 +51,7 @@ def tables(tmp_path_factory):
     path = write_wav(root / "s" / "a.wav", voice(1.7))
     write_wav(root / "s" / "b.wav", np.zeros(16_000, np.float32))
     store = str(tmp_path_factory.mktemp("store"))
-    receipts = extract(FAMILIES, store, utterances_of(root), {"tiny": str(root)}, LocalEngine(1), ShardOptions())
+    receipts = extract(FAMILIES, store, utterances_of(root), {"tiny": str(root)}, _Inline(), ShardOptions())
     found = {}
     for name, receipt in receipts.items():
         ShardedTable(receipt.table).commit(receipt)

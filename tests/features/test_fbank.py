@@ -39,5 +39,5 @@ def test_silence_is_the_floor_squared_and_dc_is_finite():
 
 
 def test_shorter_than_a_frame_is_refused():
-    with pytest.raises(Unusable, match="a frame takes 0.025 s"):
+    with pytest.raises(Unusable, match=r"a frame takes 0.025 s"):
         compute_fbank(np.zeros(399, np.float32), FbankOptions())

@@ -75,7 +75,7 @@ def test_values_are_finite(checkpoint, signal):
 def test_shorter_than_the_receptive_field_is_refused(checkpoint):
     extract = Wav2VecExtractor(Wav2VecOptions(checkpoint=checkpoint))
     assert extract(voice(0.1)[:9]).shape == (1, 8)
-    with pytest.raises(Unusable, match="the encoder takes 0.0005625 s"):
+    with pytest.raises(Unusable, match=r"the encoder takes 0.0005625 s"):
         extract(voice(0.1)[:8])
 
 
@@ -110,10 +110,10 @@ def test_the_extra_is_named_where_it_is_missing(monkeypatch, tmp_path):
 
 def test_a_missing_checkpoint_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(wav2vec, "find_spec", lambda name: True)
-    with pytest.raises(FileNotFoundError, match="features.wav2vec.checkpoint: no config.json in "):
+    with pytest.raises(FileNotFoundError, match=r"features.wav2vec.checkpoint: no config.json in "):
         Wav2Vec(Wav2VecOptions(checkpoint=tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "wav2vec2"}))
-    with pytest.raises(FileNotFoundError, match="no model.safetensors in "):
+    with pytest.raises(FileNotFoundError, match=r"no model.safetensors in "):
         Wav2Vec(Wav2VecOptions(checkpoint=tmp_path))
     with pytest.raises(ValidationError, match="checkpoint"):
         Wav2VecOptions()
@@ -123,5 +123,5 @@ def test_another_kind_of_model_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(wav2vec, "find_spec", lambda name: True)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     (tmp_path / "model.safetensors").write_bytes(b"")
-    with pytest.raises(ValueError, match="model_type in .* must be 'wav2vec2', not 'bert'"):
+    with pytest.raises(ValueError, match=r"model_type in .* must be 'wav2vec2', not 'bert'"):
         Wav2Vec(Wav2VecOptions(checkpoint=tmp_path))

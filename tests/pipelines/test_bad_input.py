@@ -1,6 +1,7 @@
 """What users' folders hold: one corpus with every kind of bad input, through ingest, IS10 and folds."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import opensmile
@@ -15,7 +16,7 @@ from semiser.options.features import Is10Options, ShardOptions
 from semiser.options.folds import FoldOptions
 from semiser.options.ingest import IngestOptions
 from semiser.shards.engine import LocalEngine
-from semiser.shards.extract import extract, summarise
+from semiser.shards.extract import extract, quarantine
 from semiser.shards.store import ShardedTable
 from semiser.training.folds import make_folds
 
@@ -81,7 +82,7 @@ def table(corpus, ingested, tmp_path_factory):
 
 
 def test_every_row_is_used_or_has_its_reason(ingested, table):
-    quarantined = [*ingested.quarantine.to_pylist(), *summarise({"is10": table.manifest()})[0].to_pylist()]
+    quarantined = [*ingested.quarantine.to_pylist(), *quarantine(str(Path(table.path).parent), ["is10"]).to_pylist()]
     expected = [outcome for *_, outcome in ROWS if outcome]
     assert len(quarantined) == len(expected)
     for stage, reason in expected:

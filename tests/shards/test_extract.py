@@ -11,9 +11,10 @@ from helpers import utterances_of, voice, write_wav
 
 from semiser.errors import TooManyUnusable, Unusable
 from semiser.features.family import Family, Source
-from semiser.options.features import FamilyOptions, ShardOptions
+from semiser.options.family import FamilyOptions
+from semiser.options.features import ShardOptions
 from semiser.shards.engine import LocalEngine
-from semiser.shards.extract import extract, extract_group, summarise
+from semiser.shards.extract import extract, extract_group, quarantine, summarise
 from semiser.shards.store import ShardedTable
 
 
@@ -113,10 +114,9 @@ def test_which_corpora_take_part_is_no_part_of_the_fingerprint(corpus, tmp_path)
 
 def test_unusable_utterances_are_listed_with_their_reason_and_have_no_row(corpus, tmp_path):
     write_wav(corpus / "s" / "9.wav", voice(0.05))
-    _extract(corpus, tmp_path / "out", [_level()], max_quarantined_share=0.2)
-    manifest = ShardedTable(str(tmp_path / "out" / "level")).manifest()
-    quarantine, summary = summarise({"level": manifest})
-    assert quarantine.to_pylist() == [
+    receipts = _extract(corpus, tmp_path / "out", [_level()], max_quarantined_share=0.2)
+    summary = summarise(receipts.values())
+    assert quarantine(str(tmp_path / "out"), ["level"]).to_pylist() == [
         {"corpus": "tiny", "path": "s/9.wav", "stage": "level", "reason": "tiny/s/9: too short"}
     ]
     assert (summary["level"]["rows"], summary["level"]["unusable"]) == (5, 1)

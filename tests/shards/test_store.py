@@ -60,7 +60,7 @@ def test_nothing_is_published_when_writing_fails(table):
 
 def test_without_the_manifest_there_is_no_table(table):
     report = _write(table)
-    with pytest.raises(FileNotFoundError, match=r"kedro run --pipeline=features"):
+    with pytest.raises(FileNotFoundError, match=r"kedro run --pipelines=features"):
         table.dataset()
     _commit(table, report)
     table.open_for_work()

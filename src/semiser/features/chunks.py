@@ -61,7 +61,7 @@ class Chunks(Family):
 
     name = "chunks"
     version = 1
-    pool = "threads"
+    pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
     options: ChunksOptions
 

@@ -31,6 +31,7 @@ class NetworkFamily(Family):
     """What the families of a trained face network share: hashed options, one network per process."""
 
     inputs = VIDEO_COLUMNS
+    requires = "video_path"
     pool = "processes"
     libraries = ("av", "opencv-python-headless", "torch")
 

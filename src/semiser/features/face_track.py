@@ -332,6 +332,7 @@ class FaceTrack(Family):
     name = "face_track"
     version = 1
     inputs = VIDEO_COLUMNS
+    requires = "video_path"
     pool = "processes"
     libraries = ("av", "opencv-python-headless")
 

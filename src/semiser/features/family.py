@@ -44,6 +44,8 @@ class Family(ABC):
         name: of the family and its table.
         version: raised when the code gives other values than before: what was computed is then computed again.
         inputs: columns of `utterances` that the values depend on.
+        requires: column of `utterances` without which there is nothing to compute: a corpus in which it is empty
+            throughout is passed over.
         pool: `threads` where the work leaves Python's lock, else `processes`: whichever measured faster.
         libraries: distributions whose versions are recorded beside the values.
     """
@@ -51,6 +53,7 @@ class Family(ABC):
     name: ClassVar[str]
     version: ClassVar[int]
     inputs: ClassVar[tuple[str, ...]] = AUDIO_COLUMNS
+    requires: ClassVar[str | None] = None
     pool: ClassVar[Literal["threads", "processes"]] = "processes"
     libraries: ClassVar[tuple[str, ...]] = ()
 

@@ -39,7 +39,7 @@ class Fbank(Family):
 
     name = "fbank"
     version = 1
-    pool = "threads"
+    pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
     options: FbankOptions
 

@@ -39,7 +39,7 @@ class Fft(Family):
 
     name = "fft"
     version = 1
-    pool = "threads"
+    pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
     options: FftOptions
 

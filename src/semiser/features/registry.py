@@ -1,20 +1,50 @@
 """Feature families by name; a family's module is imported only when it is asked for."""
 
+from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
 from semiser.features.family import Family
 from semiser.options.features import FeaturesOptions
 
-# Families of one group are computed in one pass, from an utterance that is decoded once.
-AUDIO = ("is10",)
+# Families of a group are computed in one pass: an utterance is decoded, segmented into words or tracked once for all.
+AUDIO = ("is10", "segments", "chunks", "fft", "fbank", "stft", "wav2vec", "voice")
+TEXT = ("word2vec", "social", "valence")
+VIDEO = ("face_track", "expression", "dface")
 
-_CLASSES = {"is10": "Is10"}
+_CLASSES = {
+    "is10": "Is10",
+    "segments": "Segments",
+    "chunks": "Chunks",
+    "fft": "Fft",
+    "fbank": "Fbank",
+    "stft": "Stft",
+    "wav2vec": "Wav2Vec",
+    "voice": "VoiceFamily",
+    "word2vec": "Word2Vec",
+    "social": "Social",
+    "valence": "Valence",
+    "face_track": "FaceTrack",
+    "expression": "Expression",
+    "dface": "Dface",
+}
 
 
-def make_families(names: tuple[str, ...], options: FeaturesOptions) -> dict[str, Family | None]:
-    """Families with their options, None for one that is switched off."""
-    return {name: _make_family(name, getattr(options, name)) for name in names}
+def make_families(
+    names: tuple[str, ...], options: FeaturesOptions, arguments: Mapping[str, Any] | None = None
+) -> dict[str, Family | None]:
+    """Families with their options, None for one that is switched off.
+
+    Args:
+        names: of families, such as a group.
+        options: of all families.
+        arguments: name to what that family's constructor takes beside its options.
+    """
+    return {name: _make_family(name, getattr(options, name), (arguments or {}).get(name)) for name in names}
 
 
-def _make_family(name: str, options) -> Family | None:
-    return options and getattr(import_module(f"semiser.features.{name}"), _CLASSES[name])(options)
+def _make_family(name: str, options: Any, argument: Any) -> Family | None:
+    if options is None:
+        return None
+    family = getattr(import_module(f"semiser.features.{name}"), _CLASSES[name])
+    return family(options) if argument is None else family(options, argument)

@@ -51,7 +51,7 @@ class Segments(Family):
 
     name = "segments"
     version = 1
-    pool = "threads"
+    pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
     options: SegmentsOptions
 

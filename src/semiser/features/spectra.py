@@ -1,6 +1,9 @@
 """Frames, magnitude spectra and mel filters: what the spectral families share, in numpy and scipy.
 
 librosa gives the same values (the tests hold them together), but costs every worker 3 s to import.
+
+The spectral families ask for processes: on two workers they took 5.9 ms a file of CASIA, threads 10.6 and one thread
+alone 20, all five families with their Parquet; below a thousand files the start of the processes costs more than that.
 """
 
 import json

@@ -45,7 +45,7 @@ class Stft(Family):
 
     name = "stft"
     version = 1
-    pool = "threads"
+    pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
     options: StftOptions
 

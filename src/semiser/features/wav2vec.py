@@ -138,8 +138,8 @@ def hash_checkpoint(options: Wav2VecOptions) -> str:
     found, expected = digest.hexdigest(), options.checkpoint_sha256
     if expected not in (None, found):
         raise ValueError(
-            f"features.wav2vec.checkpoint_sha256: {options.checkpoint} must have the hash {expected}, not {found}: name "
-            "the right checkpoint, or mend the hash"
+            f"features.wav2vec.checkpoint_sha256: {options.checkpoint} must have the hash {expected}, not {found}: "
+            "name the right checkpoint, or mend the hash"
         )
     return found
 

@@ -121,7 +121,7 @@ class Word2Vec(Family):
         """
         card = read_card(vectors)
         if card is None:
-            raise FileNotFoundError(f"no word vectors at {vectors}: `kedro run --pipeline=features` makes them")
+            raise FileNotFoundError(f"no word vectors at {vectors}: `kedro run --pipelines=features` makes them")
         if options.vectors_sha256 not in (None, card["sha256"]):
             raise ValueError(
                 f"features.word2vec.vectors_sha256 is {options.vectors_sha256}, but the vectors at {vectors} "

@@ -61,7 +61,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     path = folder / "card.json"
     if not path.is_file():
         raise FileNotFoundError(
-            f"no expression network at {folder} (no card.json): `kedro run --pipeline=train_expression` trains one, or "
+            f"no expression network at {folder} (no card.json): `kedro run --pipelines=train_faces` trains one, or "
             "name the folder of yours in the family's option `weights`"
         )
     return json.loads(path.read_text(encoding="utf-8"))

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from semiser.options.features import FamilyOptions
+from semiser.options.family import FamilyOptions
 
 
 class AudioOptions(FamilyOptions):

@@ -1,4 +1,4 @@
-"""Options of the face families, of the expression networks and of their training (`params:train_expression`)."""
+"""Options of the face families, of the expression networks and of their training (`params:train_faces`)."""
 
 from typing import Annotated, Literal
 
@@ -55,7 +55,7 @@ class _NetworkFamilyOptions(FamilyOptions):
 
     Attributes:
         track: the faces that the network sees.
-        weights: folder of `model.safetensors` and `card.json`, as `train_expression` writes it.
+        weights: folder of `model.safetensors` and `card.json`, as `train_faces` writes it.
         weights_sha256: of both files; filled in where it is None, insisted on where it is given.
     """
 
@@ -65,11 +65,11 @@ class _NetworkFamilyOptions(FamilyOptions):
 
 
 class ExpressionOptions(_NetworkFamilyOptions):
-    """The `expression` family: probabilities by MobileNetV2 (any network of `train_expression` serves)."""
+    """The `expression` family: probabilities by MobileNetV2 (any network of `train_faces` serves)."""
 
 
 class DfaceOptions(_NetworkFamilyOptions):
-    """The `dface` family: the last pooling layer of DenseNet-BC (any network of `train_expression` serves)."""
+    """The `dface` family: the last pooling layer of DenseNet-BC (any network of `train_faces` serves)."""
 
 
 class MobileNetOptions(Options):

@@ -1,13 +1,18 @@
 """What the options of every feature family share."""
 
+from pydantic import Field
+
 from semiser.options.base import Options
 
 
 class FamilyOptions(Options):
-    """Options of a feature family.
+    """Options of a feature family. The two here change no value, so they are no part of a fingerprint.
 
     Attributes:
-        corpora: corpora to extract from; None takes all. It changes no value, so it is no part of a fingerprint.
+        corpora: corpora to extract from; None takes all.
+        max_quarantined_share: the run stops when more than this share of a corpus's utterances cannot be used; None
+            takes that of `features.shards`.
     """
 
-    corpora: tuple[str, ...] | None = None
+    corpora: tuple[str, ...] | None = Field(default=None, exclude=True)
+    max_quarantined_share: float | None = Field(default=None, ge=0, le=1, exclude=True)

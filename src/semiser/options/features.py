@@ -2,8 +2,19 @@
 
 from pydantic import Field
 
+from semiser.options.audio_features import (
+    ChunksOptions,
+    FbankOptions,
+    FftOptions,
+    SegmentsOptions,
+    StftOptions,
+    VoiceOptions,
+    Wav2VecOptions,
+)
 from semiser.options.base import Options
+from semiser.options.face_features import DfaceOptions, ExpressionOptions, FaceTrackOptions
 from semiser.options.family import FamilyOptions
+from semiser.options.text_features import SocialOptions, ValenceOptions, Word2VecOptions
 
 
 class ShardOptions(Options):
@@ -11,7 +22,8 @@ class ShardOptions(Options):
 
     Attributes:
         utterances: utterances per shard, in the order of their ids.
-        max_quarantined_share: the run stops when a family cannot use more than this share of the utterances.
+        max_quarantined_share: the run stops when a family cannot use more than this share of a corpus's utterances;
+            a family's own `max_quarantined_share` wins.
     """
 
     utterances: int = Field(default=100, ge=1)
@@ -29,7 +41,20 @@ class Is10Options(FamilyOptions):
 
 
 class FeaturesOptions(Options):
-    """The `features` parameter group: `shards`, and one key per family that is switched on (null switches off)."""
+    """The `features` parameter group: `shards`, and one key per family; null, the default of most, switches it off."""
 
     shards: ShardOptions = ShardOptions()
     is10: Is10Options | None = Is10Options()
+    segments: SegmentsOptions | None = None
+    chunks: ChunksOptions | None = None
+    fft: FftOptions | None = None
+    fbank: FbankOptions | None = None
+    stft: StftOptions | None = None
+    wav2vec: Wav2VecOptions | None = None
+    voice: VoiceOptions | None = None
+    word2vec: Word2VecOptions | None = None
+    social: SocialOptions | None = None
+    valence: ValenceOptions | None = None
+    face_track: FaceTrackOptions | None = None
+    expression: ExpressionOptions | None = None
+    dface: DfaceOptions | None = None

@@ -90,7 +90,7 @@ def extract(
     receipts = {}
     for family in families:
         shards = [report for (name, _), report in reports.items() if name == family.name]
-        _check_share(family, shards, utterances, options.max_quarantined_share)
+        _check_share(family, shards, utterances, options)
         receipts[family.name] = Receipt(tables[family.name].path, family_facts(family), shards)
     return receipts
 
@@ -116,13 +116,23 @@ def _tasks(
     """Every shard of every corpus, in the fixed order that shards are cut in: corpora and ids sorted."""
     ordered = utterances.sort_by([("corpus", "ascending"), ("utterance_id", "ascending")])
     for corpus in pc.unique(ordered["corpus"]).to_pylist():
-        wanting = [family for family in families if corpus in (family.options.corpora or [corpus])]
         rows = ordered.filter(pc.equal(ordered["corpus"], corpus))
+        wanting = [family for family in families if _wants(family, corpus, rows)]
         for number, start in enumerate(range(0, rows.num_rows if wanting else 0, options.utterances)):
             shard = rows.slice(start, options.utterances)
             name = f"{corpus}/{number:05d}.parquet"
             parts = (Part(family, tables[family.name].path, name, shard_key(family, shard)) for family in wanting)
             yield ShardTask(shard, Path(roots[corpus]), tuple(parts))
+
+
+def _wants(family: Family, corpus: str, rows: pa.Table) -> bool:
+    """Whether a family is asked for on a corpus, and the corpus has what the family cannot do without."""
+    if corpus not in (family.options.corpora or [corpus]):
+        return False
+    if family.requires and rows[family.requires].null_count == rows.num_rows:
+        logger.info("%s: passed over for corpus %s, which has no %s", family.name, corpus, family.requires)
+        return False
+    return True
 
 
 def _missed(task: ShardTask, reports: Mapping) -> ShardTask | None:
@@ -189,7 +199,7 @@ def family_facts(family: Family) -> dict[str, Any]:
     return {
         "family": family.name,
         "version": family.version,
-        "options": family.options.model_dump(mode="json", exclude={"corpora"}),
+        "options": family.options.model_dump(mode="json"),
     }
 
 
@@ -201,7 +211,10 @@ def shard_key(family: Family, shard: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def _check_share(family: Family, shards: list[ShardReport], utterances: pa.Table, allowed: float) -> None:
+def _check_share(family: Family, shards: list[ShardReport], utterances: pa.Table, options: ShardOptions) -> None:
+    own = family.options.max_quarantined_share
+    option = "features.shards" if own is None else f"features.{family.name}"
+    allowed = options.max_quarantined_share if own is None else own
     total = Counter(utterances["corpus"].to_pylist())
     unusable: dict[str, list[dict[str, str]]] = {}
     for shard in shards:
@@ -210,17 +223,26 @@ def _check_share(family: Family, shards: list[ShardReport], utterances: pa.Table
         if len(rows) > allowed * total[corpus]:
             raise TooManyUnusable(
                 f"{family.name}: {len(rows)} of {total[corpus]} utterances of corpus {corpus!r} are unusable, more "
-                f"than features.shards.max_quarantined_share = {allowed:.0%}; the first: {rows[0]['path']}: "
+                f"than {option}.max_quarantined_share = {allowed:.0%}; the first: {rows[0]['path']}: "
                 f"{rows[0]['reason']}. Mend or remove these files, or raise the share"
             )
 
 
-def summarise(manifests: Mapping[str, Mapping[str, Any]]) -> tuple[pa.Table, dict[str, Any]]:
-    """What families could not use, as rows of `QUARANTINE_SCHEMA`, and what they hold.
+def summarise(receipts: Iterable[Receipt]) -> dict[str, dict[str, Any]]:
+    """Family name to the rows, shards and unusable utterances of its table, its version and options; JSON-safe."""
+    return {
+        receipt.facts["family"]: {
+            **receipt.facts,
+            "rows": receipt.rows,
+            "shards": len(receipt.shards),
+            "unusable": sum(len(shard.unusable) for shard in receipt.shards),
+        }
+        for receipt in receipts
+    }
 
-    Args:
-        manifests: family name to the manifest of its committed table.
-    """
+
+def quarantine(store: str, families: Iterable[str]) -> pa.Table:
+    """What the committed tables of families could not use, as rows of `QUARANTINE_SCHEMA`; the stage is the family."""
     rows = [
         {
             "corpus": shard["path"].split("/")[0],
@@ -228,18 +250,8 @@ def summarise(manifests: Mapping[str, Mapping[str, Any]]) -> tuple[pa.Table, dic
             "stage": family,
             "reason": f"{unusable['utterance_id']}: {unusable['reason']}",
         }
-        for family, manifest in manifests.items()
-        for shard in manifest["shards"]
+        for family in families
+        for shard in (ShardedTable(f"{store}/{family}").manifest() or {"shards": []})["shards"]
         for unusable in shard["unusable"]
     ]
-    summary = {
-        family: {
-            "rows": manifest["rows"],
-            "shards": len(manifest["shards"]),
-            "unusable": sum(len(shard["unusable"]) for shard in manifest["shards"]),
-            "version": manifest.get("version"),
-            "options": manifest.get("options"),
-        }
-        for family, manifest in manifests.items()
-    }
-    return pa.Table.from_pylist(rows, QUARANTINE_SCHEMA), summary
+    return pa.Table.from_pylist(rows, QUARANTINE_SCHEMA)

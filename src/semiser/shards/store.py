@@ -166,12 +166,12 @@ class ShardedTable:
         manifest = self.manifest()
         if manifest is None:
             raise FileNotFoundError(
-                f"no complete table at {self.path} (no {MANIFEST}): `kedro run --pipeline=features` makes it"
+                f"no complete table at {self.path} (no {MANIFEST}): `kedro run --pipelines=features` makes it"
             )
         if not manifest["shards"]:
             raise FileNotFoundError(
                 f"the table at {self.path} has no shard: switch its family on (features.{manifest['family']}) for at "
-                "least one corpus and run `kedro run --pipeline=features`"
+                "least one corpus and run `kedro run --pipelines=features`"
             )
         filesystem = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(self._filesystem))
         paths = [self._at(shard["path"]) for shard in manifest["shards"]]
@@ -183,10 +183,14 @@ def _record_batch(rows: list[Mapping[str, Any]], schema: pa.Schema) -> pa.Record
 
 
 def _array(values: list[Any], kind: pa.DataType) -> pa.Array:
-    """An Arrow array; vectors of a fixed size are laid end to end instead of going through Python objects."""
-    if not pa.types.is_fixed_size_list(kind):
+    """An Arrow array; vectors are laid end to end instead of going through Python objects."""
+    is_fixed = pa.types.is_fixed_size_list(kind)
+    if not (is_fixed or (pa.types.is_list(kind) and all(isinstance(value, np.ndarray) for value in values))):
         return pa.array(values, kind)
     vectors = [np.asarray(value, kind.value_type.to_pandas_dtype()).ravel() for value in values]
+    if not is_fixed:
+        ends = np.cumsum([vector.size for vector in vectors], dtype=np.int32)
+        return pa.ListArray.from_arrays(np.append(np.int32(0), ends), pa.array(np.concatenate(vectors)), type=kind)
     for vector in vectors:
         if vector.size != kind.list_size:
             raise ValueError(f"number of values must be {kind.list_size}, not {vector.size}")

@@ -5,6 +5,8 @@ faces, which cost nothing and let the whole chain be tried.
 """
 
 import copy
+import hashlib
+import json
 import logging
 import math
 from collections.abc import Iterator, Mapping
@@ -18,7 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from semiser.corpora.faces import FaceImage, decode_face
+from semiser.corpora.faces import FaceImage, decode_face, ingest_faces
+from semiser.corpora.registry import get_face_reader
 from semiser.demo.faces import Pose, draw_face, random_identity
 from semiser.errors import Unusable
 from semiser.evaluation.metrics import confusion_matrix, uar
@@ -30,9 +33,11 @@ from semiser.networks.expression import (
     to_input,
 )
 from semiser.options.face_features import ExpressionTrainingOptions, NetworkOptions
+from semiser.options.faces import FaceImagesOptions, FaceNetworkOptions
+from semiser.options.training import TrainingOptions
 from semiser.training.run import TrainingRun
 
-__all__ = ["FaceData", "draw_faces", "fit", "learning_rate", "load_expression_network", "read_faces"]
+__all__ = ["FaceData", "draw_faces", "fit", "learning_rate", "load_expression_network", "read_faces", "train"]
 
 logger = logging.getLogger(__name__)
 ROLES = ("train", "validation", "test")
@@ -59,6 +64,48 @@ class FaceData:
         """The same on another device."""
         rows = {role: rows.to(device) for role, rows in self.rows.items()}
         return FaceData(self.faces.to(device), self.labels.to(device), rows)
+
+
+def train(options: FaceNetworkOptions, training: TrainingOptions, folder: str | Path) -> dict[str, Any]:
+    """Train a network on the images that the options name, unless the folder has it already.
+
+    Args:
+        options: images (drawn faces where there are none) and training.
+        training: device, precision, checkpoints; the first seed is taken.
+        folder: where weights and card go.
+
+    Returns:
+        The card.
+    """
+    folder, seed = Path(folder), training.seeds[0]
+    table = _read_images(options.images)
+    key = _key(options, table, seed)
+    card = folder / "card.json"
+    if training.reuse and card.exists() and json.loads(card.read_bytes()).get("key") == key:
+        logger.info("%s: trained before with the same images and options", folder)
+    else:
+        run = TrainingRun(folder, seed, training, key)
+        how = options.training
+        data = draw_faces(how, seed) if table is None else read_faces(table, Path(options.images.root), how, seed)
+        logger.info("%s: %s", folder, fit(data, how, run))
+    return json.loads(card.read_bytes())
+
+
+def _read_images(options: FaceImagesOptions | None) -> pa.Table | None:
+    if options is None:
+        return None
+    reader = get_face_reader(options.reader)
+    return ingest_faces("images", Path(options.root), reader, reader.options(**options.options)).faces
+
+
+def _key(options: FaceNetworkOptions, table: pa.Table | None, seed: int) -> str:
+    """Hash of the options and of the images: their rows, and the size and time stamp of their files."""
+    facts = {"seed": seed, "training": options.training.model_dump(mode="json")}
+    if table is not None:
+        paths = [Path(options.images.root) / path for path in table["path"].drop_null().to_pylist()]
+        facts["files"] = [(stat.st_size, stat.st_mtime_ns) for stat in (path.stat() for path in paths)]
+        facts["rows"] = table.to_pylist()
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def fit(data: FaceData, options: ExpressionTrainingOptions, run: TrainingRun) -> dict[str, float]:

@@ -91,5 +91,5 @@ class TrainingRun:
         with publishing_on_disk(self.folder / "model.safetensors") as file:
             file.write(data)
         with publishing_on_disk(self.folder / "card.json") as file:
-            file.write(json.dumps({"seed": self.seed, **card}, ensure_ascii=False, indent=1).encode())
+            file.write(json.dumps({"seed": self.seed, "key": self._key, **card}, ensure_ascii=False, indent=1).encode())
         (self.folder / _CHECKPOINT).unlink(missing_ok=True)

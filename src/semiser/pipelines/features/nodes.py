@@ -1,4 +1,4 @@
-"""Nodes of feature extraction: one per group of families that share a pass."""
+"""Nodes of feature extraction: one per group of families that share a pass, then what is made from their tables."""
 
 from typing import Any
 
@@ -7,27 +7,83 @@ import pyarrow as pa
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.ingest import IngestOptions
-from semiser.shards.store import Receipt
 
-Dataset = Any  # pyarrow.dataset.Dataset, whose import would load pandas when pipelines are registered
+Summary = dict[str, dict[str, Any]]
 
 
 def extract_audio(
     utterances: pa.Table, ingest: IngestOptions, features: FeaturesOptions, engine: EngineOptions, store: str
-) -> list[Receipt]:
-    """Every audio family of every utterance, in shards; a receipt per family, which commits its table."""
+) -> tuple:
+    """Every audio family, in shards: a receipt per family, which commits its table, and a summary."""
     from semiser.features.registry import AUDIO, make_families
+
+    return _extract(make_families(AUDIO, features), utterances, ingest, features, engine, store)
+
+
+def make_word_vectors(utterances: pa.Table, features: FeaturesOptions, store: str) -> dict[str, Any]:
+    """Train word vectors on the transcripts, or load the user's; gives their card."""
+    if features.word2vec is None:
+        return {}
+    from semiser.features.word_vectors import make_word_vectors
+
+    return make_word_vectors(utterances, features.word2vec, f"{store}/word_vectors.arrow")
+
+
+def extract_text(
+    utterances: pa.Table,
+    ingest: IngestOptions,
+    features: FeaturesOptions,
+    engine: EngineOptions,
+    store: str,
+    word_vectors: dict[str, Any],
+) -> tuple:
+    """Every text and social family, in shards: a receipt per family and a summary."""
+    from semiser.features.registry import TEXT, make_families
+
+    families = make_families(TEXT, features, {"word2vec": f"{store}/word_vectors.arrow"})
+    return _extract(families, utterances, ingest, features, engine, store)
+
+
+def extract_video(
+    utterances: pa.Table,
+    ingest: IngestOptions,
+    features: FeaturesOptions,
+    engine: EngineOptions,
+    store: str,
+    expression_network: dict[str, Any],
+    dface_network: dict[str, Any],
+) -> tuple:
+    """Every face family, in shards: a receipt per family and a summary. The networks' cards stand for their weights."""
+    from semiser.features.registry import VIDEO, make_families
+
+    return _extract(make_families(VIDEO, features), utterances, ingest, features, engine, store)
+
+
+def _extract(
+    families: dict, utterances: pa.Table, ingest: IngestOptions, features: FeaturesOptions, engine: EngineOptions, store
+) -> tuple:
     from semiser.shards.engine import make_engine
-    from semiser.shards.extract import extract_group
+    from semiser.shards.extract import extract_group, summarise
 
-    families = make_families(AUDIO, features)
     roots = {name: corpus.root for name, corpus in ingest.active.items()}
-    return extract_group(families, store, utterances, roots, make_engine(engine), features.shards)
+    receipts = extract_group(families, store, utterances, roots, make_engine(engine), features.shards)
+    return (*receipts, summarise(receipts))
 
 
-def summarise_features(is10: Dataset, store: str) -> tuple[pa.Table, dict[str, Any]]:
-    """The utterances that a family could not use, with the reasons, and rows per family."""
-    from semiser.shards.extract import summarise
-    from semiser.shards.store import ShardedTable
+def label_proxies(utterances: pa.Table, audio: Summary, text: Summary, store: str) -> tuple[pa.Table, pa.Table]:
+    """Proxy arousal from pitch and intensity, proxy valence from dictionaries, each against the speaker's baseline."""
+    from semiser.features.proxy_tables import arousal_table, valence_table
 
-    return summarise({"is10": ShardedTable(f"{store}/is10").manifest()})
+    return arousal_table(utterances, audio["voice"], store), valence_table(utterances, text["valence"], store)
+
+
+def summarise_features(
+    audio: Summary, text: Summary, video: Summary, arousal: pa.Table, valence: pa.Table, store: str
+) -> tuple[pa.Table, dict[str, Any]]:
+    """The utterances that a family could not use, with the reasons; rows per family; deciles of the proxy labels."""
+    from semiser.features.proxy_tables import summarise_proxy
+    from semiser.shards.extract import quarantine
+
+    families = audio | text | video
+    proxies = {"proxy_arousal": summarise_proxy(arousal), "proxy_valence": summarise_proxy(valence)}
+    return quarantine(store, families), families | proxies

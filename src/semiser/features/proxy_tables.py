@@ -1,0 +1,77 @@
+"""Proxy labels as tables: the medians and sums of the feature tables, scored against each utterance's baseline.
+
+An utterance's baseline is its speaker; where the speaker is unknown, the episode of the programme that it was taken
+from, as in AV-SpNET's background corpus.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from semiser.features.proxy_labels import proxy_arousal, proxy_valence
+from semiser.shards.store import ShardedTable
+
+_ID = pa.schema([("utterance_id", pa.string())])
+
+
+def arousal_table(utterances: pa.Table, summary: Mapping[str, Any], store: str) -> pa.Table:
+    """Proxy arousal of every utterance that has voice features, in the order of their ids.
+
+    Args:
+        utterances: the `utterances` table.
+        summary: of the `voice` family; without rows the table is empty.
+        store: folder of the feature tables.
+
+    Returns:
+        utterance_id, score in [-1, 1], label (`high`, `low`), reason where there is no score.
+    """
+    table = _joined(utterances, summary, f"{store}/voice", ["pitch_hz", "intensity_db"])
+    return _with_ids(table, proxy_arousal(table["pitch_hz"], table["intensity_db"], _baseline(table)))
+
+
+def valence_table(utterances: pa.Table, summary: Mapping[str, Any], store: str) -> pa.Table:
+    """Proxy valence, likewise from the `valence` family; labels are `positive` and `negative`."""
+    table = _joined(utterances, summary, f"{store}/valence", ["valence_sum"])
+    return _with_ids(table, proxy_valence(table["valence_sum"], _baseline(table)))
+
+
+def summarise_proxy(table: pa.Table) -> dict[str, Any]:
+    """Rows, label balance, deciles of the score, and why utterances have none; JSON-safe."""
+    scores = table["score"].drop_null().to_numpy()
+    return {
+        "rows": table.num_rows,
+        "labels": _counts(table["label"]),
+        "deciles": [round(float(value), 4) for value in np.quantile(scores, np.linspace(0, 1, 11))]
+        if len(scores)
+        else [],
+        "missing": _counts(table["reason"]),
+    }
+
+
+def _counts(column: pa.ChunkedArray) -> dict[str, int]:
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(column.drop_null()).to_pylist()}
+
+
+def _joined(utterances: pa.Table, summary: Mapping[str, Any], path: str, columns: list[str]) -> pa.Table:
+    """Columns of a feature table beside what a baseline needs."""
+    about = utterances.select(["utterance_id", "corpus", "speaker_id", "programme", "episode"])
+    if summary["rows"]:
+        features = ShardedTable(path).dataset().to_table(columns=["utterance_id", *columns])
+    else:
+        features = pa.schema([("utterance_id", pa.string()), *((name, pa.float64()) for name in columns)]).empty_table()
+    return features.join(about, "utterance_id").sort_by("utterance_id").combine_chunks()
+
+
+def _baseline(table: pa.Table) -> pa.ChunkedArray:
+    episode = pc.binary_join_element_wise(
+        table["corpus"], table["programme"], table["episode"], "/", null_handling="emit_null"
+    )
+    return pc.coalesce(table["speaker_id"], episode)
+
+
+def _with_ids(table: pa.Table, labels: pa.Table) -> pa.Table:
+    fields = pa.schema([*_ID, *labels.schema])
+    return pa.table([table["utterance_id"], *labels.columns], schema=fields)
