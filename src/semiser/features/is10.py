@@ -19,26 +19,16 @@ from semiser.features.family import Family, Source
 NUM_FEATURES = 1582
 MIN_DURATION_S = 0.1  # below, openSMILE may give no frame or NaN
 
-# openSMILE takes 16-bit samples as float x 32768: exactly 1.0 would wrap to -32768.
-_FULL_SCALE = np.float32(1 - 2**-15)
-
 
 class Is10Extractor:
-    """IS10 functionals of one signal after the other, on one openSMILE engine that is reset between them.
-
-    Setting an engine up takes 4 to 8 ms a call in `opensmile.Smile.process_signal`; a reset engine gives the same
-    values bit for bit. Not to be shared between threads.
-    """
+    """IS10 functionals of one signal after the other, on one openSMILE engine. Not to be shared between threads."""
 
     def __init__(self, sample_rate_hz: int):
         import opensmile
-        from opensmile.core.config import config
 
-        smile = opensmile.Smile(opensmile.FeatureSet.IS10, opensmile.FeatureLevel.Functionals)
-        self._source, self._sink = config.EXTERNAL_SOURCE_COMPONENT, config.EXTERNAL_OUTPUT_COMPONENT
-        source_config = f"{smile.default_config_root}/{config.EXTERNAL_INPUT_CONFIG}"
-        options = smile._options() | {"source": source_config, "sampleRate": sample_rate_hz, "nBits": 16}
-        self._engine = smile._smile(options=options)
+        from semiser.features.opensmile_engine import OpenSmileEngine
+
+        self._engine = OpenSmileEngine(opensmile.FeatureSet.IS10, opensmile.FeatureLevel.Functionals, sample_rate_hz)
         self.sample_rate_hz = sample_rate_hz
 
     def __call__(self, signal: np.ndarray) -> np.ndarray:
@@ -56,24 +46,12 @@ class Is10Extractor:
         duration_s = signal.size / self.sample_rate_hz
         if duration_s < MIN_DURATION_S:
             raise Unusable(f"{duration_s:.3f} s of audio: IS10 needs at least {MIN_DURATION_S} s")
-        found = self._run((np.clip(signal, -1, _FULL_SCALE) * 32768).astype(np.int16))
-        if not found:
+        rows = self._engine(signal)
+        if not len(rows):
             raise Unusable(f"openSMILE gave no IS10 values for {duration_s:.3f} s of audio")
-        values = found[-1].ravel()
-        if bad := np.count_nonzero(~np.isfinite(values)):
+        if bad := np.count_nonzero(~np.isfinite(rows[-1])):
             raise Unusable(f"openSMILE gave {bad} non-finite IS10 values for {duration_s:.3f} s of audio")
-        return values
-
-    def _run(self, samples: np.ndarray) -> list[np.ndarray]:
-        found: list[np.ndarray] = []
-        self._engine._callbacks.clear()  # the engine drops its callbacks on reset, its Python wrapper would keep them
-        self._engine.external_sink_set_callback_ex(self._sink, lambda data, _: found.append(data.copy()))
-        if not self._engine.external_audio_source_write_data(self._source, samples.tobytes()):
-            raise Unusable(f"{samples.size / self.sample_rate_hz:.0f} s of audio do not fit openSMILE's buffer")
-        self._engine.external_audio_source_set_eoi(self._source)
-        self._engine.run()
-        self._engine.reset()
-        return found
+        return rows[-1]
 
 
 @cache
