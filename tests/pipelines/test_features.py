@@ -1,4 +1,4 @@
-"""Every feature family that needs no checkpoint of the user's, through the whole features pipeline, on six demo clips."""
+"""The whole features pipeline on six demo clips: every family that needs no checkpoint of the user's."""
 
 import csv
 import json
