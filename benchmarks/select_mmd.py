@@ -1,6 +1,6 @@
 """Which options MMD is trained with: chosen on validation speakers alone, never on the test speaker.
 
-    python benchmarks/select_mmd.py --corpus casia [--seeds 1]
+    python benchmarks/select_mmd.py --corpus casia [--grid neighbours] [--seeds 1]
 
 Reads the tables of a finished `kedro run --env <corpus> --pipelines=features` below `data`. Every pair of speakers is
 left out of the training once, for every candidate; the model is scored on both. For the test speaker t, the candidate
@@ -27,16 +27,29 @@ from semiser.training.data import FoldData, feature_matrix
 from semiser.training.run import TrainingRun
 from semiser.training.scaling import scale_by_speaker
 
-CANDIDATES = {
-    f"batch {batch}, noise {noise}, dropout {dropout}": MmdOptions(
-        batch_size=batch,
-        input_noise=noise,
-        hidden_dropout=dropout,
-        epochs=30,
-        schedule="cosine",
-        balanced=True,
-    )
-    for batch, noise, dropout in itertools.product((64, 256), (0.0, 0.5, 1.0), (0.0, 0.3))
+BASE = MmdOptions(epochs=30, batch_size=64, schedule="cosine", balanced=True, input_noise=1.0)
+
+GRIDS = {
+    "regularisation": {
+        f"batch {batch}, noise {noise}, dropout {dropout}": {
+            "batch_size": batch,
+            "input_noise": noise,
+            "hidden_dropout": dropout,
+        }
+        for batch, noise, dropout in itertools.product((64, 256), (0.0, 0.5, 1.0), (0.0, 0.3))
+    },
+    # The shipped options, and one change at a time.
+    "neighbours": {
+        "as shipped": {},
+        "not balanced": {"balanced": False},
+        "all eleven classifiers weigh alike": {"local_prediction_weight": 10 / 11},
+        "global classifier alone": {"local_prediction_weight": 0.0},
+        "constant learning rate": {"schedule": "constant"},
+        "learning rate 3e-4": {"learning_rate": 3e-4},
+        "20 epochs": {"epochs": 20},
+        "60 epochs": {"epochs": 60},
+        "local losses weigh 0.1": {"local_loss_weight": 0.1},
+    },
 }
 
 
@@ -45,15 +58,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--data", default="data", help="the project's data folder")
+    parser.add_argument("--grid", choices=GRIDS, default="regularisation")
     parser.add_argument("--seeds", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     corpus = _read(Path(arguments.data), arguments.corpus)
     speakers = sorted(set(corpus["speakers"]))
-    pairs = {name: _score_pairs(corpus, speakers, options, arguments.seeds) for name, options in CANDIDATES.items()}
-    for name, scores in pairs.items():
-        print(f"{name:36s} mean UAR on validation speakers {np.mean(list(scores.values())):.4f}", flush=True)
-    nested = [_test(corpus, speakers, speaker, pairs, arguments.seeds) for speaker in speakers]
+    candidates = {name: BASE.model_copy(update=change) for name, change in GRIDS[arguments.grid].items()}
+    pairs = {}
+    for name, options in candidates.items():
+        pairs[name] = _score_pairs(corpus, speakers, options, arguments.seeds)
+        print(f"{name:36s} mean UAR on validation speakers {np.mean(list(pairs[name].values())):.4f}", flush=True)
+    nested = [_test(corpus, speakers, speaker, candidates, pairs, arguments.seeds) for speaker in speakers]
     print(f"nested UAR, mean over {len(speakers)} test speakers: {np.mean(nested):.4f}")
 
 
@@ -77,13 +93,13 @@ def _score_pairs(corpus: dict, speakers: list[str], options: MmdOptions, seeds: 
     return found
 
 
-def _test(corpus: dict, speakers: list[str], test: str, pairs: dict, seeds: int) -> float:
+def _test(corpus: dict, speakers: list[str], test: str, candidates: dict, pairs: dict, seeds: int) -> float:
     validation = {
         name: np.mean([scores[test, speaker] for speaker in speakers if speaker != test])
         for name, scores in pairs.items()
     }
     chosen = max(validation, key=validation.get)
-    found = _train_and_score(corpus, (test,), CANDIDATES[chosen], seeds)[test]
+    found = _train_and_score(corpus, (test,), candidates[chosen], seeds)[test]
     print(f"test {test:24s} chosen: {chosen:36s} UAR {found:.4f}", flush=True)
     return found
 

@@ -1,5 +1,3 @@
-import time
-
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -98,9 +96,7 @@ def test_unequal_lengths_and_infinite_values_are_refused():
 def test_a_million_utterances_equal_the_rule_read_literally():
     random = np.random.default_rng(0)
     values, groups = random.integers(0, 200, 1_000_000).astype(float), random.integers(0, 5_000, 1_000_000)
-    start = time.perf_counter()
     scores, counts = score_against_baseline(values, groups)
-    assert time.perf_counter() - start < 10
     for utterance in random.choice(1_000_000, 50):
         baseline = values[groups == groups[utterance]]
         assert counts[utterance] == baseline.size

@@ -226,7 +226,7 @@ def test_a_bad_row_is_named(tmp_path, row, content, message):
 
 
 def test_a_folder_without_a_network_says_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no card.json.*kedro run --pipelines=train_expression"):
+    with pytest.raises(FileNotFoundError, match=r"no card.json.*kedro run --pipelines=train_faces"):
         expression.load_expression_network(tmp_path)
 
 
