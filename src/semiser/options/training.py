@@ -26,6 +26,8 @@ class TrainingOptions(Options):
         seeds: one run of every fold per seed.
         accelerator: `auto` takes a GPU where there is one.
         precision: as Lightning Fabric names it; parameters stay float32.
+        threads: of torch on a CPU; the networks here are small enough for one, and on a busy machine more are slower
+            by far. None leaves it to torch.
         checkpoint_every_s: seconds between two checkpoints inside a fold; 0 writes one after every epoch.
         reuse: a fold that was finished with the same data, options and seed is read, not trained again.
     """
@@ -33,5 +35,6 @@ class TrainingOptions(Options):
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    threads: int | None = Field(default=1, ge=1)
     checkpoint_every_s: float = Field(default=30.0, ge=0)
     reuse: bool = True

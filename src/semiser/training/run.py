@@ -38,6 +38,8 @@ class TrainingRun:
         options: device, precision, checkpoints.
         key: fingerprint of data, options and seed; a checkpoint with another one is not resumed.
         """
+        if options.threads:
+            torch.set_num_threads(options.threads)
         self.fabric = Fabric(accelerator=options.accelerator, devices=1, precision=options.precision)
         self.seed, self.folder, self._key = seed, folder, key
         self._every_s, self._saved_at = options.checkpoint_every_s, time.monotonic()
