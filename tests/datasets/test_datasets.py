@@ -55,6 +55,12 @@ def test_saving_the_receipt_makes_the_table(tmp_path):
     assert [row[0] for row in preview["data"]] == ["c/0", "c/1"]
 
 
+def test_a_switched_off_family_has_an_empty_preview(tmp_path):
+    dataset = ShardedTableDataset(path=str(tmp_path / "f"))
+    dataset.save(Receipt(str(tmp_path / "f"), {"family": "f"}, []))
+    assert dataset.preview() == {"index": [], "columns": [], "data": []}
+
+
 def test_a_receipt_of_another_table_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="the receipt is for the table at"):
         ShardedTableDataset(path=str(tmp_path / "g")).save(_shard(tmp_path / "f"))

@@ -61,8 +61,12 @@ class ShardedTableDataset(AbstractDataset[Receipt, "Dataset"]):
         self._table.commit(data)
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """A few rows of the first shard for kedro-viz."""
-        return table_preview(next(iter(self._table.dataset().scanner(batch_size=nrows).to_batches()), None))
+        """A few rows of the first shard for kedro-viz; none of a family that is switched off."""
+        try:
+            table = self._table.dataset()
+        except FileNotFoundError:
+            return table_preview(None)
+        return table_preview(next(iter(table.scanner(batch_size=nrows).to_batches()), None))
 
     def _exists(self) -> bool:
         return self._table.manifest() is not None
