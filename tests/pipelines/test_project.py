@@ -30,8 +30,10 @@ def project(tmp_path_factory):
     local.mkdir()
     corpora = {"demo_acted": None, "demo_wild": None, "demo_video": None}
     corpora["tiny"] = {"reader": "manifest", "root": "corpus"}
-    folds = {"experiment": "tiny", "corpora": ["tiny"], "classes": ["sadness", "happiness"]}
-    training = {"folds": folds, "mmd": {"epochs": 2, "hidden": [8, 4]}}
+    folds = {"experiment": "tiny", "corpora": ["tiny"], "classes": ["sadness", "happiness"], "acted": []}
+    folds["protocol"] = {"kind": "leave_one_speaker_out"}
+    training = {"folds": folds, "mmd": {"epochs": 2, "hidden": [8, 4]}, "modalities": ["acoustic"]}
+    training["variants"] = ["svm", "mmd"]
     (local / "parameters.yml").write_text(yaml.safe_dump({"ingest": {"corpora": corpora}, "train_mmmd": training}))
     shutil.copy(ROOT / "conf/casia/parameters_features.yml", local)  # IS10 alone
     return folder
