@@ -31,20 +31,23 @@ from semiser.training.run import TrainingRun
 from semiser.training.scaling import scale_by_speaker
 
 BUDGET = 0.1
+_RISING = {"unlabelled_weight": 1.0, "ramp": 0.3}
 _MIXMATCH: list[dict] = [
     {"unlabelled_weight": 0.01},  # with the other options as in conf/base: the paper's optimum
-    {"unlabelled_weight": 1.0, "ramp": 0.3},
+    _RISING,
+    _RISING | {"mix_acted": False},
+    _RISING | {"temperature": 0.5, "guess": "joint"},
+    _RISING | {"noise": 1.0},
     {"unlabelled_weight": 10.0, "ramp": 0.3, "noise": 1.0},
-    {"unlabelled_weight": 10.0, "ramp": 0.3, "temperature": 0.5, "guess": "joint"},
-    {"unlabelled_weight": 10.0, "ramp": 0.3, "temperature": 0.5, "guess": "joint", "noise": 1.0},
-    {"unlabelled_weight": 30.0, "ramp": 0.3, "temperature": 0.5, "guess": "joint", "noise": 1.0},
 ]
+_APART = {"mixmatch": _RISING | {"mix_acted": False}}
 # Variant, and what is changed of conf/base: group -> option -> value.
-CANDIDATES: list[tuple[str, dict[str, dict]]] = [
+CANDIDATES: list[tuple[str, dict]] = [
     *(("dnn", {"dnn": {"epochs": epochs, "input_noise": noise}}) for epochs in (30, 100) for noise in (0.5, 1.0)),
     *(("mmd", {"mmd": {"epochs": epochs, "input_noise": noise}}) for epochs in (30, 100) for noise in (0.5, 1.0)),
-    *((name, {"mixmatch": changes}) for name in ("mmmd_without_acted", "mmmd_epoch_wise", "mixmatch")
-      for changes in _MIXMATCH),
+    *((name, {"mixmatch": changes}) for name in ("mmmd_epoch_wise", "mmmd_without_acted", "mixmatch")
+      for changes in _MIXMATCH if name == "mmmd_epoch_wise" or "mix_acted" not in changes),
+    *(("mmmd_epoch_wise", _APART | {"acted_weight": weight}) for weight in (0.1, 0.01)),
 ]  # fmt: skip
 
 
@@ -81,10 +84,13 @@ def _print_choices(scores: dict[str, dict[str, float]], speakers: list[str]) -> 
             print(f"  for test speaker {test}: {best}")
 
 
-def _options(variant: str, changes: dict[str, dict]) -> MmmdOptions:
+def _options(variant: str, changes: dict) -> MmmdOptions:
     group = yaml.safe_load(Path("conf/base/parameters_train_mmmd.yml").read_text())["train_mmmd"]
     for name, values in changes.items():
-        group[name] |= values
+        if isinstance(values, dict):
+            group[name] |= values
+        else:
+            group[name] = values
     return TrainMmmdOptions(**group).neural(variant)
 
 

@@ -1,6 +1,5 @@
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -250,9 +249,8 @@ class Fixed(torch.nn.Module):
 
     path_names = ("local",)
 
-    def forward(self, x):
-        self.seen = x
-        pairs = torch.stack([x[:, :2], torch.zeros_like(x[:, :2])], -1)  # (B, 2, C)
+    def classify(self, a):
+        pairs = torch.stack([a[0], torch.zeros_like(a[0])], -1)  # (1, B, 2) -> (B, 2, C)
         return MmdLogits(pairs[:, :1], pairs[:, 1])
 
 
@@ -260,7 +258,7 @@ def test_guesses_are_the_sharpened_means_over_the_copies_in_each_path():
     three, nine = math.log(3), math.log(9)  # probabilities 0.75 and 0.9
     copies = torch.tensor([[three, nine], [0.0, 0.0], [0.0, nine], [0.0, three]])  # K = 2 of U = 2
     options = MmmdOptions(mixmatch=MixMatchOptions(copies=2, temperature=0.5))
-    found = mmmd.guess_labels(Fixed(), copies, options)
+    found = mmmd.guess_labels(Fixed(), copies[None], options)
 
     def squared(p):
         return [p**2 / (p**2 + (1 - p) ** 2), (1 - p) ** 2 / (p**2 + (1 - p) ** 2)]
@@ -268,30 +266,30 @@ def test_guesses_are_the_sharpened_means_over_the_copies_in_each_path():
     expected = [[squared((0.75 + 0.5) / 2), squared(0.9)], [squared(0.5), squared((0.5 + 0.75) / 2)]]
     torch.testing.assert_close(found, torch.tensor(expected))
     joint = mmmd.guess_labels(
-        Fixed(), copies, options.model_copy(update={"mixmatch": MixMatchOptions(temperature=0.5, guess="joint")})
+        Fixed(), copies[None], options.model_copy(update={"mixmatch": MixMatchOptions(temperature=0.5, guess="joint")})
     )
     both = [squared((0.625 + 0.9) / 2)] * 2
     torch.testing.assert_close(joint[0], torch.tensor(both))
 
 
 def test_all_modalities_of_an_utterance_share_lambda_and_permutation(multimodal, monkeypatch):
-    """Without noise every row that the network gets is one mixture of two rows in all its columns."""
-    data = replace(multimodal, y=multimodal.y % 2, classes=("a", "b"))
-    options = MmmdOptions(mixmatch=MixMatchOptions(copies=1, noise=0.0))
+    """Without noise the paths get what their first layers make of one mixture of two rows in all its columns."""
+    data = multimodal
+    options = MmmdOptions(network=NETWORK, mixmatch=MixMatchOptions(copies=1, noise=0.0))
     context = mmmd.Context(data, options, mmmd._noisy_columns(data), {"mixed": None})
-    network, drawn = Fixed(), []
-    draw = mmmd.draw_lambda
+    network = Mmd(*mmmd.network_paths(data, "family"), 3, NETWORK)
+    drawn, seen, draw, classify = [], [], mmmd.draw_lambda, network.classify
     monkeypatch.setattr(mmmd, "draw_lambda", lambda *a: drawn.append(draw(*a)) or drawn[-1])
+    monkeypatch.setattr(network, "classify", lambda a: seen.append(a) or classify(a))
     torch.manual_seed(3)
     mmmd.mixed_losses(network, context, mmmd.Step("mixed", torch.arange(5), torch.arange(12, 17)))
     torch.manual_seed(3)
     rows = data.x[[*range(5), *range(12, 17)]]
     torch.randn_like(rows)  # the noise, of deviation 0
     order, lam = torch.randperm(10), drawn[0][:, None]
-    assert lam.min() >= 0.5 and len(lam.unique()) == 10
-    for first, end in data.ranges.values():
-        expected = lam * rows[:, first:end] + (1 - lam) * rows[order, first:end]
-        torch.testing.assert_close(network.seen[:, first:end], expected)
+    assert lam.min() >= 0.5 and len(lam.unique()) == 10 and order.tolist() != list(range(10))
+    mixed = lam * rows + (1 - lam) * rows[order]
+    torch.testing.assert_close(seen[-1], network.pre_activations(mixed), rtol=1e-4, atol=1e-4)
 
 
 def test_gradients_of_the_mixed_losses_reach_every_classifier_of_every_modality(multimodal):

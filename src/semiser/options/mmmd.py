@@ -123,12 +123,14 @@ class MmmdOptions(Options):
         mixmatch: None trains on labels alone.
         sae: None does without pre-training.
         acted: whether V_e takes part: `none`, in `random` order with V_t^L, or `first` in every epoch.
+        acted_weight: of L_Ve (Eq. 18, 22), where V_e is taken first.
     """
 
     network: MmdOptions = MmdOptions()
     mixmatch: MixMatchOptions | None = None
     sae: SaeOptions | None = None
     acted: Literal["none", "random", "first"] = "none"
+    acted_weight: float = Field(default=1.0, ge=0)
 
 
 class TrainMmmdOptions(Options):
@@ -145,6 +147,7 @@ class TrainMmmdOptions(Options):
         mmd: network of mmd and of the three mmmd.
         mixmatch: of mixmatch and of the three mmmd.
         sae: pre-training of sae.
+        acted_weight: of L_Ve in mmmd_epoch_wise; the paper's is 1.
     """
 
     folds: FoldOptions
@@ -157,6 +160,7 @@ class TrainMmmdOptions(Options):
     mmd: MmdOptions = MmdOptions()
     mixmatch: MixMatchOptions = MixMatchOptions()
     sae: SaeOptions = SaeOptions()
+    acted_weight: float = Field(default=1.0, ge=0)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -175,7 +179,7 @@ class TrainMmmdOptions(Options):
             "mmd": {},
             "mmmd_without_acted": {"mixmatch": self.mixmatch},
             "mmmd_with_acted": {"mixmatch": self.mixmatch, "acted": "random"},
-            "mmmd_epoch_wise": {"mixmatch": self.mixmatch, "acted": "first"},
+            "mmmd_epoch_wise": {"mixmatch": self.mixmatch, "acted": "first", "acted_weight": self.acted_weight},
         }
         network = self.dnn if variant in ("dnn", "sae", "mixmatch") else self.mmd
         if "mixmatch" in parts[variant] and self.mixmatch.epochs:

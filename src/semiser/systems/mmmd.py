@@ -43,8 +43,8 @@ class Context(NamedTuple):
 
     def augment(self, x: Tensor, noise: float) -> Tensor:
         """Augment (Eq. 13, 14): Gaussian noise on standardised features, the same shape."""
-        drawn = torch.randn_like(x)
-        return x + noise * (drawn if self.noisy is None else drawn * self.noisy)
+        drawn = torch.randn_like(x).mul_(noise)
+        return (drawn if self.noisy is None else drawn.mul_(self.noisy)).add_(x)
 
 
 def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
@@ -61,10 +61,9 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
     run.seed_everything()
     network = Mmd(*network_paths(data, options.network.grouping), len(data.classes), options.network, seed=run.seed)
     average = copy.deepcopy(network).to(data.x.device) if options.network.ema_decay else None
-    optimiser = torch.optim.AdamW(
-        network.parameters(), options.network.learning_rate, weight_decay=options.network.weight_decay
-    )
-    network, optimiser = run.fabric.setup(network, optimiser)
+    network, optimiser = run.fabric.setup(network, make_optimiser(network, options.network))
+    for method in ("pre_activations", "classify"):
+        network.mark_forward_method(method)
     state = _fresh_state(network, optimiser, average)
     context = Context(data, options, _noisy_columns(data), _phase_weights(data, options))
     if not run.resume(state) and options.sae:
@@ -78,6 +77,11 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
         network.load_state_dict(average.state_dict())
     _save(network, data, options, run)
     return predict(network, data.x[data.rows["test"]], options.network)
+
+
+def make_optimiser(network: nn.Module, options: MmdOptions) -> torch.optim.Optimizer:
+    """Adam with decoupled weight decay."""
+    return torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
 
 
 def _fresh_state(network: nn.Module, optimiser: Any, average: nn.Module | None) -> dict[str, Any]:
@@ -230,7 +234,7 @@ def _train_step(
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(options, progress)
     losses = mixed_losses(network, context, step) if step.phase == "mixed" else _labelled_loss(network, context, step)
-    loss = losses["loss"]
+    loss = losses["loss"] * (context.options.acted_weight if step.phase == "acted" else 1.0)
     if "unlabelled_loss" in losses:
         loss = loss + unlabelled_weight(context.options.mixmatch, progress) * losses["unlabelled_loss"]
     optimiser.zero_grad()
@@ -289,21 +293,25 @@ def supervised_loss(logits: MmdLogits, y: Tensor, options: MmdOptions, weights: 
 def mixed_losses(network: nn.Module, context: Context, step: Step) -> dict[str, Tensor]:
     """L_X and L_U of a batch (Eq. 7 to 17, 20, 21), with one forward pass over X'' and U'' together.
 
-    Features of all modalities are columns of one matrix, so an utterance's modalities share lambda and permutation.
+    The first layer is affine, and lambda' and 1 - lambda' add up to 1: mixing what it makes of two utterances is the
+    same as mixing their features, all modalities with the same lambda and permutation (Eq. 11). So it is computed once,
+    for the guesses and for the mixture, and gradients reach it through both utterances.
     """
     data, options = context.data, context.options.mixmatch
     x = context.augment(data.x[torch.cat([step.labelled, step.unlabelled.repeat(options.copies)])], options.noise)
     n = len(step.labelled)  # rows: X' (n), then K noisy copies of U one after the other
+    network.train()
+    a = network.pre_activations(x)  # (P, n + K * U, first)
     p = F.one_hot(data.y[step.labelled], len(data.classes)).to(x.dtype)
     targets = p[:, None].expand(-1, len(network.path_names) + 1, -1)  # (n, P + 1, C)
     if len(x) > n:
-        q = guess_labels(network, x[n:], context.options)  # (U, P + 1, C)
+        q = guess_labels(network, a[:, n:], context.options)  # (U, P + 1, C)
         targets = torch.cat([targets, q.repeat(options.copies, 1, 1).to(targets)])
     order = torch.randperm(len(x)).to(x.device)  # W (Eq. 15): its first n rows are W_1, the others W_2
     lam = draw_lambda(len(x), options.alpha, x.device)
-    x, targets = mix(x, order, lam), mix(targets, order, lam)  # X'' (Eq. 16) and U'' (Eq. 17)
+    a, targets = mix(a, order, lam, axis=1), mix(targets, order, lam)  # X'' (Eq. 16) and U'' (Eq. 17)
     network.train()
-    logits = stacked(network(x))
+    logits = stacked(network.classify(a))
     losses = {"loss": labelled_mix_loss(logits[:n], targets[:n], context.options.network, context.weights["mixed"])}
     if len(x) > n:
         losses["unlabelled_loss"] = unlabelled_mix_loss(logits[n:], targets[n:], context.options.network)
@@ -316,12 +324,12 @@ def stacked(logits: MmdLogits) -> Tensor:
 
 
 @torch.no_grad()
-def guess_labels(network: nn.Module, copies: Tensor, options: MmmdOptions) -> Tensor:
+def guess_labels(network: nn.Module, a: Tensor, options: MmmdOptions) -> Tensor:
     """Sharpened mean prediction over the noisy copies of each utterance (Eq. 7, 8), without dropout and gradient.
 
     Args:
         network: of P paths.
-        copies: K times the U utterances one after the other, (K * U, D).
+        a: pre-activations of K times the U utterances one after the other, (P, K * U, first).
         options: K, T, and whether each classifier guesses by itself.
 
     Returns:
@@ -329,12 +337,12 @@ def guess_labels(network: nn.Module, copies: Tensor, options: MmmdOptions) -> Te
     """
     network.eval()
     mixmatch = options.mixmatch
-    logits = network(copies)
+    logits = network.classify(a.detach())
     predicted = torch.softmax(stacked(logits), -1)
     if mixmatch.guess == "joint":
         joint = probabilities(logits, options.network.local_prediction_weight)
         predicted = joint[:, None].expand_as(predicted)
-    q = predicted.unflatten(0, (mixmatch.copies, len(copies) // mixmatch.copies)).mean(
+    q = predicted.unflatten(0, (mixmatch.copies, a.shape[1] // mixmatch.copies)).mean(
         0
     )  # (K * U, P + 1, C) -> (U, P + 1, C)
     return sharpen(q, mixmatch.temperature)

@@ -33,15 +33,17 @@ def draw_lambda(size: int, alpha: float, device: torch.device) -> Tensor:
     return torch.maximum(lam, 1 - lam)
 
 
-def mix(values: Tensor, order: Tensor, lam: Tensor) -> Tensor:
+def mix(values: Tensor, order: Tensor, lam: Tensor, axis: int = 0) -> Tensor:
     """lambda' v_1 + (1 - lambda') v_2 (Eq. 11 for features, Eq. 12 for labels), gradients kept.
 
     Args:
-        values: v_1, (N, ...).
-        order: which row is mixed into each, (N,).
-        lam: lambda' of each row, (N,).
+        values: v_1, with N utterances along the axis.
+        order: which utterance is mixed into each, (N,).
+        lam: lambda' of each, (N,).
+        axis: of the utterances.
 
     Returns:
-        (N, ...).
+        The shape of `values`.
     """
-    return torch.lerp(values[order], values, lam.view(-1, *[1] * (values.ndim - 1)))
+    shape = [-1 if place == axis else 1 for place in range(values.ndim)]
+    return torch.lerp(values.index_select(axis, order), values, lam.view(shape))
