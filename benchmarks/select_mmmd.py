@@ -40,14 +40,17 @@ _MIXMATCH: list[dict] = [
     _RISING | {"noise": 1.0},
     {"unlabelled_weight": 10.0, "ramp": 0.3, "noise": 1.0},
 ]
-_APART = {"mixmatch": _RISING | {"mix_acted": False}}
+_STRONG = {"mixmatch": {"unlabelled_weight": 10.0, "ramp": 0.3, "mix_acted": False}}
 # Variant, and what is changed of conf/base: group -> option -> value.
 CANDIDATES: list[tuple[str, dict]] = [
     *(("dnn", {"dnn": {"epochs": epochs, "input_noise": noise}}) for epochs in (30, 100) for noise in (0.5, 1.0)),
     *(("mmd", {"mmd": {"epochs": epochs, "input_noise": noise}}) for epochs in (30, 100) for noise in (0.5, 1.0)),
     *((name, {"mixmatch": changes}) for name in ("mmmd_epoch_wise", "mmmd_without_acted", "mixmatch")
       for changes in _MIXMATCH if name == "mmmd_epoch_wise" or "mix_acted" not in changes),
-    *(("mmmd_epoch_wise", _APART | {"acted_weight": weight}) for weight in (0.1, 0.01)),
+    ("mmmd_epoch_wise", _STRONG),
+    ("mmmd_epoch_wise", _STRONG | {"acted_weight": 0.1}),
+    ("mmmd_epoch_wise", _STRONG | {"acted_weight": 0.01}),
+    ("mmmd_without_acted", _STRONG),
 ]  # fmt: skip
 
 

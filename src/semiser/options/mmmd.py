@@ -146,6 +146,7 @@ class TrainMmmdOptions(Options):
         dnn: network of dnn, sae and mixmatch.
         mmd: network of mmd and of the three mmmd.
         mixmatch: of mixmatch and of the three mmmd.
+        mixmatch_acted: of the two mmmd with acted utterances, where these need their own; None: as `mixmatch`.
         sae: pre-training of sae.
         acted_weight: of L_Ve in mmmd_epoch_wise; the paper's is 1.
     """
@@ -159,6 +160,7 @@ class TrainMmmdOptions(Options):
     dnn: MmdOptions = MmdOptions(grouping="joint", local_loss_weight=0, local_prediction_weight=0)
     mmd: MmdOptions = MmdOptions()
     mixmatch: MixMatchOptions = MixMatchOptions()
+    mixmatch_acted: MixMatchOptions | None = None
     sae: SaeOptions = SaeOptions()
     acted_weight: float = Field(default=1.0, ge=0)
 
@@ -172,18 +174,20 @@ class TrainMmmdOptions(Options):
 
     def neural(self, variant: VariantName) -> MmmdOptions:
         """The options of a neural variant by its name (Table 1 of the paper)."""
+        acted = self.mixmatch_acted or self.mixmatch
         parts = {
             "dnn": {},
             "sae": {"sae": self.sae},
             "mixmatch": {"mixmatch": self.mixmatch},
             "mmd": {},
             "mmmd_without_acted": {"mixmatch": self.mixmatch},
-            "mmmd_with_acted": {"mixmatch": self.mixmatch, "acted": "random"},
-            "mmmd_epoch_wise": {"mixmatch": self.mixmatch, "acted": "first", "acted_weight": self.acted_weight},
+            "mmmd_with_acted": {"mixmatch": acted, "acted": "random"},
+            "mmmd_epoch_wise": {"mixmatch": acted, "acted": "first", "acted_weight": self.acted_weight},
         }
         network = self.dnn if variant in ("dnn", "sae", "mixmatch") else self.mmd
-        if "mixmatch" in parts[variant] and self.mixmatch.epochs:
-            network = network.model_copy(update={"epochs": self.mixmatch.epochs})
+        mixmatch = parts[variant].get("mixmatch")
+        if mixmatch and mixmatch.epochs:
+            network = network.model_copy(update={"epochs": mixmatch.epochs})
         return MmmdOptions(network=network, **parts[variant])
 
     @model_validator(mode="after")

@@ -57,8 +57,12 @@ class MmmdSweepsOptions(Options):
                 yield name, train.model_copy(update={"modalities": chosen.modalities, "social": chosen.social})
         else:
             for value in getattr(self, sweep):
-                changed = type(train.mixmatch)(**train.mixmatch.model_dump() | {sweep: value})
-                yield f"{value:g}", train.model_copy(update={"mixmatch": changed})
+                changed = {
+                    group: type(options)(**options.model_dump() | {sweep: value})
+                    for group, options in (("mixmatch", train.mixmatch), ("mixmatch_acted", train.mixmatch_acted))
+                    if options is not None
+                }
+                yield f"{value:g}", train.model_copy(update=changed)
 
     def neural(self, train: TrainMmmdOptions) -> MmmdOptions:
         """The variant's options in a setting."""

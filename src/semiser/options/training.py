@@ -26,7 +26,7 @@ class TrainingOptions(Options):
         seeds: one run of every fold per seed.
         accelerator: `auto` takes a GPU where there is one.
         precision: as Lightning Fabric names it; parameters stay float32.
-        checkpoint_every_s: seconds between two checkpoints inside a fold; 0 writes one after every epoch.
+        checkpoint_every_s: seconds between two checkpoints inside a fold; 0 writes one whenever it may.
         reuse: a fold that was finished with the same data, options and seed is read, not trained again.
     """
 
