@@ -150,7 +150,10 @@ print([name for name in heavy if name in sys.modules])
 
 @pytest.mark.parametrize(
     "requested, found",
-    [("['ingest']", "['ingest']"), ("None", "['__default__', 'features', 'ingest', 'mmmd_sweeps', 'train_faces', 'train_mmmd']")],
+    [
+        ("['ingest']", "['ingest']"),
+        ("None", "['__default__', 'features', 'ingest', 'mmmd_sweeps', 'train_faces', 'train_mmmd']"),
+    ],
 )
 def test_registering_pipelines_imports_nothing_heavy(project, requested, found):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
