@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import torch
 
 from semiser.evaluation.metrics import confusion_matrix, uar
-from semiser.options.mmmd import MmdOptions
+from semiser.options.mmmd import MmdOptions, MmmdOptions
 from semiser.options.training import TrainingOptions
 from semiser.shards.store import ShardedTable
 from semiser.systems import mmmd
@@ -119,7 +119,7 @@ def _train_and_score(corpus: dict, left_out: tuple[str, ...], options: MmdOption
                 Path(folder), seed, TrainingOptions(accelerator="cpu", checkpoint_every_s=1e9), "selection"
             )
             run.scaling = {"strategy": "speaker", "mean": np.zeros(1582), "std": np.ones(1582)}
-            predicted = mmmd.fit(data, options, run).argmax(1).numpy()
+            predicted = mmmd.fit(data, MmmdOptions(network=options), run).argmax(1).numpy()
         for speaker in left_out:
             of_speaker = corpus["speakers"][held] == speaker
             matrix = confusion_matrix(corpus["y"][held][of_speaker], predicted[of_speaker], len(corpus["classes"]))

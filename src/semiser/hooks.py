@@ -6,7 +6,7 @@ from typing import Any
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 
-PARAMETER_GROUPS = ("engine", "features", "ingest", "train_faces", "train_mmmd", "training")
+PARAMETER_GROUPS = ("engine", "features", "ingest", "mmmd_sweeps", "train_faces", "train_mmmd", "training")
 
 
 class KnownParameters:

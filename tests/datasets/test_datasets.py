@@ -71,3 +71,14 @@ def test_a_folder_loads_as_its_path_and_is_no_output(tmp_path):
     assert dataset.load() == str(tmp_path)
     with pytest.raises(DatasetError, match="not an output"):
         dataset.save("x")
+
+
+def test_an_optional_table_whose_family_is_off_loads_as_none(tmp_path):
+    path = str(tmp_path / "word2vec")
+    dataset, required = ShardedTableDataset(path=path, optional=True), ShardedTableDataset(path=path)
+    with pytest.raises(DatasetError, match="kedro run --pipelines=features"):
+        dataset.load()  # never made is not the same as switched off
+    dataset.save(Receipt(path, {"family": "word2vec"}, []))
+    assert dataset.load() is None
+    with pytest.raises(DatasetError, match="switch its family on"):
+        required.load()

@@ -1,6 +1,7 @@
+import pytest
 import torch
 
-from semiser.networks.compact_bilinear import CompactBilinear, CountSketch
+from semiser.networks.compact_bilinear import CircularConvolution, CompactBilinear, CountSketch
 
 
 def test_count_sketch_adds_signed_values_in_their_buckets():
@@ -43,3 +44,10 @@ def test_gradients_reach_both_inputs():
     x1, x2 = torch.randn(2, 5, requires_grad=True), torch.randn(2, 7, requires_grad=True)
     CompactBilinear(5, 7, 16)(x1, x2).square().sum().backward()
     assert x1.grad.abs().min() > 0 and x2.grad.abs().min() > 0
+
+
+@pytest.mark.parametrize("size", [6, 7])
+def test_the_gradients_of_the_convolution_are_those_of_numerical_differences(size):
+    torch.manual_seed(0)
+    a, b = (torch.randn(2, size, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    assert torch.autograd.gradcheck(CircularConvolution.apply, (a, b))

@@ -16,6 +16,7 @@ from pydantic import ValidationError
         ({"protocol": {"kind": "speaker_dependent_share"}, "validation": {"kind": "speakers"}}, "use share or none"),
         ({"protocol": {"kind": "leave_one_out"}}, "leave_one_speaker_out"),
         ({"sede": 1}, "sede"),
+        ({"acted": [{"corpus": "x", "emotions": {"joy": "joy"}}]}, "x: in acted and in corpora"),
         (
             {"protocol": {"kind": "official_split", "validation": "dev"}, "validation": {"kind": "share"}},
             "set validation.kind to none",

@@ -30,8 +30,10 @@ def project(tmp_path_factory):
     local.mkdir()
     corpora = {"demo_acted": None, "demo_wild": None, "demo_video": None}
     corpora["tiny"] = {"reader": "manifest", "root": "corpus"}
-    folds = {"experiment": "tiny", "corpora": ["tiny"], "classes": ["sadness", "happiness"]}
-    training = {"folds": folds, "mmd": {"epochs": 2, "hidden": [8, 4]}}
+    folds = {"experiment": "tiny", "corpora": ["tiny"], "classes": ["sadness", "happiness"], "acted": []}
+    folds["protocol"] = {"kind": "leave_one_speaker_out"}
+    training = {"folds": folds, "mmd": {"epochs": 2, "hidden": [8, 4]}, "modalities": ["acoustic"]}
+    training["variants"] = ["svm", "mmd"]
     (local / "parameters.yml").write_text(yaml.safe_dump({"ingest": {"corpora": corpora}, "train_mmmd": training}))
     shutil.copy(ROOT / "conf/casia/parameters_features.yml", local)  # IS10 alone
     return folder
@@ -148,7 +150,10 @@ print([name for name in heavy if name in sys.modules])
 
 @pytest.mark.parametrize(
     "requested, found",
-    [("['ingest']", "['ingest']"), ("None", "['__default__', 'features', 'ingest', 'train_faces', 'train_mmmd']")],
+    [
+        ("['ingest']", "['ingest']"),
+        ("None", "['__default__', 'features', 'ingest', 'mmmd_sweeps', 'train_faces', 'train_mmmd']"),
+    ],
 )
 def test_registering_pipelines_imports_nothing_heavy(project, requested, found):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

@@ -47,7 +47,7 @@ def _experiment(folder, shift=0.0):
     utterances = _utterances()
     options = FoldOptions(experiment="e", corpora=["c"], classes=["low", "high"], validation={"kind": "none"})
     table = _features(utterances["utterance_id"].to_pylist()[::-1], shift)
-    return make_experiment(make_folds(utterances, options), utterances, table, "f", ScalingOptions(), str(folder))
+    return make_experiment(make_folds(utterances, options), utterances, {"f": table}, ScalingOptions(), str(folder))
 
 
 CALLS = []

@@ -37,18 +37,21 @@ class FolderDataset(AbstractDataset[None, str]):
         return {"path": self._path}
 
 
-class ShardedTableDataset(AbstractDataset[Receipt, "Dataset"]):
+class ShardedTableDataset(AbstractDataset[Receipt, "Dataset | None"]):
     """A feature table in shards: `save` commits the receipt of finished work, `load` gives a pyarrow dataset."""
 
-    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None):
+    def __init__(self, *, path: str, optional: bool = False, metadata: dict[str, Any] | None = None):
         """Args:
         path: fsspec path of the table's folder.
+        optional: a table whose family was switched off loads as None, for nodes that can do without it.
         metadata: for kedro-viz and other plugins.
         """
-        self._table, self.metadata = ShardedTable(path), metadata
+        self._table, self._optional, self.metadata = ShardedTable(path), optional, metadata
 
-    def load(self) -> "Dataset":
-        """The committed table; nothing is read yet."""
+    def load(self) -> "Dataset | None":
+        """The committed table; nothing is read yet. None where it is optional and switched off."""
+        if self._optional and (self._table.manifest() or {}).get("shards") == []:
+            return None
         try:
             return self._table.dataset()
         except FileNotFoundError as error:

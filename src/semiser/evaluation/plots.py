@@ -1,6 +1,7 @@
 """Figures of the report: confusion matrices and training curves, drawn without a display."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from semiser.evaluation.metrics import confusion_matrix, uar
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PANELS_PER_ROW = 3
 
@@ -56,6 +60,31 @@ def curves_figure(curves: pa.Table) -> Figure:
         axis.grid(alpha=0.3)
     handles = [axes[0].plot([], [], color=f"C{place % 10}", label=name)[0] for place, name in enumerate(variants)]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(variants), 4), frameon=False)
+    return figure
+
+
+def sweep_figure(table: "pd.DataFrame", metric: str = "macro_f1") -> Figure:
+    """Two panels over the settings of a sweep: an average with its interval, and the F1 of each class.
+
+    Args:
+        table: what `report.metrics_table` returned; its variants are named `<system>/<option>=<setting>`.
+        metric: the average that is drawn.
+    """
+    settings = [name.split("=", 1)[1] for name in table["variant"]]
+    option = table["variant"].iloc[0].split("/", 1)[1].split("=", 1)[0]
+    figure, (average, classes) = _panels(2, 4.6, 3.4)
+    places, mean = np.arange(len(settings)), table[metric].to_numpy(float)
+    ends = [np.abs(table[f"{metric}_ci95_{end}"].to_numpy(float) - mean) for end in ("low", "high")]
+    average.errorbar(places, mean, yerr=ends, marker="o", capsize=3)
+    average.set(title=f"{metric}, 95 % interval over speakers", ylim=(0, 1))
+    for column in [name for name in table.columns if name.startswith("f1/")]:
+        classes.plot(places, table[column].to_numpy(float), marker="o", label=column.removeprefix("f1/"))
+    classes.set(title="F1 of each class", ylim=(0, 1))
+    classes.legend(fontsize=7, frameon=False)
+    for axis in (average, classes):
+        axis.set_xticks(places, settings, rotation=30 if max(map(len, settings)) > 5 else 0, ha="center")
+        axis.set_xlabel(option)
+        axis.grid(alpha=0.3)
     return figure
 
 

@@ -43,5 +43,26 @@ class CompactBilinear(nn.Module):
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Pooled vector of x1 and x2."""
         with torch.autocast(x1.device.type, enabled=False):
-            spectrum = torch.fft.rfft(self.first(x1.float())) * torch.fft.rfft(self.second(x2.float()))
-            return torch.fft.irfft(spectrum, n=self.first.d)
+            return CircularConvolution.apply(self.first(x1.float()), self.second(x2.float()))
+
+
+class CircularConvolution(torch.autograd.Function):
+    """irfft(rfft(a) * rfft(b)) over the last axis.
+
+    The gradients are correlations, one real transform of the incoming one and one back for each input; autograd would
+    take a full complex transform for each.
+    """
+
+    @staticmethod
+    def forward(ctx, a: Tensor, b: Tensor) -> Tensor:
+        """Convolution of a and b, of the same shape."""
+        spectra = torch.fft.rfft(a), torch.fft.rfft(b)
+        ctx.save_for_backward(*spectra)
+        return torch.fft.irfft(spectra[0] * spectra[1], n=a.shape[-1])
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients for a and b."""
+        first, second = ctx.saved_tensors
+        spectrum, n = torch.fft.rfft(gradient), gradient.shape[-1]
+        return torch.fft.irfft(spectrum * second.conj(), n=n), torch.fft.irfft(spectrum * first.conj(), n=n)

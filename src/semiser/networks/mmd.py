@@ -69,7 +69,15 @@ class Mmd(nn.Module):
 
     def forward(self, x: Tensor) -> MmdLogits:
         """Logits of every classifier for standardised features (B, D)."""
-        h = self.dropout(F.elu(self.input(x)))  # (P, B, first)
+        return self.classify(self.pre_activations(x))
+
+    def pre_activations(self, x: Tensor) -> Tensor:
+        """First layer of every path before its eLU, (B, D) -> (P, B, first): affine, so mixing commutes with it."""
+        return self.input(x)
+
+    def classify(self, a: Tensor) -> MmdLogits:
+        """Logits of every classifier from the pre-activations (P, B, first)."""
+        h = self.dropout(F.elu(a))
         h = self.dropout(F.elu(self.hidden(h)))  # (P, B, last)
         return MmdLogits(self.local(h).transpose(0, 1), self.globally(self._fused(h)))
 

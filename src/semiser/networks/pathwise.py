@@ -28,6 +28,8 @@ class PathwiseLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Every path's layer applied to its own input."""
+        if len(x) == 1:  # the plain product reads a slice of a matrix where the batched one would copy it
+            return torch.addmm(self.bias[0], x[0], self.weight[0])[None]
         return torch.baddbmm(self.bias, x, self.weight)
 
 
@@ -46,17 +48,22 @@ class PathwiseInput(nn.Module):
         self.order = sorted(range(len(paths)), key=lambda path: len(paths[path]))
         buckets = _buckets([paths[path] for path in self.order])
         self.layers = nn.ModuleList(PathwiseLinear([len(path) for path in bucket], outputs) for bucket in buckets)
+        self._spans = [_span(bucket) for bucket in buckets]
         for number, bucket in enumerate(buckets):
             self.register_buffer(f"columns_{number}", _padded_columns(bucket), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Every path's first layer applied to the path's columns of x."""
-        x = nn.functional.pad(x, (0, 1))  # the column of zeros that padding points to
-        parts = [
-            layer(x[:, getattr(self, f"columns_{number}")].transpose(0, 1))  # (B, P, n) -> (P, B, n)
-            for number, layer in enumerate(self.layers)
-        ]
-        return torch.cat(parts)
+        return torch.cat([layer(self._bucket(x, number)) for number, layer in enumerate(self.layers)])
+
+    def _bucket(self, x: Tensor, number: int) -> Tensor:
+        """Inputs of a bucket's paths, (P, B, n): a view where one path has neighbouring columns, else gathered."""
+        first, end, is_slice = self._spans[number]
+        if is_slice:
+            return x[None, :, first:end]
+        padded = nn.functional.pad(x[:, first:end], (0, 1))  # the column of zeros that padding points to
+        columns = getattr(self, f"columns_{number}")
+        return padded.index_select(1, columns.flatten()).view(len(x), *columns.shape).transpose(0, 1)
 
 
 def _buckets(paths: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
@@ -71,8 +78,15 @@ def _buckets(paths: Sequence[Sequence[int]]) -> list[list[Sequence[int]]]:
 
 
 def _padded_columns(bucket: list[Sequence[int]]) -> Tensor:
-    """Column indices (P, n); -1, the last column, which holds zeros, where a path has fewer than the widest."""
-    columns = torch.full((len(bucket), max(map(len, bucket))), -1)
+    """Indices (P, n) into the bucket's span; the column behind it, of zeros, where a path is not the widest."""
+    first, end, _ = _span(bucket)
+    columns = torch.full((len(bucket), max(map(len, bucket))), end - first)
     for row, path in zip(columns, bucket, strict=True):
-        row[: len(path)] = torch.tensor(path)
+        row[: len(path)] = torch.tensor(path) - first
     return columns
+
+
+def _span(bucket: list[Sequence[int]]) -> tuple[int, int, bool]:
+    """First column and last + 1 of a bucket, and whether it is one path with all columns between them in order."""
+    first, end = min(map(min, bucket)), max(map(max, bucket)) + 1
+    return first, end, len(bucket) == 1 and list(bucket[0]) == list(range(first, end))

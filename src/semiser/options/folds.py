@@ -146,6 +146,19 @@ class SpeakerMean(Options):
         return ["low", "high"]
 
 
+class ActedCorpus(Options):
+    """A labelled corpus of strong emotion that helps in every fold and is never tested: V_e of MMMD.
+
+    Attributes:
+        corpus: its name in `utterances`.
+        emotions: its emotion, as it stands in the target column, to a class of the experiment. An emotion that is not
+            named has no counterpart: its utterances are left out and counted.
+    """
+
+    corpus: str
+    emotions: dict[str, str] = Field(min_length=1)
+
+
 Protocol = Annotated[
     LeaveOneSpeakerOut | LeaveOneSessionOut | KFold | SpeakerDependentShare | OfficialSplit, Field(discriminator="kind")
 ]
@@ -168,6 +181,7 @@ class FoldOptions(Options):
         validation: who selects the model.
         label_budget: how many training labels may be seen; the other training utterances become unlabelled.
         unlabelled_corpora: corpora that are unlabelled in every fold, whatever labels they have.
+        acted: corpora whose labelled utterances take part in every fold in the role acted.
         transductive: declares that further, unlabelled utterances of the test speakers may be seen in training.
         seed: of every draw.
     """
@@ -182,8 +196,14 @@ class FoldOptions(Options):
     validation: Validation = ValidationSpeakers()
     label_budget: LabelBudget = LabelBudget(share=1.0)
     unlabelled_corpora: list[str] = Field(default_factory=list)
+    acted: list[ActedCorpus] = Field(default_factory=list)
     transductive: bool = False
     seed: int = Field(default=0, ge=0)
+
+    @property
+    def acted_corpora(self) -> list[str]:
+        """Names of the acted corpora."""
+        return [acted.corpus for acted in self.acted]
 
     @property
     def speaker_dependent(self) -> bool:
@@ -197,7 +217,8 @@ class FoldOptions(Options):
 
     @model_validator(mode="after")
     def _consistent_names(self) -> Self:
-        for name, values in (("corpora", self.corpora), ("unlabelled_corpora", self.unlabelled_corpora)):
+        named = {"corpora": self.corpora, "unlabelled_corpora": self.unlabelled_corpora, "acted": self.acted_corpora}
+        for name, values in named.items():
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} names a corpus twice: {values}")
         if both := sorted(set(self.corpora) & set(self.unlabelled_corpora)):
@@ -205,6 +226,10 @@ class FoldOptions(Options):
                 f"{', '.join(both)}: in corpora and in unlabelled_corpora; name it in corpora alone and hide labels "
                 "with label_budget, or in unlabelled_corpora alone"
             )
+        if both := sorted({*self.corpora, *self.unlabelled_corpora} & set(self.acted_corpora)):
+            raise ValueError(f"{', '.join(both)}: in acted and in corpora or unlabelled_corpora; a corpus has one role")
+        if self.acted and self.discretise:
+            raise ValueError("acted maps emotions to classes and cannot go with a discretised target")
         if gone := [name for name in self.classes or [] if self.merges.get(name, name) != name]:
             raise ValueError(
                 f"classes names {', '.join(gone)}, which merges turns into another class: drop one of them"

@@ -28,7 +28,7 @@ class TrainingOptions(Options):
         precision: as Lightning Fabric names it; parameters stay float32.
         threads: of torch on a CPU; the networks here are small enough for one, and on a busy machine more are slower
             by far. None leaves it to torch.
-        checkpoint_every_s: seconds between two checkpoints inside a fold; 0 writes one after every epoch.
+        checkpoint_every_s: seconds between two checkpoints inside a fold; 0 writes one whenever it may.
         reuse: a fold that was finished with the same data, options and seed is read, not trained again.
     """
 

@@ -1,63 +1,131 @@
 """MMMD: inferring emotion from Internet voice data with MMD and MixMatch (Zhou et al., AAAI 2021).
 
-Here is MMD, the supervised network: local and global classifiers are trained through one objective.
+An epoch takes acted utterances V_e, then labelled ones V_t^L, then mixed ones, labelled X'' with unlabelled V_t^U''
+(Figure 4). Every step lowers its term of L = L_Ve + L_VtL + L_X + lambda_U L_U (Eq. 22). All variants of Table 1 are
+options of this one algorithm. Features stay on the device; a batch is a tensor of row numbers.
 """
 
 import copy
 import math
-from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.features.is10_paths import acoustic_paths
 from semiser.networks.mmd import Mmd, MmdLogits, probabilities
-from semiser.options.mmmd import MmdOptions
+from semiser.options.mmmd import ONE_HOT, MixMatchOptions, MmdOptions, MmmdOptions
+from semiser.systems.sae import pretrain
 from semiser.training.data import FoldData
+from semiser.training.mixing import draw_lambda, mix, sharpen
 from semiser.training.run import TrainingRun
 
+Paths = dict[str, list[int]]
 
-def fit(data: FoldData, options: MmdOptions, run: TrainingRun) -> Tensor:
-    """Train MMD on the labelled part and score the test part.
+
+class Step(NamedTuple):
+    """One step of an epoch: which of its phases, and the row numbers that it takes."""
+
+    phase: str  # acted, labelled or mixed
+    labelled: Tensor
+    unlabelled: Tensor
+
+
+class Context(NamedTuple):
+    """What the steps of a training share."""
+
+    data: FoldData
+    options: MmmdOptions
+    noisy: Tensor | None  # (D,) 1 where noise is added, 0 in one-hot vectors; None: noise everywhere
+    weights: dict[str, Tensor | None]  # of the classes, by phase
+
+    def augment(self, x: Tensor, noise: float) -> Tensor:
+        """Augment (Eq. 13, 14): Gaussian noise on standardised features, the same shape."""
+        drawn = torch.randn_like(x).mul_(noise)
+        return (drawn if self.noisy is None else drawn.mul_(self.noisy)).add_(x)
+
+
+def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
+    """Train a variant on the labelled, unlabelled and acted rows it uses, and score the test part.
 
     Args:
         data: the fold, standardised, on the run's device.
-        options: layers, optimiser, weights of the losses and of the prediction.
+        options: network, and which of MixMatch, pre-training and acted utterances take part.
         run: device, seed, checkpoint and curves; it gets the final weights and their card.
 
     Returns:
         Probabilities of the test rows, shape (tests, classes).
     """
     run.seed_everything()
-    paths = acoustic_paths(data.names, options.grouping)
-    network = Mmd(paths, {}, len(data.classes), options, seed=run.seed)
-    optimiser = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
-    network, optimiser = run.fabric.setup(network, optimiser)
-    state = {"network": network, "optimiser": optimiser, "epoch": 0, "best_uar": -1.0, "best": {}}
-    run.resume(state)
-    weights = class_weights(data.y[data.rows["train"]], len(data.classes)) if options.balanced else None
-    for epoch in range(state["epoch"], options.epochs):
-        losses = [
-            _step(network, optimiser, data, batch, weights, options, progress, run)
-            for batch, progress in _batches(data.rows["train"], epoch, options)
-        ]
-        run.log(epoch, loss=torch.stack(losses).mean().item(), **_validate(network, data, options, state))
-        state["epoch"] = epoch + 1
-        run.save_checkpoint(state)
+    network = Mmd(*network_paths(data, options.network.grouping), len(data.classes), options.network, seed=run.seed)
+    average = copy.deepcopy(network).to(data.x.device) if options.network.ema_decay else None
+    network, optimiser = run.fabric.setup(network, make_optimiser(network, options.network))
+    for method in ("pre_activations", "classify"):
+        network.mark_forward_method(method)
+    state = _fresh_state(network, optimiser, average)
+    context = Context(data, options, _noisy_columns(data), _phase_weights(data, options))
+    if not run.resume(state) and options.sae:
+        rows = torch.cat([data.rows["train"], data.rows["unlabelled"]])
+        pretrain(network.module, data.x, rows, context.augment, options.sae, options.network.batch_size)
+    for _ in range(state["epoch"], options.network.epochs):
+        _train_epoch(context, state, run)
     if state["best"]:
         network.load_state_dict(state["best"])
+    elif average is not None:
+        network.load_state_dict(average.state_dict())
     _save(network, data, options, run)
-    return predict(network, data.x[data.rows["test"]], options)
+    return predict(network, data.x[data.rows["test"]], options.network)
 
 
-def _batches(rows: Tensor, epoch: int, options: MmdOptions) -> Iterator[tuple[Tensor, float]]:
-    """Shuffled batches of near-equal size, each with the share of the whole training that lies behind it."""
-    shuffled = rows[torch.randperm(len(rows)).to(rows.device)]
-    batches = shuffled.chunk(math.ceil(len(rows) / options.batch_size))
-    for number, batch in enumerate(batches):
-        yield batch, (epoch + number / len(batches)) / options.epochs
+def make_optimiser(network: nn.Module, options: MmdOptions) -> torch.optim.Optimizer:
+    """Adam with decoupled weight decay."""
+    return torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
+
+
+def _fresh_state(network: nn.Module, optimiser: Any, average: nn.Module | None) -> dict[str, Any]:
+    """All that a training needs to go on after any step: `epoch_random` draws the steps of the epoch anew."""
+    averages = {"average": average} if average is not None else {}
+    plain = {"epoch": 0, "step": 0, "epoch_random": torch.get_rng_state(), "sums": {}, "counts": {}}
+    return {"network": network, "optimiser": optimiser, **averages, **plain, "best_uar": -1.0, "best": {}}
+
+
+def network_paths(data: FoldData, grouping: str) -> tuple[Paths, Paths]:
+    """Columns of the acoustic paths and of the textual and social ones, a path each for text and every attribute.
+
+    Args:
+        data: with the ranges of its feature columns.
+        grouping: of `MmdOptions`; with `joint` all columns make one path.
+    """
+    if grouping == "joint":
+        return {"joint": list(range(len(data.names)))}, {}
+    acoustic, others = {}, {}
+    for column, (first, end) in (data.ranges or {"is10": (0, len(data.names))}).items():
+        if column == "is10":
+            found = acoustic_paths(data.names[first:end], grouping)
+            acoustic = {name: [first + place for place in places] for name, places in found.items()}
+        else:
+            others[column] = list(range(first, end))
+    return acoustic, others
+
+
+def _noisy_columns(data: FoldData) -> Tensor | None:
+    one_hot = [data.ranges[column] for column in ONE_HOT if column in data.ranges]
+    if not one_hot:
+        return None
+    noisy = torch.ones(len(data.names), device=data.x.device)
+    for first, end in one_hot:
+        noisy[first:end] = 0
+    return noisy
+
+
+def _phase_weights(data: FoldData, options: MmmdOptions) -> dict[str, Tensor | None]:
+    """Class weights of each phase, from the labels that it takes; None where all weigh alike."""
+    if not options.network.balanced:
+        return dict.fromkeys(("acted", "labelled", "mixed"))
+    rows = {name: phase_rows(data, options, name) for name in ("acted", "labelled", "mixed")}
+    return {name: class_weights(data.y[part], len(data.classes)) for name, part in rows.items()}
 
 
 def class_weights(y: Tensor, classes: int) -> Tensor:
@@ -65,25 +133,143 @@ def class_weights(y: Tensor, classes: int) -> Tensor:
     return len(y) / (classes * torch.bincount(y, minlength=classes).clamp(min=1))
 
 
-def _step(
-    network, optimiser, data: FoldData, batch: Tensor, weights, options: MmdOptions, progress: float, run
-) -> Tensor:
-    """One step of the optimiser; returns the loss."""
-    network.train()
+def phase_rows(data: FoldData, options: MmmdOptions, phase: str) -> Tensor:
+    """The labelled rows of a phase: V_e, V_t^L (with V_e in random order), or X of the mixed one."""
+    nothing = data.rows["train"][:0]
+    both = torch.cat([data.rows["train"], data.rows.get("acted", nothing)])
+    if phase == "acted":
+        return data.rows["acted"] if options.acted == "first" else nothing
+    if phase == "labelled":
+        return both if options.acted == "random" else data.rows["train"]
+    return both if options.acted != "none" and options.mixmatch and options.mixmatch.mix_acted else data.rows["train"]
+
+
+def plan_epoch(data: FoldData, options: MmmdOptions, seed: int) -> list[Step]:
+    """The steps of an epoch, drawn at random: V_e, V_t^L, mixed (Figure 4), or all in random order."""
+    nothing = data.rows["train"][:0]
+    steps = [
+        Step(phase, batch, nothing)
+        for phase in ("acted", "labelled")
+        for batch in _batches(phase_rows(data, options, phase), options.network.batch_size)
+    ]
+    if options.mixmatch:
+        unlabelled = _unlabelled_rows(data, options.mixmatch, seed)
+        steps += _mixed_steps(phase_rows(data, options, "mixed"), unlabelled, options.network.batch_size)
+    if options.acted == "random":
+        steps = [steps[place] for place in torch.randperm(len(steps)).tolist()]
+    return steps
+
+
+def _batches(rows: Tensor, batch_size: int) -> list[Tensor]:
+    """Shuffled batches of near-equal size."""
+    if not len(rows):
+        return []
+    return list(_shuffled(rows).chunk(math.ceil(len(rows) / batch_size)))
+
+
+def _mixed_steps(labelled: Tensor, unlabelled: Tensor, batch_size: int) -> list[Step]:
+    """Every row at least once, as many labelled as unlabelled ones in a step; the fewer are drawn again and again."""
+    longest = max(len(labelled), len(unlabelled))
+    count = math.ceil(longest / batch_size)
+    size = math.ceil(longest / count)
+    drawn = [_repeated(rows, count * size).view(count, -1) for rows in (labelled, unlabelled)]
+    return [Step("mixed", *rows) for rows in zip(*drawn, strict=True)]
+
+
+def _repeated(rows: Tensor, length: int) -> Tensor:
+    """`length` rows, shuffled anew each time that all are through; none where there are none."""
+    if not len(rows):
+        return rows
+    return torch.cat([_shuffled(rows) for _ in range(math.ceil(length / len(rows)))])[:length]
+
+
+def _shuffled(rows: Tensor) -> Tensor:
+    return rows[torch.randperm(len(rows)).to(rows.device)]
+
+
+def _unlabelled_rows(data: FoldData, options: MixMatchOptions, seed: int) -> Tensor:
+    """V_t^U, or the share of it that is asked for; a smaller share is part of a larger one."""
+    rows = data.rows["unlabelled"]
+    if options.unlabelled_share == 1:
+        return rows
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    return rows[order[: round(options.unlabelled_share * len(rows))].to(rows.device)]
+
+
+def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> None:
+    """One epoch, or what a checkpoint inside it left to do."""
+    options, epoch = context.options.network, state["epoch"]
+    steps = _planned(context, state, run.seed)
+    while state["step"] < len(steps):
+        step = steps[state["step"]]
+        progress = (epoch + state["step"] / len(steps)) / options.epochs
+        for name, loss in _train_step(context, step, progress, state, run).items():
+            state["sums"][name] = state["sums"].get(name, 0) + loss
+            state["counts"][name] = state["counts"].get(name, 0) + 1
+        state["step"] += 1
+        run.save_checkpoint(state)
+    losses = {name: float(total) / state["counts"][name] for name, total in state["sums"].items()}
+    run.log(epoch, **losses, **_validate(context, state))
+    state |= {"epoch": epoch + 1, "step": 0, "sums": {}, "counts": {}}
+    run.save_checkpoint(state)
+
+
+def _planned(context: Context, state: dict[str, Any], seed: int) -> list[Step]:
+    """The steps of the epoch; inside an epoch they are drawn again from the random state at its beginning."""
+    if not state["step"]:
+        state["epoch_random"] = torch.get_rng_state()
+        return plan_epoch(context.data, context.options, seed)
+    now = torch.get_rng_state()
+    torch.set_rng_state(state["epoch_random"])
+    steps = plan_epoch(context.data, context.options, seed)
+    torch.set_rng_state(now)
+    return steps
+
+
+def _train_step(
+    context: Context, step: Step, progress: float, state: dict[str, Any], run: TrainingRun
+) -> dict[str, Tensor]:
+    """One step of the optimiser; returns the losses by name."""
+    network, optimiser, options = state["network"], state["optimiser"], context.options.network
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(options, progress)
-    x = data.x[batch]
-    loss = supervised_loss(network(x + options.input_noise * torch.randn_like(x)), data.y[batch], options, weights)
+    losses = mixed_losses(network, context, step) if step.phase == "mixed" else _labelled_loss(network, context, step)
+    loss = losses["loss"] * (context.options.acted_weight if step.phase == "acted" else 1.0)
+    if "unlabelled_loss" in losses:
+        loss = loss + unlabelled_weight(context.options.mixmatch, progress) * losses["unlabelled_loss"]
     optimiser.zero_grad()
     run.fabric.backward(loss)
     optimiser.step()
-    return loss.detach()
+    if "average" in state:
+        _update_average(state["average"], network, options.ema_decay)
+    name = "loss" if step.phase == "labelled" else f"{step.phase}_loss"
+    return {name if key == "loss" else key: value.detach() for key, value in losses.items()}
+
+
+@torch.no_grad()
+def _update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Exponential moving average of the parameters; buffers are constant."""
+    for kept, new in zip(average.parameters(), network.parameters(), strict=True):
+        kept.lerp_(new, 1 - decay)
 
 
 def learning_rate(options: MmdOptions, progress: float) -> float:
     """The learning rate when the share `progress` in [0, 1] of the training is done."""
     factor = 0.5 * (1 + math.cos(math.pi * progress)) if options.schedule == "cosine" else 1.0
     return options.learning_rate * factor
+
+
+def unlabelled_weight(options: MixMatchOptions, progress: float) -> float:
+    """lambda_U when the share `progress` in [0, 1] of the training is done: a line up to its value, then constant."""
+    return options.unlabelled_weight * (min(1.0, progress / options.ramp) if options.ramp else 1.0)
+
+
+def _labelled_loss(network: nn.Module, context: Context, step: Step) -> dict[str, Tensor]:
+    """L_Ve (Eq. 18) or L_VtL (Eq. 19) of a batch."""
+    network.train()
+    x = context.augment(context.data.x[step.labelled], context.options.network.input_noise)
+    y = context.data.y[step.labelled]
+    return {"loss": supervised_loss(network(x), y, context.options.network, context.weights[step.phase])}
 
 
 def supervised_loss(logits: MmdLogits, y: Tensor, options: MmdOptions, weights: Tensor | None = None) -> Tensor:
@@ -96,7 +282,7 @@ def supervised_loss(logits: MmdLogits, y: Tensor, options: MmdOptions, weights: 
         weights: of the classes, (C,); None weighs all alike.
 
     Returns:
-        Scalar: mean over the batch of the weighted losses (H of Eq. 18 to 20, for one-hot labels).
+        Scalar: mean over the batch of the weighted losses (H of Eq. 18 and 19, for one-hot labels).
     """
     paths = logits.local.shape[1]
     local = F.cross_entropy(logits.local.flatten(0, 1), y.repeat_interleave(paths), weights, reduction="none")
@@ -104,19 +290,102 @@ def supervised_loss(logits: MmdLogits, y: Tensor, options: MmdOptions, weights: 
     return globally.mean() + options.local_loss_weight * local.sum() / len(y)
 
 
+def mixed_losses(network: nn.Module, context: Context, step: Step) -> dict[str, Tensor]:
+    """L_X and L_U of a batch (Eq. 7 to 17, 20, 21), with one forward pass over X'' and U'' together.
+
+    The first layer is affine, and lambda' and 1 - lambda' add up to 1: mixing what it makes of two utterances is the
+    same as mixing their features, all modalities with the same lambda and permutation (Eq. 11). So it is computed once,
+    for the guesses and for the mixture, and gradients reach it through both utterances.
+    """
+    data, options = context.data, context.options.mixmatch
+    x = context.augment(data.x[torch.cat([step.labelled, step.unlabelled.repeat(options.copies)])], options.noise)
+    n = len(step.labelled)  # rows: X' (n), then K noisy copies of U one after the other
+    network.train()
+    a = network.pre_activations(x)  # (P, n + K * U, first)
+    p = F.one_hot(data.y[step.labelled], len(data.classes)).to(x.dtype)
+    targets = p[:, None].expand(-1, len(network.path_names) + 1, -1)  # (n, P + 1, C)
+    if len(x) > n:
+        q = guess_labels(network, a[:, n:], context.options)  # (U, P + 1, C)
+        targets = torch.cat([targets, q.repeat(options.copies, 1, 1).to(targets)])
+    order = torch.randperm(len(x)).to(x.device)  # W (Eq. 15): its first n rows are W_1, the others W_2
+    lam = draw_lambda(len(x), options.alpha, x.device)
+    a, targets = mix(a, order, lam, axis=1), mix(targets, order, lam)  # X'' (Eq. 16) and U'' (Eq. 17)
+    network.train()
+    logits = stacked(network.classify(a))
+    losses = {"loss": labelled_mix_loss(logits[:n], targets[:n], context.options.network, context.weights["mixed"])}
+    if len(x) > n:
+        losses["unlabelled_loss"] = unlabelled_mix_loss(logits[n:], targets[n:], context.options.network)
+    return losses
+
+
+def stacked(logits: MmdLogits) -> Tensor:
+    """Logits of the local classifiers and, last, the global one: (B, P, C) and (B, C) -> (B, P + 1, C)."""
+    return torch.cat([logits.local, logits.globally[:, None]], dim=1)
+
+
 @torch.no_grad()
-def predict(network: Mmd, x: Tensor, options: MmdOptions, batch_size: int = 8192) -> Tensor:
+def guess_labels(network: nn.Module, a: Tensor, options: MmmdOptions) -> Tensor:
+    """Sharpened mean prediction over the noisy copies of each utterance (Eq. 7, 8), without dropout and gradient.
+
+    Args:
+        network: of P paths.
+        a: pre-activations of K times the U utterances one after the other, (P, K * U, first).
+        options: K, T, and whether each classifier guesses by itself.
+
+    Returns:
+        (U, P + 1, C), the global classifier last.
+    """
+    network.eval()
+    mixmatch = options.mixmatch
+    logits = network.classify(a.detach())
+    predicted = torch.softmax(stacked(logits), -1)
+    if mixmatch.guess == "joint":
+        joint = probabilities(logits, options.network.local_prediction_weight)
+        predicted = joint[:, None].expand_as(predicted)
+    q = predicted.unflatten(0, (mixmatch.copies, a.shape[1] // mixmatch.copies)).mean(
+        0
+    )  # (K * U, P + 1, C) -> (U, P + 1, C)
+    return sharpen(q, mixmatch.temperature)
+
+
+def labelled_mix_loss(logits: Tensor, targets: Tensor, options: MmdOptions, weights: Tensor | None = None) -> Tensor:
+    """L_X (Eq. 20): mean over utterances of H(p, P(y|x)), combined over the classifiers as in `supervised_loss`.
+
+    Args:
+        logits, targets: (B, P + 1, C), the global classifier last.
+        options: `local_loss_weight`.
+        weights: of the classes, (C,).
+    """
+    losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(0, 1), weights, reduction="none")
+    return _combined(losses.view(targets.shape[:2]), options)
+
+
+def unlabelled_mix_loss(logits: Tensor, targets: Tensor, options: MmdOptions) -> Tensor:
+    """L_U (Eq. 21): squared error of the probabilities, mean over utterances and classes, combined likewise."""
+    return _combined((torch.softmax(logits, -1) - targets).square().mean(-1), options)
+
+
+def _combined(losses: Tensor, options: MmdOptions) -> Tensor:
+    """Losses (B, P + 1) of the classifiers -> the global one's mean + weight * sum of the local ones' means."""
+    means = losses.mean(0)
+    return means[-1] + options.local_loss_weight * means[:-1].sum()
+
+
+@torch.no_grad()
+def predict(network: nn.Module, x: Tensor, options: MmdOptions, batch_size: int = 8192) -> Tensor:
     """Weighted probabilities of all classifiers for standardised features (N, D), shape (N, C), float32."""
     network.eval()
     parts = [probabilities(network(part), options.local_prediction_weight) for part in x.split(batch_size)]
     return torch.cat(parts).float()
 
 
-def _validate(network: Mmd, data: FoldData, options: MmdOptions, state: dict) -> dict[str, float]:
+def _validate(context: Context, state: dict[str, Any]) -> dict[str, float]:
     """UAR on the validation part, where there is one; keeps the best weights where they are to be selected."""
+    data, options = context.data, context.options.network
     rows = data.rows["validation"]
     if not len(rows):
         return {}
+    network = state.get("average", state["network"])
     predicted = predict(network, data.x[rows], options).argmax(1)
     found = uar(confusion_matrix(data.y[rows].numpy(force=True), predicted.numpy(force=True), len(data.classes)))
     if options.select == "validation" and found > state["best_uar"]:
@@ -124,15 +393,16 @@ def _validate(network: Mmd, data: FoldData, options: MmdOptions, state: dict) ->
     return {"validation_uar": found}
 
 
-def _save(network: Mmd, data: FoldData, options: MmdOptions, run: TrainingRun) -> None:
+def _save(network: nn.Module, data: FoldData, options: MmmdOptions, run: TrainingRun) -> None:
     """Weights and scaling as safetensors; what is needed to build and feed the network in the card."""
     scaling = {f"scaling.{name}": torch.from_numpy(run.scaling[name]) for name in ("mean", "std")}
+    ranges = data.ranges or {"is10": (0, len(data.names))}
     card = {
         "system": "mmmd",
         "network": "mmd",
         "options": options.model_dump(mode="json"),
         "classes": data.classes,
-        "features": {"is10": data.names},
+        "features": {column: data.names[first:end] for column, (first, end) in ranges.items()},
         "scaling": run.scaling["strategy"],
     }
     run.save_model({**network.state_dict(), **scaling}, card)

@@ -25,6 +25,22 @@ def class_names(table: pa.Table, options: FoldOptions) -> pa.Array:
     return merged.take(pa.array(coded.codes, mask=coded.codes == ABSENT))
 
 
+def map_acted(words: pa.Array, table: pa.Table, options: FoldOptions) -> pa.Array:
+    """The classes with those of acted rows replaced by their corpus's mapping; null where it names none.
+
+    Args:
+        words: what `class_names` returned for the table.
+        table: with `corpus` and the target column.
+        options: with the mapping of each acted corpus.
+    """
+    for acted in options.acted:
+        own = encode(pc.cast(table[options.target], pa.string()))
+        names = pa.array([acted.emotions.get(name) for name in own.names], pa.string())
+        mapped = names.take(pa.array(own.codes, mask=own.codes == ABSENT))
+        words = pc.if_else(pc.equal(table["corpus"].combine_chunks(), acted.corpus), mapped, words)
+    return words
+
+
 def _discretise(table: pa.Table, options: FoldOptions) -> pa.Array:
     values = to_numpy(pc.fill_null(pc.cast(table[options.target], pa.float64()), np.nan))
     how = options.discretise

@@ -1,7 +1,7 @@
 """The data of one fold as tensors: what every system's `fit` gets."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ class FoldData:
         rows: role to the numbers of its utterances, int64.
         classes: class names in the order of their numbers.
         names: D feature names.
+        ranges: feature column of a table to where it lies in x, (first, last + 1); empty where there is one alone.
     """
 
     x: Tensor
@@ -30,14 +31,21 @@ class FoldData:
     rows: dict[str, Tensor]
     classes: tuple[str, ...]
     names: tuple[str, ...]
+    ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> "FoldData":
         """The same data on a device."""
         rows = {role: index.to(device) for role, index in self.rows.items()}
-        return FoldData(self.x.to(device), self.y.to(device), rows, self.classes, self.names)
+        return replace(self, x=self.x.to(device), y=self.y.to(device), rows=rows)
 
 
-def fold_data(x: np.ndarray, fold: pa.Table, classes: Sequence[str], names: Sequence[str]) -> FoldData:
+def fold_data(
+    x: np.ndarray,
+    fold: pa.Table,
+    classes: Sequence[str],
+    names: Sequence[str],
+    ranges: Mapping[str, tuple[int, int]],
+) -> FoldData:
     """Tensors of a fold.
 
     Args:
@@ -45,12 +53,13 @@ def fold_data(x: np.ndarray, fold: pa.Table, classes: Sequence[str], names: Sequ
         fold: the fold's rows of `folds`, with `role` and `label`.
         classes: class names in the order of their numbers.
         names: D feature names.
+        ranges: where each feature column lies in x.
     """
     y = pc.fill_null(pc.index_in(fold["label"], pa.array(classes, pa.string())), -1).to_numpy()
     roles = np.asarray(fold["role"].to_pylist())
     rows = {role: torch.from_numpy(np.flatnonzero(roles == role)) for role in ROLES}
     labels = torch.from_numpy(y.astype(np.int64))
-    return FoldData(torch.from_numpy(np.ascontiguousarray(x)), labels, rows, tuple(classes), tuple(names))
+    return FoldData(torch.from_numpy(np.ascontiguousarray(x)), labels, rows, tuple(classes), tuple(names), dict(ranges))
 
 
 def feature_matrix(table: pa.dataset.Dataset, column: str, utterance_ids: Sequence[str]) -> np.ndarray:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,8 @@ class Experiment:
         corpora: corpus of each row.
         x: features as extracted, float32 of shape (N, D).
         names: D feature names.
+        ranges: feature column to where it lies in x, (first, last + 1).
+        as_is: the feature columns that are not scaled, such as one-hot vectors.
         classes: class names in the order of their numbers.
         scaling: strategies by name (`semiser.training.scaling`).
         models: folder of the experiment's models.
@@ -66,34 +68,48 @@ class Experiment:
     corpora: list[str]
     x: np.ndarray
     names: tuple[str, ...]
+    ranges: dict[str, tuple[int, int]]
+    as_is: frozenset[str]
     classes: tuple[str, ...]
     scaling: ScalingOptions
     models: Path
 
 
 def make_experiment(
-    folds: pa.Table, utterances: pa.Table, table: pa.dataset.Dataset, column: str, scaling: ScalingOptions, models: str
+    folds: pa.Table,
+    utterances: pa.Table,
+    tables: Mapping[str, pa.dataset.Dataset],
+    scaling: ScalingOptions,
+    models: str,
+    as_is: Collection[str] = (),
 ) -> Experiment:
-    """Gather what an experiment needs: one feature of every utterance of its folds, with speakers and corpora.
+    """Gather what an experiment needs: the features of every utterance of its folds, with speakers and corpora.
 
     Args:
         folds: the `folds` table, with the class order in its protocol.
         utterances: the `utterances` table.
-        table: a feature table.
-        column: its vector column, whose field names the features.
+        tables: vector column, whose field names the features, to the feature table that has it; the columns stand
+            side by side in one matrix, in this order.
         scaling: strategies by name.
         models: folder of the experiment's models.
+        as_is: columns that are not scaled.
     """
     used = utterances.filter(pc.is_in(utterances["utterance_id"], folds["utterance_id"]))
     ids = used["utterance_id"].to_pylist()
-    names = json.loads(table.schema.field(column).metadata[b"names"])
+    names, ranges = [], {}
+    for column, table in tables.items():
+        of_column = json.loads(table.schema.field(column).metadata[b"names"])
+        ranges[column] = (len(names), len(names) + len(of_column))
+        names += of_column
     return Experiment(
         folds=folds,
         utterance_ids=ids,
         speakers=used["speaker_id"].to_pylist(),
         corpora=used["corpus"].to_pylist(),
-        x=feature_matrix(table, column, ids),
+        x=np.concatenate([feature_matrix(table, column, ids) for column, table in tables.items()], axis=1),
         names=tuple(names),
+        ranges=ranges,
+        as_is=frozenset(as_is) & frozenset(ranges),
         classes=tuple(protocol_facts(folds)["classes"]),
         scaling=scaling,
         models=Path(models),
@@ -164,6 +180,8 @@ def _fingerprint(
         "precision": training.precision,
         "scaling": experiment.scaling.model_dump(mode="json"),
         "classes": experiment.classes,
+        "ranges": experiment.ranges,
+        "as_is": sorted(experiment.as_is),
         "seed": seed,
         "fold": fold.select(["utterance_id", "role", "label"]).to_pydict(),
         "speakers": [experiment.speakers[row] for row in rows],
@@ -185,7 +203,10 @@ def _finished(folder: Path, key: str) -> tuple[pa.Table, list[dict[str, Any]]] |
 
 
 def _scaled(experiment: Experiment, fold: pa.Table, rows: np.ndarray, run: TrainingRun) -> FoldData:
-    """The fold's tensors on the device; the scaler goes to the run, to be saved beside the weights."""
+    """The fold's tensors on the device; the scaler goes to the run, to be saved beside the weights.
+
+    A column that is not scaled has mean 0 and deviation 1 there.
+    """
     scaled = scale(
         experiment.x[rows],
         np.asarray(fold["role"].to_pylist()),
@@ -194,8 +215,13 @@ def _scaled(experiment: Experiment, fold: pa.Table, rows: np.ndarray, run: Train
         experiment.scaling.strategy,
         experiment.scaling.unlabelled,
     )
-    run.scaling = {"strategy": experiment.scaling.strategy, "mean": scaled.scaler.mean, "std": scaled.scaler.std}
-    return fold_data(scaled.features, fold, experiment.classes, experiment.names).to(run.fabric.device)
+    mean, std = scaled.scaler.mean, scaled.scaler.std
+    for first, end in (experiment.ranges[column] for column in experiment.as_is):
+        scaled.features[:, first:end] = experiment.x[rows, first:end]
+        mean[first:end], std[first:end] = 0, 1
+    run.scaling = {"strategy": experiment.scaling.strategy, "mean": mean, "std": std}
+    data = fold_data(scaled.features, fold, experiment.classes, experiment.names, experiment.ranges)
+    return data.to(run.fabric.device)
 
 
 def _predictions(

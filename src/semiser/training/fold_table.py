@@ -1,6 +1,6 @@
 """The table of folds: its schema, its roles, the protocol that travels with it, its hash.
 
-`label` is what training may see: the class of train, validation and test rows, null for unlabelled ones.
+`label` is what training may see: the class of train, acted, validation and test rows, null for unlabelled ones.
 `true_label` is the class of every row whose class is known, hidden or not. It is there to measure the precision of
 pseudo-labels afterwards, and is never read in training.
 """
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-ROLES = ("train", "unlabelled", "validation", "test")
-TRAIN, UNLABELLED, VALIDATION, TEST = range(len(ROLES))  # codes of ROLES
+ROLES = ("train", "unlabelled", "validation", "test", "acted")
+TRAIN, UNLABELLED, VALIDATION, TEST, ACTED = range(len(ROLES))  # codes of ROLES
 
 FOLDS_SCHEMA = pa.schema(
     [

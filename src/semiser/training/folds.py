@@ -75,6 +75,9 @@ def _facts(rows: Rows, options: FoldOptions, left_out: list[dict], described: li
                                              "label_budget", "transductive", "seed")},
         "corpora": {name: _corpus_facts(rows, name) for name in options.corpora},
         "unlabelled_corpora": {name: _corpus_facts(rows, name) for name in options.unlabelled_corpora},
+        "acted_corpora": {
+            acted.corpus: _corpus_facts(rows, acted.corpus) | {"emotions": acted.emotions} for acted in options.acted
+        },
         "classes": rows.label.names,
         "speaker_dependent": options.speaker_dependent,
         "left_out": left_out,

@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from semiser.options.folds import FoldOptions
 from semiser.training.coded import ABSENT, Coded, encode_column, to_numpy
-from semiser.training.fold_table import ROLES, TEST, TRAIN, UNLABELLED, each_fold, protocol_facts
+from semiser.training.fold_table import ACTED, ROLES, TEST, TRAIN, UNLABELLED, each_fold, protocol_facts
 
 
 def check_folds(folds: pa.Table, utterances: pa.Table, options: FoldOptions) -> None:
@@ -22,9 +22,11 @@ def check_folds(folds: pa.Table, utterances: pa.Table, options: FoldOptions) -> 
         options: the options that the folds were made with.
 
     Raises:
-        ValueError: an unknown utterance or role, an utterance in two roles, a leaking speaker, an empty train or test
+        ValueError: an unknown utterance or role, an utterance in two roles, a leaking speaker (an acted one too), an
+            acted corpus in another role, an empty train or test
             part, or a training part that lacks a class; the message names the fold.
     """
+    acted = set(options.acted_corpora)
     classes = protocol_facts(folds).get("classes") or pc.unique(folds["label"].drop_null()).to_pylist()
     speakers = encode_column(utterances, "speaker_id")
     for experiment, number, fold in each_fold(folds):
@@ -32,6 +34,7 @@ def check_folds(folds: pa.Table, utterances: pa.Table, options: FoldOptions) -> 
         roles = to_numpy(pc.fill_null(pc.index_in(fold["role"], value_set=pa.array(ROLES)), ABSENT))
         place = pc.index_in(fold["utterance_id"], value_set=utterances["utterance_id"])
         _check_rows(fold, roles, place, where)
+        _check_acted(utterances["corpus"].take(place), roles, acted, where)
         _check_speakers(speakers, to_numpy(place), roles, options, where)
         _check_parts(fold, roles, classes, where)
 
@@ -52,6 +55,17 @@ def _check_rows(fold: pa.Table, roles: np.ndarray, place: pa.ChunkedArray, where
         raise ValueError(
             f"{where}: {len(repeated)} utterances have more than one row, such as {name} ({', '.join(used)}); "
             "an utterance plays one role in a fold"
+        )
+
+
+def _check_acted(corpora: pa.ChunkedArray, roles: np.ndarray, acted: set[str], where: str) -> None:
+    """An acted corpus has the role acted throughout, and no other corpus has it: nothing acted is ever tested."""
+    named = to_numpy(pc.is_in(corpora, value_set=pa.array(sorted(acted), pa.string())))
+    if (wrong := named != (roles == ACTED)).any():
+        corpus, role = corpora.filter(pa.array(wrong))[0].as_py(), ROLES[roles[wrong][0]]
+        raise ValueError(
+            f"{where}: {int(wrong.sum())} utterances such as one of {corpus} have the role {role}; the role acted "
+            f"belongs to the corpora named in acted ({', '.join(sorted(acted)) or 'none'}) and to them alone"
         )
 
 

@@ -1,11 +1,11 @@
-"""The roles of a fold beside its test part: validation, the label budget, unlabelled utterances."""
+"""The roles of a fold beside its test part: validation, the label budget, acted and unlabelled utterances."""
 
 import numpy as np
 
 from semiser.options.folds import FoldOptions, LabelBudget
 from semiser.training.coded import ABSENT
 from semiser.training.draws import Draw, random_stream, round_half_up, shuffled_ranks
-from semiser.training.fold_table import TEST, TRAIN, UNLABELLED, VALIDATION
+from semiser.training.fold_table import ACTED, TEST, TRAIN, UNLABELLED, VALIDATION
 from semiser.training.protocols import Part
 from semiser.training.selection import Rows
 
@@ -28,6 +28,7 @@ def complete_roles(rows: Rows, part: Part, options: FoldOptions, fold: int) -> n
     roles = part.roles.copy()
     _choose_validation(rows, roles, options, fold)
     _hide_labels(rows, roles, options, fold)
+    roles[rows.is_acted] = ACTED
     free = (roles == ABSENT) & ~rows.labelled
     if not options.speaker_dependent and not options.transductive:
         free &= ~_barred(rows, roles, part, options)

@@ -13,6 +13,9 @@ Strategies for unlabelled utterances of further corpora (MSSGAN, ACII 2019, sect
 * `shift`: by the statistics of the rows with the role train.
 * `combine`: by the statistics of the train and unlabelled rows together, which then also scale all other rows.
 
+Acted utterances were recorded elsewhere: their corpus is scaled by its own statistics (each of its speakers, under the
+strategy `speaker`).
+
 Unlabelled utterances of a corpus that is also trained on with labels (hidden by a label budget) were recorded like the
 labelled ones and are scaled like them, whatever the strategy for unlabelled data.
 """
@@ -130,7 +133,7 @@ def scale(
 
     Args:
         features: (N, ..., D) of all rows of the fold.
-        roles: (N,) train, unlabelled, validation or test.
+        roles: (N,) train, unlabelled, validation, test or acted.
         corpora: (N,) names.
         speakers: (N,) names or None; needed by `speaker` only.
         strategy: for labelled, validation and test rows.
@@ -144,12 +147,15 @@ def scale(
     roles, corpora = np.asarray(roles), np.asarray(corpora)
     speakers = np.asarray(speakers, dtype=object)
     train = roles == "train"
+    acted = roles == "acted"
     foreign = (roles == "unlabelled") & ~np.isin(corpora, np.unique(corpora[train]))
     fitted_on = train | (roles == "unlabelled") if unlabelled_strategy == "combine" else train
     scaler = Scaler.fit(features[fitted_on])
     scaled, lone = np.empty(features.shape, dtype=np.float32), 0
     if strategy == "global":
-        scaled[~foreign] = scaler.apply(features[~foreign])
+        own = foreign | acted
+        scaled[~own] = scaler.apply(features[~own])
+        scaled[acted] = scale_by_speaker(features[acted], corpora[acted])  # the group is the corpus
     else:
         scaled[~foreign], lone = _scale_known_speakers(features, corpora, speakers, ~foreign)
     if unlabelled_strategy == "self" and strategy == "speaker" and foreign.any():
