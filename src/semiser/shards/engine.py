@@ -17,6 +17,8 @@ from itertools import islice
 from multiprocessing.connection import wait as wait_for_sentinel
 from typing import Literal, Protocol, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from semiser.options.engine import EngineOptions
 
 logger = logging.getLogger(__name__)
@@ -97,7 +99,7 @@ class LocalEngine:
         if pool == "threads":
             return ThreadPoolExecutor(self.workers)
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.workers, context, initializer=_end_with_parent)
+        return ProcessPoolExecutor(self.workers, context, initializer=_start_worker)
 
 
 def _suspects(tasks: list, deaths: Counter) -> list:
@@ -111,6 +113,14 @@ def _suspects(tasks: list, deaths: Counter) -> list:
             )
     logger.warning("a worker process died; %d tasks in flight are tried again one by one", len(tasks))
     return tasks
+
+
+def _start_worker() -> None:
+    """One thread of linear algebra per worker, as there is a worker per processor; and an end with the parent."""
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ[f"{library}_NUM_THREADS"] = "1"  # for what is loaded from now on
+    threadpool_limits(1)  # for what is loaded already
+    _end_with_parent()
 
 
 def _end_with_parent() -> None:
