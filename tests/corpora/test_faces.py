@@ -186,7 +186,7 @@ def test_the_table_holds_what_is_there_and_the_summary_what_is_not(tmp_path: Pat
     assert "f: 2 images found, 3 expected" in caplog.text
     assert found.summary["expressions"] == {"fear": 1, "unlabelled": 1}
     json.dumps(found.summary)
-    with pytest.raises(TooManyUnusable, match="3 of 5 cannot be used, more than 5%"):
+    with pytest.raises(TooManyUnusable, match="3 of 5 entries cannot be used, more than max_quarantined_share = 5%"):
         ingest_faces("f", tmp_path, reader, reader.options())
 
 

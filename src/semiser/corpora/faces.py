@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from semiser.corpora.reader import ReaderOptions
+from semiser.corpora.refusal import refuse_unusable
 from semiser.corpora.utterance import Rejected
-from semiser.errors import TooManyUnusable, Unusable
+from semiser.errors import Unusable
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,8 @@ def ingest_faces(
         rows = [row for row in (_check(entry, root, seen) for entry in chunk) if _keep(row, rejected)]
         batches.append(pa.RecordBatch.from_pylist([asdict(row) for row in rows], FACES_SCHEMA))
     table = pa.Table.from_batches(batches, FACES_SCHEMA)
-    _refuse_unusable(corpus, root, reader, table.num_rows, rejected, max_quarantined_share)
+    what, looked_for = f"face images {corpus!r}", f"{root}; looked for {reader.pattern} (such as {reader.example})"
+    refuse_unusable(what, looked_for, table.num_rows, rejected, max_quarantined_share, "max_quarantined_share")
     return IngestedFaces(table, rejected, _summarise(corpus, table, rejected, reader.expected))
 
 
@@ -117,22 +119,6 @@ def _keep(row: FaceImage | Rejected, rejected: list[Rejected]) -> bool:
     if isinstance(row, Rejected):
         rejected.append(row)
     return isinstance(row, FaceImage)
-
-
-def _refuse_unusable(
-    corpus: str, root: Path, reader: FaceReader, found: int, rejected: list[Rejected], allowed: float
-) -> None:
-    reasons = "; ".join(f"{row.path}: {row.reason}" for row in rejected[:3])
-    if not found:
-        raise Unusable(
-            f"face images {corpus!r}: nothing usable at {root}; looked for {reader.pattern} (such as {reader.example})"
-            + (f"; rejected: {reasons}" if rejected else "")
-        )
-    if len(rejected) > allowed * (found + len(rejected)):
-        raise TooManyUnusable(
-            f"face images {corpus!r}: {len(rejected)} of {found + len(rejected)} cannot be used, more than "
-            f"{allowed:.0%}. The first: {reasons}. Mend them or raise the share"
-        )
 
 
 def _summarise(corpus: str, table: pa.Table, rejected: list[Rejected], expected: Mapping[str, int]) -> dict[str, Any]:

@@ -14,9 +14,10 @@ from typing import Any
 import pyarrow as pa
 
 from semiser.corpora.reader import Reader
+from semiser.corpora.refusal import refuse_unusable
 from semiser.corpora.registry import get_reader
 from semiser.corpora.utterance import QUARANTINE_SCHEMA, UTTERANCES_SCHEMA, Rejected, Utterance
-from semiser.errors import TooManyUnusable, Unusable
+from semiser.errors import Unusable
 from semiser.media.audio import probe_audio
 from semiser.options.ingest import CorpusOptions, IngestOptions
 
@@ -50,7 +51,11 @@ def ingest(options: IngestOptions) -> Ingested:
         reader = get_reader(corpus.reader)
         batches, bad = _ingest_corpus(name, corpus, reader)
         table = pa.Table.from_batches(batches, UTTERANCES_SCHEMA)
-        _refuse_unusable(name, corpus, reader, table.num_rows, bad, options.max_quarantined_share)
+        looked_for = (
+            f"{corpus.root}; the reader {corpus.reader!r} looks for {reader.pattern} (such as {reader.example})"
+        )
+        allowed = options.max_quarantined_share
+        refuse_unusable(f"corpus {name!r}", looked_for, table.num_rows, bad, allowed, "ingest.max_quarantined_share")
         summary[name] = summarise(table, bad, reader.expected if corpus.expected is None else corpus.expected)
         facts[name] = {"reader": corpus.reader, "scales": _scales(reader, corpus)}
         utterances += batches
@@ -127,22 +132,6 @@ def _without_duplicates(
         else:
             seen[entry.utterance_id] = entry.audio_path
             yield entry
-
-
-def _refuse_unusable(
-    name: str, corpus: CorpusOptions, reader: Reader, found: int, rejected: list[Rejected], allowed: float
-) -> None:
-    reasons = "; ".join(f"{row.path}: {row.reason}" for row in rejected[:3])
-    if not found:
-        raise Unusable(
-            f"corpus {name!r}: nothing usable at {corpus.root}; the reader {corpus.reader!r} looks for "
-            f"{reader.pattern} (such as {reader.example})" + (f"; rejected: {reasons}" if rejected else "")
-        )
-    if len(rejected) > allowed * (found + len(rejected)):
-        raise TooManyUnusable(
-            f"corpus {name!r}: {len(rejected)} of {found + len(rejected)} entries cannot be used, more than "
-            f"ingest.max_quarantined_share = {allowed:.0%}. The first: {reasons}. Mend them or raise the share"
-        )
 
 
 def summarise(utterances: pa.Table, rejected: list[Rejected], expected: dict[str, int]) -> dict[str, Any]:

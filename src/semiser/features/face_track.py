@@ -10,7 +10,7 @@ so a picture is repeated for `step_s / hop` audio frames; audio before the first
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -244,20 +244,7 @@ def face_track(source: Source, options: TrackOptions) -> list[TrackedFrame]:
     Raises:
         Unusable: the utterance has no video, the video cannot be decoded, or it shows no face.
     """
-    tracks = source.__dict__.setdefault("_face_tracks", {})
-    if options not in tracks:
-        tracks[options] = _outcome(lambda: _track_source(source, options))
-    if isinstance(tracks[options], Unusable):
-        raise Unusable(str(tracks[options]))
-    return tracks[options]
-
-
-def _outcome(make: Callable[[], list[TrackedFrame]]) -> list[TrackedFrame] | Unusable:
-    """A track or the reason why there is none: a video that fails is not decoded for every family again."""
-    try:
-        return make()
-    except Unusable as error:
-        return error
+    return source.once(("face_track", options), lambda: _track_source(source, options))
 
 
 def _track_source(source: Source, options: TrackOptions) -> list[TrackedFrame]:

@@ -1,14 +1,15 @@
 """What a feature family is to the shard map: options, columns, and a function from one utterance to its rows."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
 
+from semiser.errors import Unusable
 from semiser.options.base import Options
 
 # Columns of `utterances` that decide what a decoded signal is.
@@ -21,6 +22,22 @@ class Source:
 
     row: Mapping[str, Any]
     root: Path
+    _made: dict[Hashable, Any] = field(default_factory=dict, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once for all families that ask with the same key.
+
+        Raises:
+            Unusable: `make` did, now or before: what fails is not tried again for every family.
+        """
+        if key not in self._made:
+            try:
+                self._made[key] = make()
+            except Unusable as error:
+                self._made[key] = error
+        if isinstance(self._made[key], Unusable):
+            raise Unusable(str(self._made[key]))
+        return self._made[key]
 
     def audio(self, sample_rate_hz: int) -> np.ndarray:
         """Mono float32 samples of the utterance at that rate, shape (samples,).
@@ -30,11 +47,8 @@ class Source:
         """
         from semiser.media.audio import decode_audio
 
-        cache = self.__dict__.setdefault("_audio", {})
-        if sample_rate_hz not in cache:
-            path = self.root / self.row["audio_path"]
-            cache[sample_rate_hz] = decode_audio(path, sample_rate_hz, self.row["start_s"], self.row["end_s"])
-        return cache[sample_rate_hz]
+        path, bounds = self.root / self.row["audio_path"], (self.row["start_s"], self.row["end_s"])
+        return self.once(("audio", sample_rate_hz), lambda: decode_audio(path, sample_rate_hz, *bounds))
 
 
 class Family(ABC):

@@ -47,10 +47,8 @@ def tokenise(text: str, language: str | None, lower_case: bool = False) -> list[
 
 def transcript_words(source: Source, lower_case: bool) -> list[str]:
     """Words of an utterance's transcript, none where it has no transcript; families of one pass share the work."""
-    cache = source.__dict__.setdefault("_words", {})
-    if lower_case not in cache:
-        cache[lower_case] = tokenise(source.row["transcript"] or "", source.row["language"], lower_case)
-    return cache[lower_case]
+    text, language = source.row["transcript"] or "", source.row["language"]
+    return source.once(("words", lower_case), lambda: tokenise(text, language, lower_case))
 
 
 def is_chinese(text: str, language: str | None) -> bool:
