@@ -1,5 +1,6 @@
 """Sampling pictures from small videos: which picture at which time, and a stated outcome for every kind of damage."""
 
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -177,6 +178,8 @@ def test_a_damaged_video_prints_nothing(tmp_path):
         "except ValueError: pass"
     )
 
-    ran = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, timeout=60, text=True)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", code, str(path)]
+    ran = subprocess.run(command, env=environment, capture_output=True, timeout=60, text=True)
 
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")

@@ -65,6 +65,8 @@ def first_run(project):
 
 def test_the_default_pipeline_goes_from_raw_corpus_to_metrics(project, first_run):
     assert first_run.returncode == 0, first_run.stderr
+    assert "svm: UAR 1.000" in first_run.stderr
+    assert "finished: " in first_run.stderr.splitlines()[-1]
     data = project / "data"
     metrics = json.loads((data / "08_reporting/train_mmmd/metrics.json").read_text())
     assert set(metrics["variants"]) == {"svm", "mmd"}

@@ -1,5 +1,6 @@
 """Nodes of train_mmmd: folds, one node per variant, evaluation."""
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from semiser.options.training import TrainingOptions
 if TYPE_CHECKING:
     from semiser.training.experiment import Experiment
 
+logger = logging.getLogger(__name__)
 Dataset = Any  # pyarrow.dataset.Dataset, whose import would load pandas; None for a family that is switched off
 
 
@@ -123,6 +125,9 @@ def evaluate_variants(folds: pa.Table, options: TrainMmmdOptions, *tables: pa.Ta
     facts = {"scaling": options.scaling.strategy, "modalities": options.modalities, "folds_hash": folds_hash(folds)}
     protocol = protocol_facts(folds) | facts
     metrics = evaluate(predictions, protocol)
+    for variant, figures in metrics["variants"].items():
+        interval = " to ".join(f"{end:.3f}" for end in figures["uar"]["ci95"] if end is not None)
+        logger.info("%s: UAR %.3f, 95 %% interval %s", variant, figures["uar"]["mean"], interval)
     return metrics, metrics_table(metrics), confusion_figure(predictions, protocol["classes"])
 
 
