@@ -23,7 +23,8 @@ from semiser.options.mmmd import MmdOptions, MmmdOptions
 from semiser.options.training import TrainingOptions
 from semiser.shards.store import ShardedTable
 from semiser.systems import mmmd
-from semiser.training.data import FoldData, feature_matrix
+from semiser.training.data import FoldData
+from semiser.training.matrix import feature_matrix
 from semiser.training.run import TrainingRun
 from semiser.training.scaling import scale_by_speaker
 

@@ -64,10 +64,10 @@ def test_modalities_stand_side_by_side_and_one_hot_vectors_stay_as_they_are(tabl
     options = _options()
     folds = make_mmmd_folds(*tables, options)
     experiment = mmmd_experiment(folds, *tables, options, str(tmp_path))
-    assert experiment.ranges == {"is10": (0, 3), "word2vec": (3, 5), "query_topic": (5, 7), "accent": (7, 10)}
-    assert experiment.as_is == {"query_topic", "accent"}
-    assert experiment.x[0, 5:].tolist() == [1, 0, 1, 0, 0]
-    assert experiment.names[4:6] == ("t1", "chat")
+    assert experiment.features.ranges == {"is10": (0, 3), "word2vec": (3, 5), "query_topic": (5, 7), "accent": (7, 10)}
+    assert experiment.features.as_is == {"query_topic", "accent"}
+    assert experiment.features.x[0, 5:].tolist() == [1, 0, 1, 0, 0]
+    assert experiment.features.names[4:6] == ("t1", "chat")
     assert sorted(set(folds["role"].to_pylist())) == ["acted", "test", "train", "unlabelled"]
 
 

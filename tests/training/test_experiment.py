@@ -9,9 +9,10 @@ import torch
 from semiser.options.base import Options
 from semiser.options.folds import FoldOptions
 from semiser.options.training import ScalingOptions, TrainingOptions
-from semiser.training.data import feature_matrix, with_features
+from semiser.training.data import with_features
 from semiser.training.experiment import make_experiment, run_variant
 from semiser.training.folds import make_folds
+from semiser.training.matrix import feature_matrix
 
 
 class NoOptions(Options):

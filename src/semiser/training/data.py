@@ -1,6 +1,6 @@
-"""The data of one fold as tensors: what every system's `fit` gets."""
+"""The data of one fold as tensors: what a system's `fit` gets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -39,55 +39,34 @@ class FoldData:
         return replace(self, x=self.x.to(device), y=self.y.to(device), rows=rows)
 
 
-def fold_data(
-    x: np.ndarray,
-    fold: pa.Table,
-    classes: Sequence[str],
-    names: Sequence[str],
-    ranges: Mapping[str, tuple[int, int]],
-) -> FoldData:
-    """Tensors of a fold.
+@dataclass(frozen=True)
+class FoldRows:
+    """The N utterances of one fold, without their features.
 
-    Args:
-        x: standardised features, float32 of shape (N, D), in the order of the fold's rows.
-        fold: the fold's rows of `folds`, with `role` and `label`.
+    Attributes:
+        numbers: of each in the experiment's utterances, (N,).
+        roles: role of each, (N,) strings.
+        labels: class that training may see, None where it gives none.
+        corpora: corpus of each, (N,) strings.
+        speakers: speaker of each, (N,); None where unknown.
         classes: class names in the order of their numbers.
-        names: D feature names.
-        ranges: where each feature column lies in x.
     """
-    y = pc.fill_null(pc.index_in(fold["label"], pa.array(classes, pa.string())), -1).to_numpy()
-    roles = np.asarray(fold["role"].to_pylist())
-    rows = {role: torch.from_numpy(np.flatnonzero(roles == role)) for role in ROLES}
-    labels = torch.from_numpy(y.astype(np.int64))
-    return FoldData(torch.from_numpy(np.ascontiguousarray(x)), labels, rows, tuple(classes), tuple(names), dict(ranges))
 
+    numbers: np.ndarray
+    roles: np.ndarray
+    labels: list[str | None]
+    corpora: np.ndarray
+    speakers: np.ndarray
+    classes: tuple[str, ...]
 
-def feature_matrix(table: pa.dataset.Dataset, column: str, utterance_ids: Sequence[str]) -> np.ndarray:
-    """One feature of the given utterances as a matrix, read batch by batch.
+    def y(self) -> Tensor:
+        """Class numbers, int64 of shape (N,); -1 where there is no label."""
+        found = pc.fill_null(pc.index_in(pa.array(self.labels, pa.string()), pa.array(self.classes, pa.string())), -1)
+        return torch.from_numpy(found.to_numpy(zero_copy_only=False).astype(np.int64))
 
-    Args:
-        table: feature table with `utterance_id` and the fixed-size column.
-        column: its name.
-        utterance_ids: rows of the result.
-
-    Returns:
-        float32 of shape (utterances, values).
-
-    Raises:
-        KeyError: an utterance has no row in the table.
-    """
-    place = {name: row for row, name in enumerate(utterance_ids)}
-    x = np.full((len(place), table.schema.field(column).type.list_size), np.nan, np.float32)
-    found = np.zeros(len(place), bool)
-    for batch in table.to_batches(columns=["utterance_id", column]):
-        rows = np.array([place.get(name, -1) for name in batch["utterance_id"].to_pylist()], np.int64)
-        values = batch[column].flatten().to_numpy(zero_copy_only=False).reshape(len(rows), -1)
-        x[rows[rows >= 0]] = values[rows >= 0]
-        found[rows[rows >= 0]] = True
-    if not found.all():
-        missing = utterance_ids[int(np.flatnonzero(~found)[0])]
-        raise KeyError(f"{(~found).sum()} utterances have no {column} features, the first is {missing}")
-    return x
+    def by_role(self) -> dict[str, Tensor]:
+        """Role to the places of its utterances in the fold, int64."""
+        return {role: torch.from_numpy(np.flatnonzero(self.roles == role)) for role in ROLES}
 
 
 def with_features(utterances: pa.Table, table: pa.dataset.Dataset) -> pa.Table:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,15 +20,16 @@ from semiser.options.base import Options
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.progress import progress
 from semiser.shards.publish import publishing_on_disk
-from semiser.training.data import FoldData, feature_matrix, fold_data
+from semiser.training.data import FoldRows
 from semiser.training.folds import protocol_facts
+from semiser.training.matrix import read_matrix
 from semiser.training.run import TrainingRun
-from semiser.training.scaling import scale
 
 logger = logging.getLogger(__name__)
 
-# fit(data, options, run) -> probabilities or scores of the test rows, shape (tests, classes)
-Fit = Callable[[FoldData, Any, TrainingRun], Tensor]
+# fit(data, options, run) -> probabilities or scores of the test utterances, shape (tests, classes). What data is, is
+# up to the experiment's features: `FoldData` of a matrix, `SampleData` of samples.
+Fit = Callable[[Any, Any, TrainingRun], Tensor]
 
 _PREDICTIONS = "predictions.parquet"
 _CURVES = "curves.json"
@@ -44,21 +45,30 @@ CURVES_SCHEMA = pa.schema(
 )
 
 
+class Features(Protocol):
+    """What an experiment trains on, for all of its utterances (`MatrixFeatures`, `SampleFeatures`)."""
+
+    def facts(self) -> dict[str, Any]:
+        """What a fold's result depends on beside the values: JSON-safe."""
+
+    def digest(self, numbers: np.ndarray) -> bytes:
+        """Hash of the values of the utterances with these numbers."""
+
+    def of_fold(self, rows: FoldRows, run: TrainingRun) -> Any:
+        """The data of a fold, scaled, as `fit` gets it; the run gets what a new utterance must be scaled with."""
+
+
 @dataclass(frozen=True)
 class Experiment:
     """Everything that the variants of one experiment share.
 
     Attributes:
         folds: the `folds` table.
-        utterance_ids: rows of `x`.
-        speakers: speaker of each row, None where unknown.
-        corpora: corpus of each row.
-        x: features as extracted, float32 of shape (N, D).
-        names: D feature names.
-        ranges: feature column to where it lies in x, (first, last + 1).
-        as_is: the feature columns that are not scaled, such as one-hot vectors.
+        utterance_ids: the experiment's utterances, in the order of the features.
+        speakers: speaker of each, None where unknown.
+        corpora: corpus of each.
+        features: of each.
         classes: class names in the order of their numbers.
-        scaling: strategies by name (`semiser.training.scaling`).
         models: folder of the experiment's models.
     """
 
@@ -66,12 +76,8 @@ class Experiment:
     utterance_ids: list[str]
     speakers: list[str | None]
     corpora: list[str]
-    x: np.ndarray
-    names: tuple[str, ...]
-    ranges: dict[str, tuple[int, int]]
-    as_is: frozenset[str]
+    features: Features
     classes: tuple[str, ...]
-    scaling: ScalingOptions
     models: Path
 
 
@@ -83,7 +89,7 @@ def make_experiment(
     models: str,
     as_is: Collection[str] = (),
 ) -> Experiment:
-    """Gather what an experiment needs: the features of every utterance of its folds, with speakers and corpora.
+    """An experiment on feature vectors: those of every utterance of its folds, with speakers and corpora.
 
     Args:
         folds: the `folds` table, with the class order in its protocol.
@@ -94,24 +100,29 @@ def make_experiment(
         models: folder of the experiment's models.
         as_is: columns that are not scaled.
     """
+    return experiment_on(folds, utterances, lambda ids: read_matrix(tables, ids, scaling, as_is), models)
+
+
+def experiment_on(
+    folds: pa.Table, utterances: pa.Table, read: Callable[[list[str]], Features], models: str
+) -> Experiment:
+    """An experiment on features of any kind.
+
+    Args:
+        folds: the `folds` table, with the class order in its protocol.
+        utterances: the `utterances` table.
+        read: gives the features of the utterances with these ids, in this order.
+        models: folder of the experiment's models.
+    """
     used = utterances.filter(pc.is_in(utterances["utterance_id"], folds["utterance_id"]))
     ids = used["utterance_id"].to_pylist()
-    names, ranges = [], {}
-    for column, table in tables.items():
-        of_column = json.loads(table.schema.field(column).metadata[b"names"])
-        ranges[column] = (len(names), len(names) + len(of_column))
-        names += of_column
     return Experiment(
         folds=folds,
         utterance_ids=ids,
         speakers=used["speaker_id"].to_pylist(),
         corpora=used["corpus"].to_pylist(),
-        x=np.concatenate([feature_matrix(table, column, ids) for column, table in tables.items()], axis=1),
-        names=tuple(names),
-        ranges=ranges,
-        as_is=frozenset(as_is) & frozenset(ranges),
+        features=read(ids),
         classes=tuple(protocol_facts(folds)["classes"]),
-        scaling=scaling,
         models=Path(models),
     )
 
@@ -149,12 +160,12 @@ def _run_fold(
     folder = experiment.models / variant / f"seed-{seed}" / f"fold-{number:02d}"
     fold = experiment.folds.filter(pc.equal(experiment.folds["fold"], number))
     rows = _rows_of(experiment, fold)
-    key = _fingerprint(experiment, fold, rows, options, training, seed)
+    key = _fingerprint(experiment, rows, options, training, seed)
     if training.reuse and (finished := _finished(folder, key)):
         logger.info("%s seed %d fold %d: finished before with the same data and options", variant, seed, number)
         return finished
     run = TrainingRun(folder, seed, training, key)
-    probabilities = fit(_scaled(experiment, fold, rows, run), options, run)
+    probabilities = fit(experiment.features.of_fold(rows, run), options, run)
     labels = {"variant": variant, "fold": number, "seed": seed}
     table = _predictions(experiment, fold, probabilities.numpy(force=True), labels, key)
     curves = [{**labels, **row} for row in run.curves]
@@ -165,30 +176,35 @@ def _run_fold(
     return table, curves
 
 
-def _rows_of(experiment: Experiment, fold: pa.Table) -> np.ndarray:
-    """Numbers of the fold's utterances in the experiment's rows."""
-    return pc.index_in(fold["utterance_id"], pa.array(experiment.utterance_ids)).to_numpy()
+def _rows_of(experiment: Experiment, fold: pa.Table) -> FoldRows:
+    """The fold's utterances, with their numbers in the experiment."""
+    numbers = pc.index_in(fold["utterance_id"], pa.array(experiment.utterance_ids)).to_numpy()
+    return FoldRows(
+        numbers=numbers,
+        roles=np.asarray(fold["role"].to_pylist()),
+        labels=fold["label"].to_pylist(),
+        corpora=np.asarray(experiment.corpora)[numbers],
+        speakers=np.asarray(experiment.speakers, dtype=object)[numbers],
+        classes=experiment.classes,
+    )
 
 
-def _fingerprint(
-    experiment: Experiment, fold: pa.Table, rows: np.ndarray, options: Options, training: TrainingOptions, seed: int
-) -> str:
+def _fingerprint(experiment: Experiment, rows: FoldRows, options: Options, training: TrainingOptions, seed: int) -> str:
     """Hash of everything that a fold's result depends on: features, roles and labels, scaling, options, seed."""
     facts = {
         "version": __version__,
         "options": options.model_dump(mode="json"),
         "precision": training.precision,
-        "scaling": experiment.scaling.model_dump(mode="json"),
+        "features": experiment.features.facts(),
         "classes": experiment.classes,
-        "ranges": experiment.ranges,
-        "as_is": sorted(experiment.as_is),
         "seed": seed,
-        "fold": fold.select(["utterance_id", "role", "label"]).to_pydict(),
-        "speakers": [experiment.speakers[row] for row in rows],
+        "utterances": [experiment.utterance_ids[number] for number in rows.numbers],
+        "roles": rows.roles.tolist(),
+        "labels": rows.labels,
+        "speakers": rows.speakers.tolist(),
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode())
-    for row in rows:
-        digest.update(experiment.x[row])
+    digest.update(experiment.features.digest(rows.numbers))
     return digest.hexdigest()
 
 
@@ -200,28 +216,6 @@ def _finished(folder: Path, key: str) -> tuple[pa.Table, list[dict[str, Any]]] |
     except (OSError, pa.ArrowException, ValueError):
         return None
     return (table, curves) if table.schema.metadata[b"key"].decode() == key else None
-
-
-def _scaled(experiment: Experiment, fold: pa.Table, rows: np.ndarray, run: TrainingRun) -> FoldData:
-    """The fold's tensors on the device; the scaler goes to the run, to be saved beside the weights.
-
-    A column that is not scaled has mean 0 and deviation 1 there.
-    """
-    scaled = scale(
-        experiment.x[rows],
-        np.asarray(fold["role"].to_pylist()),
-        np.asarray(experiment.corpora)[rows],
-        np.asarray(experiment.speakers, dtype=object)[rows],
-        experiment.scaling.strategy,
-        experiment.scaling.unlabelled,
-    )
-    mean, std = scaled.scaler.mean, scaled.scaler.std
-    for first, end in (experiment.ranges[column] for column in experiment.as_is):
-        scaled.features[:, first:end] = experiment.x[rows, first:end]
-        mean[first:end], std[first:end] = 0, 1
-    run.scaling = {"strategy": experiment.scaling.strategy, "mean": mean, "std": std}
-    data = fold_data(scaled.features, fold, experiment.classes, experiment.names, experiment.ranges)
-    return data.to(run.fabric.device)
 
 
 def _predictions(

@@ -51,6 +51,10 @@ class TrainingRun:
         """Seed torch's random state, from which all systems draw."""
         torch.manual_seed(self.seed)
 
+    def share(self, rows: Tensor) -> Tensor:
+        """This process's part of a batch that all processes draw alike; the whole where there is one process."""
+        return rows[self.fabric.global_rank :: self.fabric.world_size]
+
     def log(self, epoch: int, **values: float) -> None:
         """Add one epoch's values to the curves."""
         self.curves += [{"epoch": epoch, "name": name, "value": float(value)} for name, value in values.items()]
