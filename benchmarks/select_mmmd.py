@@ -26,8 +26,8 @@ from semiser.options.training import TrainingOptions
 from semiser.shards.store import ShardedTable
 from semiser.systems import mmmd
 from semiser.training.data import FoldData
-from semiser.training.matrix import feature_matrix
 from semiser.training.draws import shuffled_ranks
+from semiser.training.matrix import feature_matrix
 from semiser.training.run import TrainingRun
 from semiser.training.scaling import scale_by_speaker
 
