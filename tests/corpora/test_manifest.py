@@ -275,3 +275,23 @@ def test_the_table_is_read_as_rows_are_asked_for(tmp_path: Path):
     assert next(rows).utterance_id == "own/1"  # the error further down has not been met
     with pytest.raises(ValueError, match="from line 3"):
         next(rows)
+
+
+def test_nested_lists_and_endless_numbers_are_rejected(tmp_path: Path):
+    word = f'[{{""word"": ""a"", ""start_s"": 0, ""end_s"": 1{"0" * 400}}}]'
+    for column, cell, reason in (
+        ("arousal_votes", "[" * 5000, "neither a JSON list"),
+        ("words", "[" * 5000, "expected a list of objects"),
+        ("words", f'"{word}"', "int too large to convert to float"),
+    ):
+        assert reason in _reject(tmp_path, f"audio_path,{column}", f"1.wav,{cell}").reason
+
+
+@pytest.mark.parametrize("at", [-9, 4])
+def test_a_damaged_parquet_file_is_named(tmp_path: Path, at):
+    pq.write_table(pa.table({"audio_path": ["1.wav", "2.wav"]}), tmp_path / "u.parquet")
+    data = bytearray((tmp_path / "u.parquet").read_bytes())
+    data[at : at + 4] = b"\xff" * 4
+    (tmp_path / "u.parquet").write_bytes(data)
+    with pytest.raises(ValueError, match=r"manifest u\.parquet cannot be read as Parquet"):
+        _read(tmp_path, file="u.parquet")
