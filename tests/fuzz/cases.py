@@ -4,6 +4,7 @@ The property: a reader gives rows, or an error of the project's own kind that na
 else, and ends in time. `SEMISER_FUZZ=20` multiplies the examples, which are the same ones in every run.
 """
 
+import json
 import os
 import re
 import signal
@@ -170,3 +171,33 @@ def _change_lines(draw: st.DrawFn, text: str) -> str:
     else:
         lines.insert(at, draw(odd_text()) + "\n")
     return "".join(lines)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(ODD[:40]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def damaged_json(original: dict) -> st.SearchStrategy[bytes]:
+    """The text mutated, or the values below some key replaced."""
+
+    @st.composite
+    def replaced(draw: st.DrawFn) -> bytes:
+        document = json.loads(json.dumps(original))
+        place = document
+        while True:
+            keys = list(place) if isinstance(place, dict) else range(len(place))
+            key = draw(st.sampled_from(list(keys)))
+            if isinstance(place[key], dict | list) and place[key] and draw(st.booleans()):
+                place = place[key]
+            else:
+                break
+        if isinstance(place, dict) and draw(st.booleans()):
+            del place[key]
+        else:
+            place[key] = draw(_JSON)
+        return json.dumps(document).encode()
+
+    return mutated_text(json.dumps(original, indent=1)) | replaced()

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from fuzz.cases import examples, mutated_bytes, outcome
-from fuzz.test_fuzz_tables import _damaged_json
+from fuzz.cases import damaged_json, examples, mutated_bytes, outcome
 from hypothesis import given
 from safetensors.torch import save_file
 
@@ -46,7 +45,7 @@ def test_cards_of_networks(tmp_path, network):
     folder = shutil.copytree(network, tmp_path / "n")
 
     @examples(80)
-    @given(data=_damaged_json(json.loads((network / "card.json").read_text())))
+    @given(data=damaged_json(json.loads((network / "card.json").read_text())))
     def check(data: bytes) -> None:
         (folder / "card.json").write_bytes(data)
         outcome("model card", lambda: load_expression_network(folder), str(folder))
@@ -77,7 +76,7 @@ def test_configurations_of_wav2vec_checkpoints(tmp_path):
     }
 
     @examples(60)
-    @given(data=_damaged_json(config))
+    @given(data=damaged_json(config))
     def check(data: bytes) -> None:
         (tmp_path / "config.json").write_bytes(data)
         read_config.cache_clear()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from fuzz.cases import ODD, examples, mutated_bytes, mutated_text, outcome
+from fuzz.cases import ODD, damaged_json, examples, mutated_bytes, mutated_text, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 from kedro.io import DatasetError
@@ -157,42 +157,12 @@ def test_footers_of_shards(tmp_path, table):
     check()
 
 
-_JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(ODD[:40]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
-
-
-def _damaged_json(original: dict) -> st.SearchStrategy[bytes]:
-    """The text mutated, or the values below some key replaced."""
-
-    @st.composite
-    def replaced(draw: st.DrawFn) -> bytes:
-        document = json.loads(json.dumps(original))
-        place = document
-        while True:
-            keys = list(place) if isinstance(place, dict) else range(len(place))
-            key = draw(st.sampled_from(list(keys)))
-            if isinstance(place[key], dict | list) and place[key] and draw(st.booleans()):
-                place = place[key]
-            else:
-                break
-        if isinstance(place, dict) and draw(st.booleans()):
-            del place[key]
-        else:
-            place[key] = draw(_JSON)
-        return json.dumps(document).encode()
-
-    return mutated_text(json.dumps(original, indent=1)) | replaced()
-
-
 def test_manifests_of_shards(tmp_path, table):
     shutil.copytree(table, tmp_path / "t")
     path = tmp_path / "t" / MANIFEST
 
     @examples(120)
-    @given(data=_damaged_json(json.loads(path.read_bytes())))
+    @given(data=damaged_json(json.loads(path.read_bytes())))
     def check(data: bytes) -> None:
         path.write_bytes(data)
         store = ShardedTable(str(tmp_path / "t"))
