@@ -200,4 +200,5 @@ def test_a_reason_that_quotes_a_whole_book_is_cut(tmp_path):
     root = _corpus(tmp_path / "c", _good(1))
     (root / "utterances.csv").write_text(f"audio_path,emotion\n0.wav,sad\n0.wav,{'x' * 100_000}\n")
     (row,) = _ingest(root).quarantine.to_pylist()
-    assert row["reason"].startswith("unknown emotion word 'xxx") and len(row["reason"]) == 1004
+    assert row["reason"].startswith("unknown emotion word 'xxx") and len(row["reason"]) == 1005
+    assert row["reason"].endswith("map it with the option `emotions`")

@@ -90,9 +90,10 @@ def test_identifiers_of_segments_without_one(tmp_path: Path):
 
 def test_an_exported_utterances_table_reads_back(tmp_path: Path):
     header = (
-        "utterance_id,corpus,audio_path,speaker_id,duration_s,sample_rate_hz,channels,audio_bytes,audio_modified_ns"
+        "utterance_id,corpus,audio_path,speaker_id,duration_s,sample_rate_hz,channels,audio_bytes,audio_modified_ns,"
+        "video_bytes,video_modified_ns"
     )
-    (row,) = _read_csv(tmp_path, f"{header}\nown/1,own,1.wav,own/anna,2.5,16000,1,80044,99\n")
+    (row,) = _read_csv(tmp_path, f"{header}\nown/1,own,1.wav,own/anna,2.5,16000,1,80044,99,5,7\n")
     assert row == Utterance(utterance_id="own/1", corpus="own", audio_path="1.wav", speaker_id="own/anna")
 
 

@@ -27,7 +27,10 @@ from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance, Wo
 BATCH_ROWS = 1024
 
 # What ingest knows or measures itself: such columns of a manifest are passed over.
-_INGESTED = ("corpus", "duration_s", "sample_rate_hz", "channels", "audio_bytes", "audio_modified_ns")
+_INGESTED = (
+    "corpus", "duration_s", "sample_rate_hz", "channels", "audio_bytes", "audio_modified_ns", "video_bytes",
+    "video_modified_ns",
+)  # fmt: skip
 COLUMNS = tuple(name for name in UTTERANCES_SCHEMA.names if name not in _INGESTED)
 
 _PREFIXED = ("utterance_id", "speaker_id", "session_id", "dialogue_id")

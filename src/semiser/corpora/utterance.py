@@ -73,7 +73,7 @@ class Utterance:
 class Rejected:
     """A file or a line of a corpus that could not be used, and why (a sentence that a person can act on).
 
-    A reason that quotes more than anybody reads (a cell may have 131,072 characters) is cut.
+    A reason that quotes more than anybody reads (a cell may have 131,072 characters) is cut in its middle.
     """
 
     corpus: str
@@ -83,7 +83,8 @@ class Rejected:
 
     def __post_init__(self) -> None:
         if len(self.reason) > _LONGEST_REASON:
-            object.__setattr__(self, "reason", f"{self.reason[:_LONGEST_REASON]} ...")
+            half = _LONGEST_REASON // 2
+            object.__setattr__(self, "reason", f"{self.reason[:half]} ... {self.reason[-half:]}")
 
 
 _STRINGS = (
