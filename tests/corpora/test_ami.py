@@ -190,3 +190,16 @@ def test_ingest_holds_words_and_refuses_crops_beyond_the_end(tmp_path: Path):
 
 def test_a_root_without_annotations_has_no_rows(tmp_path: Path):
     assert _read(tmp_path) == []
+
+
+def test_words_of_one_identifier_are_both_drawn_for_ingest_to_tell_apart(tmp_path: Path):
+    _make_meeting(tmp_path, *(_word(f"w{i}", 5 + 0.3 * i, 5.2 + 0.3 * i, "same") for i in range(4)))
+    rows = _read(tmp_path)
+    assert [(row.utterance_id, row.transcript) for row in rows] == [("ami/same", "w0 w1 w2"), ("ami/same", "w1 w2 w3")]
+
+
+def test_a_channel_too_long_for_the_name_of_a_file_has_no_recording(tmp_path: Path):
+    _make_meeting(tmp_path, *_row_of_words(3))
+    _write_meetings(tmp_path, ES2002a=SPEAKER.format("A", "2" * 300, "Closeup1", "FEE005"))
+    (row,) = _read(tmp_path)
+    assert isinstance(row, Rejected) and "is not there: no words of speaker A" in row.reason

@@ -107,3 +107,13 @@ def test_real_corpus(shared_corpora: Path):
     assert {row.transcript for row in speech if row.audio_path.endswith("/247.wav")} == {"职员完成 任务"}
     assert {row.transcript for row in speech if row.audio_path.endswith("/204.wav")} == {"国华来完成。"}
     assert all(row.transcript for row in speech)
+
+
+def test_odd_lines_and_files_beside_the_transcripts(tmp_path: Path):
+    _touch(tmp_path, "liuchanhg/angry/201.wav")
+    (tmp_path / "a folder.txt").mkdir()
+    (tmp_path / "gone.txt").symlink_to(tmp_path / "never-fetched")
+    blanks = "\n1" + " " * 200_000 + "."  # with backtracking: an hour
+    (tmp_path / "t.txt").write_text("9" * 5000 + ". x" + blanks + "\n 201 .  今天 好 \n", encoding="utf-8")
+    (row,) = _read(tmp_path)
+    assert row.transcript == "今天 好"

@@ -71,6 +71,7 @@ def test_meta_csv_saved_by_a_spreadsheet_in_gbk_with_other_order(tmp_path: Path)
         ("v,1,好,0,0,0,0,Neutral,dev", "mode 'dev' is none of train, valid, test"),
         ("../v,1,好,0,0,0,0,Neutral,train", "name no file in Raw"),
         ("v,,好,0,0,0,0,Neutral,train", "name no file in Raw"),
+        (f"v,{'1' * 300},好,0,0,0,0,Neutral,train", "no clip Raw/v/1111"),
     ],
 )
 def test_lines_that_cannot_be_used_are_rejected_with_their_number(tmp_path: Path, line, reason):

@@ -48,7 +48,7 @@ def test_codes_levels_and_an_actor_without_demographics(tmp_path: Path):
 
 def test_demographics_without_the_columns_are_an_error(tmp_path: Path):
     (tmp_path / "VideoDemographics.csv").write_text("id,Sex\n", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"VideoDemographics\.csv lacks ActorID"):
+    with pytest.raises(ValueError, match=r"VideoDemographics\.csv lacks the columns ActorID"):
         _read(tmp_path)
 
 
@@ -65,3 +65,9 @@ def test_names_that_do_not_fit_are_rejected_with_a_reason(tmp_path: Path, name, 
     _touch(tmp_path, f"AudioWAV/{name}")
     (row,) = _read(tmp_path)
     assert isinstance(row, Rejected) and row.path == f"AudioWAV/{name}" and reason in row.reason
+
+
+def test_a_demographics_file_that_is_no_table_is_named(tmp_path: Path):
+    (tmp_path / "VideoDemographics.csv").write_text("ActorID,Sex\n" + "x" * 200_000, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"VideoDemographics\.csv, near line 1: field larger than field limit"):
+        _read(tmp_path)

@@ -89,6 +89,9 @@ def test_missing_wavs_are_rejected_or_passed_over(tmp_path: Path):
         (EVEN, {"values": "probabilities"}, "only zeros"),
         (EVEN.replace(",0,0", ",0,-1", 1), {"values": "probabilities"}, "negative probabilities"),
         (EVEN.replace("id10001/1zcIwhmdeo4/", "../"), {}, "is neither <id>/<video>/<number>.wav nor"),
+        (EVEN.replace("1zcIwhmdeo4", "1" * 300), {}, "no file id10001/1111"),
+        (EVEN.replace("00001.wav", "1" * 5000 + ".wav"), {}, "is neither <id>/<video>/<number>.wav nor"),
+        (EVEN.replace(",0", ",1e308"), {"values": "probabilities"}, "too large"),
     ],
 )
 def test_lines_that_cannot_be_used_are_rejected(tmp_path: Path, line, options, reason):

@@ -67,6 +67,7 @@ def test_english_transcripts_keep_their_curly_quotes(tmp_path: Path, encoding):
         ("0015_000351\tHe was angry\tAngry ", "He was angry"),
         ("0015_000351\tHe was angry", "He was angry"),
         ("0015_000352\tAnother\tAngry", None),
+        ("0015_000351\ta" + " " * 200_000 + "b\tAngry", "a" + " " * 200_000 + "b"),  # with backtracking: an hour
     ],
 )
 def test_lines_that_lost_a_tab_or_the_emotion(tmp_path: Path, line, text):

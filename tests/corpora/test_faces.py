@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from semiser.corpora import faces
 from semiser.corpora.faces import FaceImage, FaceReader, decode_face, ingest_faces
 from semiser.corpora.registry import FACE_READERS, get_face_reader, get_reader
 from semiser.corpora.utterance import Rejected
@@ -225,3 +226,28 @@ def test_names_of_readers():
         get_reader("rafdb")
     with pytest.raises(ValueError, match="expected one of face_folder, ferplus, rafdb"):
         get_face_reader("affectnet")
+
+
+@pytest.mark.parametrize("name", ["../../secret.png", "/etc/hostname", "x" * 300 + ".png", "a\0.png"])
+def test_names_of_images_do_not_leave_the_folder(tmp_path: Path, name):
+    _touch(tmp_path, "secret.png", "set/FER2013Train/a.png")
+    votes = f"Training,{name},9,0,0,0,0,0,0,0,0,0\nTraining,a.png,9,0,0,0,0,0,0,0,0,0\n"
+    (tmp_path / "set/fer2013new.csv").write_text(VOTES + votes)
+    reader = get_face_reader("ferplus")
+    found = ingest_faces("ferplus", tmp_path / "set", reader, reader.options(), 0.5)
+    assert found.faces["image_id"].to_pylist() == ["ferplus/a"]
+    assert found.rejected[0].reason in ("the path leaves the folder of the images", "the image is not there or empty")
+
+
+def test_negative_votes_are_rejected(tmp_path: Path):
+    _touch(tmp_path, "FER2013Train/a.png")
+    (tmp_path / "fer2013new.csv").write_text(VOTES + "Training,a.png,9,-1,0,0,0,0,0,0,0,0\n")
+    (row,) = _read("ferplus", tmp_path)
+    assert isinstance(row, Rejected) and row.reason == "negative votes"
+
+
+def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(faces, "_MOST_PIXELS", 99)
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((10, 10), np.uint8))
+    with pytest.raises(Unusable, match=r"a\.png: 10 x 10 pixels are no picture of a face"):
+        decode_face(FaceImage(image_id="a", corpus="c", path="a.png"), tmp_path)

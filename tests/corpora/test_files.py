@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from semiser.corpora.files import Misfit, iter_files, read_files
+import pytest
+
+from semiser.corpora.files import Misfit, iter_files, leaves_root, read_files
 from semiser.corpora.utterance import Rejected, Utterance
 
 
@@ -44,3 +46,13 @@ def test_a_name_that_is_not_utf8_is_rejected_in_printable_form(tmp_path: Path):
         pass
     (row,) = read_files("c", iter_files(tmp_path, {".wav"}), lambda path: None)
     assert (row.path, "UTF-8" in row.reason) == ("\\xd6\\xd0.wav", True)
+
+
+@pytest.mark.parametrize("path", ["/a", "..", "../a", "a/../..", "a/../../b", "..\\a", ".", "a/..", "\\a"])
+def test_paths_of_tables_that_leave_the_root(path):
+    assert leaves_root(path)
+
+
+@pytest.mark.parametrize("path", ["a", "a/b.wav", "a/../b", "..a", "a/..b", "./a"])
+def test_paths_of_tables_that_stay(path):
+    assert not leaves_root(path)

@@ -158,3 +158,31 @@ def test_an_unknown_emotion_code_is_rejected(tmp_path: Path):
     _write(tmp_path / DIALOGUE.format("EmoEvaluation", "txt"), EVALUATION.replace("\tneu\t", "\tbor\t"))
     (row,) = _read(tmp_path)
     assert isinstance(row, Rejected) and "emotion code 'bor' is none of ang, dis" in row.reason
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("2.5000, 2.5000, 2.5000", "2.5000, 2.5.0, 2.5000"), ("6.2901 -", "... -"), ("act 2;", f"act {'9' * 400};")],
+)
+def test_a_number_that_is_none_rejects_its_utterance(tmp_path: Path, old, new):
+    _make_copy(tmp_path, "F000", "M001")
+    _write(tmp_path / DIALOGUE.format("EmoEvaluation", "txt"), EVALUATION.replace(old, new, 1))
+    rejected, row = _read(tmp_path)
+    assert rejected.path.endswith("F000.wav") and "something that is no number" in rejected.reason
+    assert (row.valence, row.emotion_votes) == (3.0, ["excitement", "happiness"])
+
+
+def test_a_folder_in_place_of_a_text_file_is_reported(tmp_path: Path):
+    _make_copy(tmp_path, "F000")
+    (tmp_path / DIALOGUE.format("transcriptions", "txt")).unlink()
+    (tmp_path / DIALOGUE.format("transcriptions", "txt")).mkdir()
+    rejected, row = _read(tmp_path)
+    assert rejected.reason == "cannot be read: Is a directory" and row.transcript is None
+
+
+def test_a_long_line_of_blanks_is_read_in_no_time(tmp_path: Path):
+    _make_copy(tmp_path, "F000")
+    line = "Ses01F_impro01_F000 [1-2]: a" + " " * 200_000 + "b\n"  # with backtracking: an hour
+    _write(tmp_path / DIALOGUE.format("transcriptions", "txt"), line)
+    (row,) = _read(tmp_path)
+    assert row.transcript.split() == ["a", "b"]

@@ -182,3 +182,23 @@ def test_casia_has_1200_rows_with_transcripts_and_two_stray_files(shared_corpora
     assert sorted(found.quarantine["path"].to_pylist()) == ["201.wav", "202.wav"]
     row = found.utterances.to_pylist()[0]
     assert soundfile.info(shared_corpora / "casia" / row["audio_path"]).duration == row["duration_s"]
+
+
+def test_names_that_no_file_can_have_go_to_quarantine(tmp_path):
+    root = _corpus(tmp_path / "c", _good(1))
+    long = "x" * 300
+    header = "utterance,audio,dialogue,speaker,start,end,video\n"
+    lines = f"1,a\0.wav,d,s,0,1,\n2,{long}.wav,d,s,0,1,\n3,0.wav,d,s,0,1,{long}.mp4\n4,0.wav,d,s,1,2,v\0.mp4\n"
+    (root / "n.csv").write_text(header + lines)
+    found = _ingest(root, reader="nnime", options={"table": "n.csv"})
+    assert found.utterances["video_bytes"].to_pylist() == [None, None]
+    reasons = [row["reason"] for row in found.quarantine.to_pylist()]
+    assert reasons == ["cannot be opened: embedded null byte", "cannot be opened: File name too long"]
+
+
+def test_a_reason_that_quotes_a_whole_book_is_cut(tmp_path):
+    root = _corpus(tmp_path / "c", _good(1))
+    (root / "utterances.csv").write_text(f"audio_path,emotion\n0.wav,sad\n0.wav,{'x' * 100_000}\n")
+    (row,) = _ingest(root).quarantine.to_pylist()
+    assert row["reason"].startswith("unknown emotion word 'xxx") and len(row["reason"]) == 1005
+    assert row["reason"].endswith("map it with the option `emotions`")

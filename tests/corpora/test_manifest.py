@@ -90,9 +90,10 @@ def test_identifiers_of_segments_without_one(tmp_path: Path):
 
 def test_an_exported_utterances_table_reads_back(tmp_path: Path):
     header = (
-        "utterance_id,corpus,audio_path,speaker_id,duration_s,sample_rate_hz,channels,audio_bytes,audio_modified_ns"
+        "utterance_id,corpus,audio_path,speaker_id,duration_s,sample_rate_hz,channels,audio_bytes,audio_modified_ns,"
+        "video_bytes,video_modified_ns"
     )
-    (row,) = _read_csv(tmp_path, f"{header}\nown/1,own,1.wav,own/anna,2.5,16000,1,80044,99\n")
+    (row,) = _read_csv(tmp_path, f"{header}\nown/1,own,1.wav,own/anna,2.5,16000,1,80044,99,5,7\n")
     assert row == Utterance(utterance_id="own/1", corpus="own", audio_path="1.wav", speaker_id="own/anna")
 
 
@@ -275,3 +276,23 @@ def test_the_table_is_read_as_rows_are_asked_for(tmp_path: Path):
     assert next(rows).utterance_id == "own/1"  # the error further down has not been met
     with pytest.raises(ValueError, match="from line 3"):
         next(rows)
+
+
+def test_nested_lists_and_endless_numbers_are_rejected(tmp_path: Path):
+    word = f'[{{""word"": ""a"", ""start_s"": 0, ""end_s"": 1{"0" * 400}}}]'
+    for column, cell, reason in (
+        ("arousal_votes", "[" * 5000, "neither a JSON list"),
+        ("words", "[" * 5000, "expected a list of objects"),
+        ("words", f'"{word}"', "int too large to convert to float"),
+    ):
+        assert reason in _reject(tmp_path, f"audio_path,{column}", f"1.wav,{cell}").reason
+
+
+@pytest.mark.parametrize("at", [-9, 4])
+def test_a_damaged_parquet_file_is_named(tmp_path: Path, at):
+    pq.write_table(pa.table({"audio_path": ["1.wav", "2.wav"]}), tmp_path / "u.parquet")
+    data = bytearray((tmp_path / "u.parquet").read_bytes())
+    data[at : at + 4] = b"\xff" * 4
+    (tmp_path / "u.parquet").write_bytes(data)
+    with pytest.raises(ValueError, match=r"manifest u\.parquet cannot be read as Parquet"):
+        _read(tmp_path, file="u.parquet")

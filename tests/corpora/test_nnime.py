@@ -105,3 +105,15 @@ def test_lines_that_cannot_be_used_are_rejected(tmp_path: Path, line, reason):
 def test_options_that_make_no_sense(options, message):
     with pytest.raises(ValidationError, match=message):
         READER.options(**options)
+
+
+def test_an_encoding_that_does_not_exist_is_no_option():
+    with pytest.raises(ValidationError, match="'big6' is no encoding"):
+        READER.options(encoding="big6")
+
+
+def test_a_dialogue_too_long_for_the_name_of_a_file_is_rejected(tmp_path: Path):
+    _write(tmp_path, "utterances.csv", f"{HEADER}1,1.wav,{'x' * 300},A,1.0,2.0,F,,\n2,2.wav,\0,A,1.0,2.0,F,,\n")
+    (tmp_path / "traces").mkdir()
+    long, nul = _read(tmp_path)
+    assert "cannot be looked for: File name too long" in long.reason and "cannot stand in the name" in nul.reason

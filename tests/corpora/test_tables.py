@@ -27,6 +27,9 @@ def test_missing_columns_and_broken_csv_are_named(tmp_path: Path):
     path.write_text("a\n" + "x" * 200_000)
     with pytest.raises(ValueError, match=r"t\.csv, near line 1: field larger than field limit"):
         list(read_lines(path, {"a"}))
+    path.write_text("x" * 200_000)
+    with pytest.raises(ValueError, match=r"t\.csv, near line 0: field larger than field limit"):
+        list(read_lines(path, {"a"}))
 
 
 def test_a_row_a_reason_or_nothing_per_line():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from semiser.corpora import text
-from semiser.corpora.text import UndecodableText, find_encoding, read_text
+from semiser.corpora.text import UndecodableText, find_encoding, iter_lines, read_text
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,17 @@ def test_text_that_ends_within_a_character_is_not_decodable(tmp_path: Path):
     path.write_bytes("中".encode()[:2])
     with pytest.raises(UndecodableText):
         read_text(path)
+
+
+def test_what_is_too_long_to_be_held_is_refused_by_name(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(text, "LONGEST_TEXT_BYTES", 10)
+    monkeypatch.setattr(text, "LONGEST_LINE", 4)
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"abc\nabcdef\n")
+    with pytest.raises(UndecodableText, match=r"lines\.txt has 11 bytes, a list or transcript at most 10"):
+        read_text(path)
+    with path.open(encoding="utf-8") as file:
+        lines = iter_lines(file, path)
+        assert next(lines) == "abc\n"
+        with pytest.raises(UndecodableText, match=r"lines\.txt, line 2 is longer than 4 characters"):
+            next(lines)

@@ -46,9 +46,10 @@ def test_cvaw_is_cut_at_its_midpoint(tmp_path, separator):
     [
         ("Word,Valence\n快樂,7\n", r"features.valence.cvaw: c.csv has no column Valence_Mean; .*'Word,Valence'"),
         ("Word,Valence_Mean\n快樂,9.5\n", r"c.csv, line 2: Valence_Mean must be in 1 to 9, found '9.5'"),
-        ("Word,Valence_Mean\n快樂\n", r"line 2: .* found None"),
+        ("Word,Valence_Mean\n快樂\n", r"line 2: .* found ''"),
         ("Word,Valence_Mean\n快樂,6\n", r"found 1 positive and 0 negative words"),
         ("", r"has no column Valence_Mean nor Word"),
+        ("Word,Valence_Mean\n" + "x" * 200_000, r"c.csv, line 1: field larger than field limit"),
     ],
 )
 def test_a_wrong_cvaw_is_refused_with_the_reason(tmp_path, text, message):

@@ -125,3 +125,10 @@ def test_another_kind_of_model_is_refused(monkeypatch, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match=r"model_type in .* must be 'wav2vec2', not 'bert'"):
         Wav2Vec(Wav2VecOptions(checkpoint=tmp_path))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "[" * 100_000])
+def test_a_configuration_that_is_none_is_named(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"features\.wav2vec\.checkpoint: .*config\.json is damaged"):
+        wav2vec.read_config(tmp_path)

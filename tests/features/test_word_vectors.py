@@ -8,6 +8,7 @@ from gensim.models import KeyedVectors
 
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.features.word_vectors import (
+    BadVectors,
     WordVectors,
     load_word_vectors,
     make_word_vectors,
@@ -163,3 +164,56 @@ def test_thirty_thousand_sentences_are_trained_on(shared_corpora):
     vectors = train_word_vectors([line.split(",", 1)[1].split() for line in lines], Word2VecOptions())
     assert vectors.matrix.shape == (3108, 300)
     assert np.isfinite(vectors.matrix).all()
+
+
+@pytest.mark.parametrize("text", ["99999999 300\nthe 1 2\n", "2 99999999\nthe 1 2\n", "1 2\nthe\n"])
+def test_a_header_that_promises_more_than_the_file_holds_takes_no_memory(tmp_path, text):
+    for name, data in (("a.txt", text.encode()), ("a.txt.gz", gzip.compress(text.encode()))):
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(BadVectors, match=rf"{name} (promises .* too few to hold them|ends too early)"):
+            load_word_vectors(tmp_path / name)
+
+
+def test_a_file_that_unpacks_beyond_measure_is_not_unpacked(tmp_path):
+    (tmp_path / "a.bin.gz").write_bytes(gzip.compress(b"1 9\nword " + bytes(10 << 20)))
+    with pytest.raises(BadVectors, match=r"a\.bin\.gz unpacks to more than 20 times its length"):
+        load_word_vectors(tmp_path / "a.bin.gz")
+
+
+@pytest.mark.parametrize("data", [b"2 2\nthe 1 2\na x 2\n", b"2 2\nthe 1 2\na 2 3 4\n"])
+def test_values_that_are_none_are_damage_of_the_named_file(tmp_path, data):
+    (tmp_path / "a.txt").write_bytes(data)
+    with pytest.raises(BadVectors, match=r"a\.txt is damaged: "):
+        load_word_vectors(tmp_path / "a.txt")
+    packed = bytearray(gzip.compress(data * 100))
+    packed[12:16] = b"\xff" * 4
+    (tmp_path / "a.txt.gz").write_bytes(packed)
+    with pytest.raises(BadVectors, match=r"a\.txt\.gz is damaged: "):
+        load_word_vectors(tmp_path / "a.txt.gz")
+
+
+def test_a_damaged_file_of_ours_has_no_card(tmp_path):
+    path = tmp_path / "v.arrow"
+    save_word_vectors(WordVectors.of(WORDS, MATRIX), path, {"key": "k", "origin": "by hand"})
+    for card in (b'{"key": "k"', b'["key": "k"'):  # the second is no JSON
+        path.write_bytes(path.read_bytes().replace(b'{"key": "k"', card))
+    assert read_card(path) is None
+    path.unlink()
+    path.mkdir()
+    assert read_card(path) is None
+
+
+def test_places_outside_a_damaged_file_of_ours_are_not_followed(tmp_path):
+    vectors, path = WordVectors.of(WORDS, MATRIX), tmp_path / "v.arrow"
+    rows = vectors.alphabetical.astype(np.uint64).tobytes()
+    card = save_word_vectors(vectors, path, {"key": "k", "origin": "by hand"})
+    whole = path.read_bytes()
+    assert whole.count(rows) == 1
+    path.write_bytes(whole.replace(rows, b"\xff" * len(rows)))
+    with pytest.raises(BadVectors, match=r"v.arrow are damaged .a row beyond the 4 words"):
+        open_word_vectors(str(path), card["sha256"])
+    offsets = np.cumsum([0, *(len(word.encode()) for word in WORDS)]).astype(np.int32).tobytes()
+    assert whole.count(offsets) == 1
+    path.write_bytes(whole.replace(offsets, offsets[:4] + b"\xff\xff\xff\x7f" + offsets[8:]))
+    with pytest.raises(BadVectors, match=r"v.arrow are damaged"):
+        open_word_vectors(str(path), card["sha256"])

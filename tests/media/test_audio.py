@@ -1,3 +1,5 @@
+import os
+
 import av
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ import soxr
 from helpers import voice, write_wav
 
 from semiser.errors import Unusable
+from semiser.media import audio
 from semiser.media.audio import decode_audio, probe_audio
 
 
@@ -85,22 +88,23 @@ def test_decode_refuses_nan_samples(tmp_path):
         decode_audio(path, 16_000)
 
 
-def _write_video(path, signal=None, rate=16_000):
+def _write_video(path, signal=None, rate=16_000, title=""):
     with av.open(str(path), "w") as container:
+        container.metadata["title"] = title
         video = container.add_stream("mpeg4", rate=25)
         video.width = video.height = 64
         video.pix_fmt = "yuv420p"
-        audio = container.add_stream("pcm_s16le", rate=rate, layout="mono") if signal is not None else None
+        sound = container.add_stream("pcm_s16le", rate=rate, layout="mono") if signal is not None else None
         for _ in range(25):
             frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
             container.mux(video.encode(frame))
         container.mux(video.encode())
-        if audio:
+        if sound:
             samples = (signal * 32767).astype(np.int16)[None]
             frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
             frame.sample_rate = rate
-            container.mux(audio.encode(frame))
-            container.mux(audio.encode())
+            container.mux(sound.encode(frame))
+            container.mux(sound.encode())
     return path
 
 
@@ -116,3 +120,48 @@ def test_the_sound_track_of_a_video_is_audio(tmp_path):
 def test_a_video_without_sound_is_refused(tmp_path):
     with pytest.raises(Unusable, match="without a sound track"):
         probe_audio(_write_video(tmp_path / "a.mp4"))
+
+
+def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.wav")
+    with pytest.raises(Unusable, match="not a file"):
+        probe_audio(tmp_path / "a.wav")
+
+
+def test_a_raw_file_says_nothing_of_itself(tmp_path):
+    (tmp_path / "a.raw").write_bytes(bytes(4000))
+    with pytest.raises(Unusable, match=r"not readable as audio or video|without a sound track"):
+        probe_audio(tmp_path / "a.raw")
+
+
+@pytest.mark.parametrize("rate", [1, 2_000_000])
+def test_a_rate_that_no_recorder_has_is_refused(tmp_path, rate):
+    path = write_wav(tmp_path / "a.wav", voice(0.1), rate)
+    for read in (probe_audio, lambda path: decode_audio(path, 16_000)):
+        with pytest.raises(Unusable, match=f"a sample rate of {rate:,} Hz is not within"):
+            read(path)
+
+
+def test_more_samples_than_an_utterance_has_are_not_decoded_but_a_part_of_them_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "_MOST_VALUES", 10_000)
+    for path in (write_wav(tmp_path / "a.wav", voice(1.0)), _write_video(tmp_path / "a.avi", voice(1.0))):
+        with pytest.raises(Unusable, match="samples are no utterance, which has at most 10,000"):
+            decode_audio(path, 16_000)
+        assert decode_audio(path, 16_000, 0.25, 0.75).shape == (8000,)
+    with pytest.raises(Unusable, match="16,000 samples are no utterance"):  # resampled
+        decode_audio(write_wav(tmp_path / "b.wav", voice(2.0, rate=4000), 4000), 8000)
+
+
+def test_a_part_of_a_sound_track_is_the_part_of_the_whole(tmp_path):
+    path = _write_video(tmp_path / "a.avi", voice(1.0))
+    np.testing.assert_array_equal(decode_audio(path, 16_000, 0.3, 0.7), decode_audio(path, 16_000)[4800:11_200])
+    with pytest.raises(Unusable, match=r"ends at 1.000 s, before the segment's end at 1.5 s"):
+        decode_audio(path, 16_000, 0.5, 1.5)
+
+
+def test_a_title_in_another_encoding_does_not_matter(tmp_path):
+    path = _write_video(tmp_path / "a.avi", voice(0.5), title="ABCD")
+    data = path.read_bytes()
+    assert b"ABCD" in data
+    path.write_bytes(data.replace(b"ABCD", "标题".encode("gbk")))
+    assert decode_audio(path, 16_000).shape == (8000,)

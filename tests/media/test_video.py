@@ -14,12 +14,16 @@ from semiser.errors import Unusable
 from semiser.media.video import sample_frames
 
 
-def write_video(path: Path, times_25: list[int], *, faststart: bool = False, picture=None) -> Path:
+def write_video(
+    path: Path, times_25: list[int], *, faststart: bool = False, picture=None, codec="mpeg4", title=""
+) -> Path:
     """A noisy 64 x 64 video whose n-th picture has mean brightness 40 + 3 n, at these times in 1/25 s."""
     noise = np.random.default_rng(0).integers(-20, 21, (len(times_25), 64, 64, 1))
     with av.open(str(path), "w", options={"movflags": "+faststart"} if faststart else {}) as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 64, 64, "yuv420p", 400_000
+        container.metadata["title"] = title
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.bit_rate = 64, 64, 400_000
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         for number, time in enumerate(times_25):
             pixels = (40 + 3 * number + noise[number]).repeat(3, -1).astype(np.uint8) if picture is None else picture
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
@@ -183,3 +187,46 @@ def test_a_damaged_video_prints_nothing(tmp_path):
     ran = subprocess.run(command, env=environment, capture_output=True, timeout=60, text=True)
 
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_time_stamps_that_run_away_are_damage_and_not_an_endless_picture(tmp_path):
+    path = write_video(tmp_path / "v.mkv", [0, 25 * 10**5], codec="mjpeg")
+
+    with pytest.raises(Unusable, match=r"pictures for 100,000 s, an utterance has at most 3,600 s"):
+        list(sample_frames(path, 0.24))
+    assert sampled(path, 0.24, 0.0, 0.4) == [(0.0, 0), (0.24, 0)]
+
+
+def test_a_title_in_another_encoding_does_not_matter(tmp_path):
+    path = write_video(tmp_path / "v.mp4", [0, 1, 2], title="ABCD")
+    data = path.read_bytes()
+    assert b"ABCD" in data
+    path.write_bytes(data.replace(b"ABCD", "标题".encode("gbk")))
+
+    assert sampled(path, 0.24) == [(0.0, 0)]
+
+
+def test_a_duration_tag_that_is_no_time_is_no_promise(tmp_path):
+    path = write_video(tmp_path / "v.mkv", [0, 1, 2])
+    data = path.read_bytes()
+    assert data.count(b"00:00:00.1") >= 1
+    path.write_bytes(data.replace(b"00:00:00.1", b"00-00:xx.1"))
+
+    assert sampled(path, 0.24) == [(0.0, 0)]
+
+
+def test_pictures_larger_than_8k_are_not_decoded(tmp_path):
+    path = write_video(tmp_path / "v.avi", [0, 1, 2], codec="mjpeg")
+    side = (65_500).to_bytes(2, "big")
+    first, *parts = path.read_bytes().split(b"\xff\xc0")
+    path.write_bytes(b"\xff\xc0".join([first, *(part[:3] + side + side + part[7:] for part in parts)]))
+
+    with pytest.raises(Unusable, match=r"cannot be decoded|not readable|no picture"):
+        list(sample_frames(path, 0.24))
+
+
+def test_a_start_beyond_all_time_stamps_is_beyond_the_end(tmp_path):
+    path = write_video(tmp_path / "v.mp4", list(range(25)))
+
+    with pytest.raises(Unusable, match=r"damaged|pictures end"):
+        sampled(path, 0.24, 1e300, 2e300)

@@ -121,3 +121,34 @@ def test_publishing_leaves_the_old_file_when_the_block_fails(table):
         file.write(b"new")
         raise RuntimeError
     assert table._filesystem.cat_file(table._at("file")) == b"old"
+
+
+@pytest.mark.parametrize(
+    "shards",
+    [
+        None,
+        {},
+        "c/00000.parquet",
+        [{"path": "c/00000.parquet"}],
+        [{"path": "../c/00000.parquet", "key": "k", "rows": 2, "unusable": []}],
+        [{"path": "/c/00000.parquet", "key": "k", "rows": 2, "unusable": []}],
+        [{"path": "c/00000.parquet", "key": "k", "rows": "two", "unusable": []}],
+    ],
+)
+def test_a_manifest_that_is_none_or_leaves_the_table_is_no_manifest(tmp_path, shards):
+    table = ShardedTable(str(tmp_path / "t"))
+    _commit(table, _write(table))
+    (tmp_path / "t" / MANIFEST).write_text(json.dumps({"family": "f", "shards": shards}))
+    assert table.manifest() is None
+    with pytest.raises(FileNotFoundError, match="or a damaged one"):
+        table.dataset()
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "null", '{"key": ["k"]}', '{"key": "k"}', '{"key": "k", "unusable": 3}', "{" * 9]
+)
+def test_a_footer_that_says_something_else_is_that_of_no_finished_shard(tmp_path, text):
+    table = ShardedTable(str(tmp_path))
+    (tmp_path / "c").mkdir()
+    pq.write_table(pa.table({"x": [1]}, metadata={"semiser": text}), tmp_path / "c" / "00000.parquet")
+    assert table.report("c/00000.parquet", "k") is None

@@ -235,3 +235,29 @@ def test_weights_that_do_not_fit_the_card_are_refused(tmp_path):
     (tmp_path / "card.json").write_text(json.dumps({"network": MOBILE.model_dump(mode="json"), "classes": ["a", "b"]}))
     with pytest.raises(ValueError, match=r"does not fit the network in card.json"):
         expression.load_expression_network(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"network": {"kind": "densenet_bc"}}',
+        '{"network": {"kind": "densenet_bc"}, "classes": "ab"}',
+        '{"network": {"kind": "densenet_bc", "depth": 600000004}, "classes": ["a", "b"]}',
+        '{"network": {"kind": "vgg"}, "classes": ["a", "b"]}',
+    ],
+)
+def test_a_card_that_is_none_is_named(tmp_path, card):
+    (tmp_path / "card.json").write_text(card)
+    with pytest.raises(ValueError, match=r"card\.json is no card of an expression network"):
+        expression.load_expression_network(tmp_path)
+
+
+@pytest.mark.parametrize("weights", [b"", b"text", (1 << 62).to_bytes(8, "little") + b"{}"])
+def test_weights_that_are_none_are_refused(tmp_path, weights):
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    (tmp_path / "card.json").write_text(json.dumps({"network": MOBILE.model_dump(mode="json"), "classes": ["a", "b"]}))
+    with pytest.raises(ValueError, match=r"does not fit the network in card.json"):
+        expression.load_expression_network(tmp_path)

@@ -20,6 +20,7 @@ seed, and no more than the drawn samples are held. Crops may overlap.
 import hashlib
 import heapq
 import math
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -112,18 +113,20 @@ class _Draw:
     def __init__(self, count: int, seed: int) -> None:
         self._count = count
         self._key = hashlib.blake2b(str(seed).encode(), digest_size=16).digest()
-        self._held: list[tuple[int, str, _Sample]] = []  # a heap, the highest number first
+        self._held: list[tuple[int, str, int, _Sample]] = []  # a heap, the highest number first
+        self._offered = 0  # decides between samples of one identifier, which ingest tells from one another
 
     def offer(self, sample: _Sample) -> None:
         digest = hashlib.blake2b(sample.identifier.encode(), key=self._key, digest_size=8).digest()
-        entry = (-int.from_bytes(digest), sample.identifier, sample)
+        entry = (-int.from_bytes(digest), sample.identifier, self._offered, sample)
+        self._offered += 1
         if len(self._held) < self._count:
             heapq.heappush(self._held, entry)
         elif entry[:2] > self._held[0][:2]:
             heapq.heapreplace(self._held, entry)
 
     def drawn(self) -> list[_Sample]:
-        samples = [sample for _, _, sample in self._held]
+        samples = [sample for *_, sample in self._held]
         return sorted(samples, key=lambda s: (s.participant.headset, s.words[0].start_s, s.identifier))
 
 
@@ -172,11 +175,11 @@ def _identify(
     if "channel" not in speaker or "global_name" not in speaker:
         raise _NoMedia(f"{MEETINGS.name} has no channel and global_name for speaker {agent} of {meeting}")
     headset = folder / "audio" / f"{meeting}.Headset-{speaker['channel']}.wav"
-    if not (root / headset).is_file():
+    if not os.path.isfile(root / headset):  # also where the name is too long for a file
         raise _NoMedia(f"{headset} is not there: no words of speaker {agent} can be drawn")
     camera = speaker.get("camera", "")
     video = folder / "video" / f"{meeting}.{'Closeup' if camera.isdecimal() else ''}{camera}.avi"
-    return _Participant(meeting, speaker["global_name"], headset, video if (root / video).is_file() else None)
+    return _Participant(meeting, speaker["global_name"], headset, video if os.path.isfile(root / video) else None)
 
 
 def _list_runs(elements: list[Element], max_pause_s: float) -> Iterator[list[tuple[str, Word]]]:

@@ -19,8 +19,9 @@ from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.text import UndecodableText, read_text
 from semiser.corpora.utterance import Rejected, Utterance
 
-# A number, a full stop of any width or a blank, the sentence.
-_LINE = re.compile(r"\s*(\d+)\s*[.．。、:：\s]\s*(\S.*?)\s*")
+# A number, a full stop of any width or a blank, the sentence. Of a stripped line: no two parts can take the same
+# blanks, so that a line of many blanks takes no longer than another.
+_LINE = re.compile(r"(\d{1,9})(?:\s*[.．。、:：]|\s)\s*(\S.*)")
 
 _WORDS = {
     "afraid": "fear",
@@ -60,11 +61,12 @@ def _folder_of_speakers(path: PurePosixPath) -> PurePosixPath:
 
 
 def _list_texts(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() == ".txt" and not p.name.startswith("."))
+    texts = (p for p in folder.iterdir() if p.suffix.lower() == ".txt" and not p.name.startswith("."))
+    return sorted(p for p in texts if p.is_file())
 
 
 def _read_sentences(path: Path) -> dict[int, str]:
-    lines = read_text(path, "gb18030").splitlines()
+    lines = (line.strip() for line in read_text(path, "gb18030").splitlines())
     return {int(match[1]): match[2] for match in map(_LINE.fullmatch, lines) if match}
 
 

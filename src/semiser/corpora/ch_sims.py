@@ -7,6 +7,7 @@ https://github.com/thuiar/MMSA). `sentiment` is the label of the voice, `label_A
 of `clip_id`; a clip is looked for with and without them. Speakers are not published.
 """
 
+import os
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -65,7 +66,7 @@ def _find_clip(root: Path, video: str, clip: str) -> PurePosixPath:
         raise Misfit(f"video_id {video!r} and clip_id {clip!r} name no file in Raw")
     for stem in dict.fromkeys((clip, *(bare.zfill(width) for width in (4, 5)), bare.lstrip("0"))):
         path = PurePosixPath("Raw", video, f"{stem}.mp4")
-        if (root / path).is_file():
+        if os.path.isfile(root / path):  # also where the name is too long for a file
             return path
     raise Misfit(f"no clip Raw/{video}/{bare.zfill(4)}.mp4: is the folder Raw complete?")
 

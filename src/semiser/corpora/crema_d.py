@@ -6,7 +6,6 @@ it, gives the actors' gender. The label is the emotion that the actor was asked 
 hold the same takes and are passed over.
 """
 
-import csv
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -14,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from semiser.corpora.files import Misfit, iter_files, read_files
 from semiser.corpora.reader import Reader, ReaderOptions
-from semiser.corpora.text import read_text
+from semiser.corpora.tables import read_lines
 from semiser.corpora.utterance import Rejected, Utterance
 
 DEMOGRAPHICS = "VideoDemographics.csv"
@@ -58,11 +57,8 @@ def _read_genders(root: Path) -> dict[str, str]:
     path = root / DEMOGRAPHICS
     if not path.is_file():
         return {}
-    rows = csv.DictReader(read_text(path, "cp1252").splitlines())
-    missing = {"ActorID", "Sex"} - set(rows.fieldnames or ())
-    if missing:
-        raise ValueError(f"{DEMOGRAPHICS} lacks {', '.join(sorted(missing))}: expected ActorID,Age,Sex,Race,Ethnicity")
-    return {row["ActorID"]: row["Sex"].lower() for row in rows if row["Sex"] in ("Female", "Male")}
+    rows = read_lines(path, {"ActorID", "Sex"}, "cp1252")
+    return {row["ActorID"]: row["Sex"].lower() for _, row in rows if row["Sex"] in ("Female", "Male")}
 
 
 def _describe(corpus: str, genders: dict[str, str], path: PurePosixPath) -> Utterance:

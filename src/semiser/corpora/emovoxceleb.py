@@ -16,9 +16,10 @@ English, as CMKT takes it; a part of VoxCeleb1 is in other languages.
 """
 
 import math
+import os
 import re
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterable, Iterator
+from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -32,8 +33,8 @@ from semiser.corpora.utterance import Rejected, Utterance
 
 META = "vox1_meta.csv"
 
-_NEW_NAME = re.compile(r"(?:.*/)?(?P<speaker>id\d{5})/(?P<video>[\w-]+)/(?P<number>\d+)\.wav")
-_OLD_NAME = re.compile(r"(?P<speaker>[^/]+)/(?:.*/)?(?P<video>[\w-]{11})_(?P<number>\d+)\.wav")
+_NEW_NAME = re.compile(r"(?:.*/)?(?P<speaker>id\d{5})/(?P<video>[\w-]+)/(?P<number>\d{1,9})\.wav")
+_OLD_NAME = re.compile(r"(?P<speaker>[^/]+)/(?:.*/)?(?P<video>[\w-]{11})_(?P<number>\d{1,9})\.wav")
 _GENDERS = {"f": "female", "m": "male"}
 
 
@@ -77,11 +78,12 @@ def read(corpus: str, root: Path, options: EmovoxcelebOptions) -> Iterator[Utter
     people = _read_people(root / META)
     lines = read_lines(path, {options.wav, *options.columns.values()})
     for wav, frames in groupby(lines, key=lambda line: line[1][options.wav]):
-        held = list(frames)
+        held = iter(frames)
+        first = next(held)
         try:
-            row = _describe(corpus, root, options, people, wav, held)
+            row = _describe(corpus, root, options, people, wav, chain([first], held))
         except Misfit as misfit:
-            yield Rejected(corpus, f"{options.predictions}:{held[0][0]}", str(misfit))
+            yield Rejected(corpus, f"{options.predictions}:{first[0]}", str(misfit))
         else:
             if row is not None:
                 yield row
@@ -101,7 +103,7 @@ def _describe(
     options: EmovoxcelebOptions,
     people: dict[str, dict[str, str]],
     wav: str,
-    lines: list[Line],
+    lines: Iterator[Line],
 ) -> Utterance | None:
     speaker, video, number = _parse_name(wav, people)
     audio = _find(root, options.wav_folders, PurePosixPath(speaker, video, f"{number}.wav"))
@@ -120,7 +122,7 @@ def _describe(
         dialogue_id=f"{corpus}/{video}",
         language="en",
         video_path=_find(root, options.video_folders, PurePosixPath(speaker, video, f"{number}.mp4")),
-        visual_probabilities=_average([_to_probabilities(cells, options) for _, cells in lines]),
+        visual_probabilities=_average(_to_probabilities(cells, options) for _, cells in lines),
     )
 
 
@@ -138,7 +140,7 @@ def _parse_name(wav: str, people: dict[str, dict[str, str]]) -> tuple[str, str, 
 
 def _find(root: Path, folders: tuple[str, ...], path: PurePosixPath) -> str | None:
     paths = (PurePosixPath(folder) / path for folder in folders)
-    return next((str(path) for path in paths if (root / path).is_file()), None)
+    return next((str(path) for path in paths if os.path.isfile(root / path)), None)
 
 
 def _to_probabilities(cells: dict[str, str], options: EmovoxcelebOptions) -> list[float]:
@@ -149,13 +151,17 @@ def _to_probabilities(cells: dict[str, str], options: EmovoxcelebOptions) -> lis
         highest = max(values.values())
         values = {name: math.exp(value - highest) for name, value in values.items()}
     total = sum(values.values())
-    if min(values.values()) < 0 or total <= 0:
-        raise Misfit("negative probabilities, or only zeros: does the option `values` fit?")
+    if min(values.values()) < 0 or not 0 < total < math.inf:
+        raise Misfit("negative probabilities, only zeros or too large: does the option `values` fit?")
     return [values.get(name, 0.0) / total for name in EXPRESSIONS]
 
 
-def _average(frames: list[list[float]]) -> list[float]:
-    return [sum(values) / len(frames) for values in zip(*frames, strict=True)]
+def _average(frames: Iterable[list[float]]) -> list[float]:
+    sums, count = [0.0] * len(EXPRESSIONS), 0
+    for frame in frames:
+        count += 1
+        sums = [total + value for total, value in zip(sums, frame, strict=True)]
+    return [total / count for total in sums]
 
 
 READER = Reader(

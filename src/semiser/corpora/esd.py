@@ -19,7 +19,7 @@ from semiser.corpora.text import UndecodableText, read_text
 from semiser.corpora.utterance import Rejected, Utterance
 
 _NAME = re.compile(r"(\d{4})_(\d{6})")
-_LINE = re.compile(r"\s*(\d{4}_\d{6})\s+(\S.*?)\s*")
+_LINE = re.compile(r"(\d{4}_\d{6})\s+(\S.*)")
 _IDEOGRAPH = re.compile(r"[\u3400-\u9fff]")
 _SPLITS = ("train", "evaluation", "test")
 _SPEAKERS = tuple(f"{number:04d}" for number in range(1, 21))
@@ -70,7 +70,7 @@ def _split(path: PurePosixPath) -> str | None:
 def _read_transcripts(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    lines = _decode(path).splitlines()
+    lines = (line.strip() for line in _decode(path).splitlines())
     return {match[1]: _drop_emotion(match[2]) for match in map(_LINE.fullmatch, lines) if match}
 
 

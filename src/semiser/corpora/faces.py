@@ -1,6 +1,7 @@
 """Sets of face images with expression labels, which train the expression networks: row, reader and table of them."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from semiser.corpora.files import leaves_root
 from semiser.corpora.reader import ReaderOptions
 from semiser.corpora.refusal import refuse_unusable
 from semiser.corpora.utterance import Rejected
@@ -21,6 +23,7 @@ logger = logging.getLogger(__name__)
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 
 _CHUNK = 1_000
+_MOST_PIXELS = 50_000_000  # a photograph; a small file may claim a thousand times as many
 
 
 @dataclass(slots=True, kw_only=True)
@@ -105,6 +108,8 @@ def _check(entry: FaceImage | Rejected, root: Path, seen: set[str]) -> FaceImage
     name = entry.path or entry.image_id
     if entry.image_id in seen:
         return Rejected(entry.corpus, name, f"duplicate image_id {entry.image_id!r}")
+    if entry.path and leaves_root(entry.path):
+        return Rejected(entry.corpus, name, "the path leaves the folder of the images")
     if entry.path and not _has_content(root / entry.path):
         return Rejected(entry.corpus, name, "the image is not there or empty")
     seen.add(entry.image_id)
@@ -112,7 +117,7 @@ def _check(entry: FaceImage | Rejected, root: Path, seen: set[str]) -> FaceImage
 
 
 def _has_content(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
+    return os.path.isfile(path) and path.stat().st_size > 0
 
 
 def _keep(row: FaceImage | Rejected, rejected: list[Rejected]) -> bool:
@@ -146,7 +151,7 @@ def decode_face(image: FaceImage, root: Path) -> np.ndarray:
     """The image as uint8 of shape (height, width, 3), red, green, blue.
 
     Raises:
-        Unusable: the file cannot be read as an image, or `pixels` are no square.
+        Unusable: the file cannot be read as an image or has more pixels than a photograph, or `pixels` are no square.
     """
     import cv2
 
@@ -156,6 +161,7 @@ def decode_face(image: FaceImage, root: Path) -> np.ndarray:
         if side * side != len(grey):
             raise Unusable(f"{image.image_id}: {len(grey)} pixels are no square image")
         return np.repeat(grey.reshape(side, side, 1), 3, axis=2)
+    _check_pixels(image, root)
     try:
         # not imread, which fails on names in other scripts on some systems
         decoded = cv2.imdecode(np.fromfile(root / (image.path or ""), np.uint8), cv2.IMREAD_COLOR)
@@ -164,3 +170,18 @@ def decode_face(image: FaceImage, root: Path) -> np.ndarray:
     if decoded is None:
         raise Unusable(f"{image.path}: not readable as an image")
     return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+
+
+def _check_pixels(image: FaceImage, root: Path) -> None:
+    """Refuse by its header an image that decoding would blow up: OpenCV's own limit is 3 GB."""
+    from PIL import Image
+
+    try:
+        with Image.open(root / (image.path or "")) as header:
+            width, height = header.size
+    except Image.DecompressionBombError as error:
+        raise Unusable(f"{image.path}: {error}") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        raise Unusable(f"{image.path}: not readable as an image: {type(error).__name__}") from error
+    if width * height > _MOST_PIXELS:
+        raise Unusable(f"{image.path}: {width} x {height} pixels are no picture of a face (at most {_MOST_PIXELS:,})")

@@ -67,6 +67,8 @@ def _describe(corpus: str, base: PurePosixPath, cells: dict[str, str]) -> FaceIm
         raise Misfit(f"Usage {cells['Usage']!r} is none of {', '.join(_SPLITS)}")
     split = _SPLITS[cells["Usage"]]
     votes = {name: to_number(name, cells[name]) or 0.0 for name in (*EXPRESSIONS, *_NOT_EXPRESSIONS)}
+    if min(votes.values()) < 0:
+        raise Misfit("negative votes")
     pixels = _to_pixels(cells["pixels"]) if "pixels" in cells else None
     return FaceImage(
         image_id=f"{corpus}/{PurePosixPath(cells[_NAME]).stem}",

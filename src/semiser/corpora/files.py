@@ -1,6 +1,7 @@
 """Walks over a corpus folder, and the frame that the readers of file trees share."""
 
 import os
+import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
@@ -64,6 +65,16 @@ def read_files(
         else:
             if row is not None:
                 yield row
+
+
+def leaves_root(path: str) -> bool:
+    """Whether a path from a table is absolute or leads out of the root by `..`, or is the root itself.
+
+    Links are not followed here: what they lead to is the choice of the owner of the disk, who makes them, not of who
+    wrote the table.
+    """
+    normal = posixpath.normpath(path.replace("\\", "/"))
+    return posixpath.isabs(normal) or normal.split("/")[0] in ("..", ".") or Path(path).is_absolute()
 
 
 def printable(path: PurePath) -> str:

@@ -16,11 +16,12 @@ documentation; it agrees with Figure 9 of the MSSGAN paper (frontal faces on the
 it round.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -38,7 +39,7 @@ _CONSENSUS = re.compile(
 )
 _VOTE = re.compile(r"(?P<kind>[CA])-E\d+:\s*(?P<body>[^(]*)")
 _ATTRIBUTE = re.compile(r"(val|act|dom)\s+(\d+(?:\.\d+)?)")
-_SENTENCE = re.compile(r"(\w+)\s+\[[\d.\s-]+\]\s*:\s*(\S.*?)\s*")
+_SENTENCE = re.compile(r"(\w+)\s+\[[\d.\s-]+\]\s*:\s*(\S.*)")
 
 _EMOTIONS = {
     "ang": "anger",
@@ -136,17 +137,27 @@ def _read_dialogue(
             yield Rejected(corpus, printable(path), f"the file is not there: utterances of {name} come without {lost}")
         except UndecodableText as error:
             yield Rejected(corpus, printable(path), str(error))
+        except OSError as error:
+            yield Rejected(corpus, printable(path), f"cannot be read: {error.strerror}")
 
 
 def _parse_evaluations(lines: list[str], dialogue: _Dialogue) -> None:
     current = None
     for line in lines:
         if match := _CONSENSUS.match(line):
-            numbers = {key: float(match[key]) for key in ("valence", "arousal", "dominance")}
-            current = _Evaluation(float(match["start"]), float(match["end"]), match["code"].lower(), **numbers)
+            numbers = {key: _number(match[key]) for key in ("valence", "arousal", "dominance")}
+            current = _Evaluation(_number(match["start"]), _number(match["end"]), match["code"].lower(), **numbers)
             dialogue.evaluations[match["name"]] = current
         elif current is not None and (match := _VOTE.match(line)):
             _add_vote(current, match["kind"], match["body"])
+
+
+def _number(text: str) -> float:
+    """NaN for digits and dots that are none, for which `_labels` rejects the utterance."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _add_vote(evaluation: _Evaluation, kind: str, body: str) -> None:
@@ -167,7 +178,7 @@ def _name_word(word: str) -> str:
 
 
 def _parse_transcripts(lines: list[str], dialogue: _Dialogue) -> None:
-    dialogue.transcripts = {match[1]: match[2] for match in map(_SENTENCE.fullmatch, lines) if match}
+    dialogue.transcripts = {match[1]: match[2] for match in (_SENTENCE.match(line.rstrip()) for line in lines) if match}
 
 
 def _describe(corpus: str, dialogue: _Dialogue, options: IemocapOptions, path: PurePosixPath) -> Utterance:
@@ -197,6 +208,10 @@ def _labels(evaluation: _Evaluation) -> dict[str, object]:
     code = evaluation.code
     if code not in _EMOTIONS and code != _NO_AGREEMENT:
         raise Misfit(f"emotion code {code!r} is none of {', '.join(_EMOTIONS)}, {_NO_AGREEMENT}")
+    e = evaluation
+    numbers = (e.start_s, e.end_s, e.valence, e.arousal, e.dominance, *chain.from_iterable(e.votes.values()))
+    if not all(map(math.isfinite, numbers)):
+        raise Misfit("its line in EmoEvaluation, or a vote below it, holds something that is no number")
     return {
         "emotion": _EMOTIONS.get(code),
         "emotion_original": code,

@@ -2,7 +2,7 @@
 
 import json
 import logging
-import posixpath
+import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from semiser.corpora.files import leaves_root
 from semiser.corpora.reader import Reader
 from semiser.corpora.refusal import refuse_unusable
 from semiser.corpora.registry import get_reader
@@ -104,7 +105,7 @@ def _check(entry: Utterance | Rejected, root: Path, language: str | None) -> Utt
     for key, value in asdict(info).items():
         setattr(entry, key, value)
     video = root / entry.video_path if entry.video_path else None
-    if video and video.is_file():  # without it the voice is still of use; the face families say what is missing
+    if video and os.path.isfile(video):  # without it the voice is still of use; the face families say what is missing
         entry.video_bytes, entry.video_modified_ns = video.stat().st_size, video.stat().st_mtime_ns
     if entry.end_s is not None:
         entry.duration_s = entry.end_s - (entry.start_s or 0.0)
@@ -114,8 +115,7 @@ def _check(entry: Utterance | Rejected, root: Path, language: str | None) -> Utt
 
 def _refuse_escape(path: str) -> None:
     """A path from a list must stay below the root; links on the user's own disk may lead anywhere."""
-    normal = posixpath.normpath(path.replace("\\", "/"))
-    if posixpath.isabs(normal) or normal.split("/")[0] in ("..", ".") or Path(path).is_absolute():
+    if leaves_root(path):
         raise Unusable("the path leaves the corpus root: give it relative to the root, without ..")
 
 

@@ -21,13 +21,16 @@ from pydantic import AfterValidator, Field, model_validator
 from semiser.corpora.emotions import EMOTIONS, EXPRESSIONS, canonical_emotion
 from semiser.corpora.files import Misfit
 from semiser.corpora.reader import Reader, ReaderOptions
-from semiser.corpora.text import find_encoding
+from semiser.corpora.text import check_encoding, find_encoding, iter_lines
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance, Word
 
 BATCH_ROWS = 1024
 
 # What ingest knows or measures itself: such columns of a manifest are passed over.
-_INGESTED = ("corpus", "duration_s", "sample_rate_hz", "channels", "audio_bytes", "audio_modified_ns")
+_INGESTED = (
+    "corpus", "duration_s", "sample_rate_hz", "channels", "audio_bytes", "audio_modified_ns", "video_bytes",
+    "video_modified_ns",
+)  # fmt: skip
 COLUMNS = tuple(name for name in UTTERANCES_SCHEMA.names if name not in _INGESTED)
 
 _PREFIXED = ("utterance_id", "speaker_id", "session_id", "dialogue_id")
@@ -43,14 +46,6 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 Label = Literal[
     "arousal", "valence", "dominance", "sentiment", "sentiment_text", "sentiment_vision", "sentiment_multimodal"
 ]
-
-
-def _check_encoding(name: str) -> str:
-    try:
-        "".encode(name)
-    except LookupError:
-        raise ValueError(f"{name!r} is no encoding that Python knows: expected one such as gb18030 or big5") from None
-    return name
 
 
 def _check_language(tag: str) -> str:
@@ -79,7 +74,7 @@ class ManifestOptions(ReaderOptions):
     emotions: dict[str, str] = Field(default_factory=dict)
     language: Annotated[str, AfterValidator(_check_language)] | None = None
     scales: dict[Label, tuple[float, float]] = Field(default_factory=dict)
-    encoding: Annotated[str, AfterValidator(_check_encoding)] | None = None
+    encoding: Annotated[str, AfterValidator(check_encoding)] | None = None
     delimiter: str = Field(default=",", min_length=1, max_length=1)
 
     @model_validator(mode="after")
@@ -124,7 +119,7 @@ def _read_table(root: Path, options: ManifestOptions) -> Iterator[tuple[int, dic
 def _read_csv(path: Path, options: ManifestOptions) -> Iterator[tuple[int, dict[str, Any] | Misfit]]:
     delimiter = "\t" if path.suffix.lower() == ".tsv" else options.delimiter
     with path.open(encoding=_find_encoding(path, options), newline="") as file:
-        rows = _number_rows(csv.reader(file, delimiter=delimiter, strict=True), options)
+        rows = _number_rows(csv.reader(iter_lines(file, path), delimiter=delimiter, strict=True), options)
         _, header = next(rows, (1, []))
         header = [name.strip() for name in header]
         names = _name_columns(header, options)
@@ -155,7 +150,7 @@ def _read_json_lines(path: Path, options: ManifestOptions) -> Iterator[tuple[int
     keys: set[str] = set()
     names: dict[str, str] = {}
     with path.open(encoding=_find_encoding(path, options), newline="\n") as file:
-        for line, text in enumerate(file, start=1):
+        for line, text in enumerate(iter_lines(file, path), start=1):
             record = _parse_object(text) if text.strip() else None
             if isinstance(record, dict) and not keys.issuperset(record):
                 keys |= record.keys()
@@ -182,7 +177,7 @@ def _read_parquet(path: Path, options: ManifestOptions) -> Iterator[tuple[int, d
             _check_audio_path(header, names, options)
             batches = file.iter_batches(batch_size=BATCH_ROWS, columns=list(names))
             yield from enumerate(_rows_of(batches, names), start=1)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
         raise ValueError(f"manifest {options.file} cannot be read as Parquet: {error}") from error
 
 
@@ -300,7 +295,7 @@ def _to_words(name: str, cell: Any) -> list[Word] | None:
     try:
         entries = json.loads(cell) if isinstance(cell, str) else cell
         words = [Word(_to_text(name, entry["word"]), *(float(entry[key]) for key in _TIMES)) for entry in entries]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise Misfit(f"{name}: expected a list of objects with word, start_s and end_s: {error!r}") from error
     if any(not 0 <= word.start_s <= word.end_s < math.inf for word in words):
         raise Misfit(f"{name}: expected 0 <= start_s <= end_s of every word")
@@ -319,7 +314,7 @@ def _split_votes(name: str, text: str) -> Any:
         return text.rstrip("; ").split(";")
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Misfit(f"{name} {text!r} is neither a JSON list nor values separated by `;`") from error
 
 

@@ -17,13 +17,15 @@ from collections.abc import Iterator
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from statistics import fmean
+from typing import Annotated
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from semiser.corpora.emotions import canonical_emotion
 from semiser.corpora.files import Misfit
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.tables import describe_lines, read_lines, to_number
+from semiser.corpora.text import check_encoding
 from semiser.corpora.utterance import Rejected, Utterance
 
 _NEEDED = ("utterance", "audio", "dialogue", "speaker", "start", "end")
@@ -74,7 +76,7 @@ class NnimeOptions(ReaderOptions):
     columns: dict[str, str] = Field(default_factory=dict)
     arousal: TraceOptions = TraceOptions(value="arousal")
     valence: TraceOptions = TraceOptions(value="valence")
-    encoding: str = "big5"
+    encoding: Annotated[str, AfterValidator(check_encoding)] = "big5"
 
     @field_validator("columns")
     @classmethod
@@ -104,7 +106,10 @@ def _read_traces(root: Path, options: NnimeOptions, dialogue: str, speaker: str)
     for dimension in ("arousal", "valence"):
         place: TraceOptions = getattr(options, dimension)
         pattern = place.files.replace("{dialogue}", dialogue).replace("{speaker}", speaker)
-        paths = (path for path in sorted(root.glob(pattern)) if not path.name.startswith("."))
+        try:
+            paths = [path for path in sorted(root.glob(pattern)) if not path.name.startswith(".")]
+        except OSError as error:  # a name too long for a file
+            raise Misfit(f"traces {pattern!r} cannot be looked for: {error.strerror}") from error
         found[dimension] = [_read_trace(path, place, options.encoding) for path in paths]
     return found
 
@@ -152,7 +157,7 @@ def _describe(corpus: str, traces: partial, cells: dict[str, str]) -> Utterance:
 
 def _plain(name: str, text: str) -> str:
     """A name that may stand in a pattern of files: one part of a path, nothing that `glob` reads as a sign."""
-    if text in (".", "..") or not set(text).isdisjoint("/\\*?["):
+    if text in (".", "..") or not set(text).isdisjoint("/\\*?[\0"):
         raise Misfit(f"{name} {text!r} cannot stand in the name of a file")
     return text
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from semiser.corpora.files import Misfit, Row
-from semiser.corpora.text import find_encoding
+from semiser.corpora.text import find_encoding, iter_lines
 from semiser.corpora.utterance import Rejected
 
 Line = tuple[int, dict[str, str]]
@@ -24,18 +24,17 @@ def read_lines(path: Path, needed: set[str], *encodings: str, delimiter: str = "
         delimiter: what separates the cells.
 
     Raises:
-        UndecodableText: the file is in none of the encodings.
+        UndecodableText: the file is in none of the encodings, or a line is too long to be one.
         ValueError: a needed column is missing, or the file breaks the rules of CSV; the message names the file.
     """
     with path.open(encoding=find_encoding(path, *encodings), newline="") as file:
-        lines = csv.DictReader(file, delimiter=delimiter, restval="")
-        header = [name.strip() for name in lines.fieldnames or ()]
-        if missing := needed - set(header):
-            raise ValueError(
-                f"{path.name} lacks the columns {', '.join(sorted(missing))}; found {', '.join(header) or 'nothing'}"
-            )
-        lines.fieldnames = header
+        lines = csv.DictReader(iter_lines(file, path), delimiter=delimiter, restval="")
         try:
+            header = [name.strip() for name in lines.fieldnames or ()]
+            if missing := needed - set(header):
+                found = ", ".join(header) or "nothing"
+                raise ValueError(f"{path.name} lacks the columns {', '.join(sorted(missing))}; found {found}")
+            lines.fieldnames = header
             for cells in lines:
                 yield lines.line_num, {name: cell.strip() for name, cell in cells.items() if name is not None}
         except csv.Error as error:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+_LONGEST_REASON = 1000  # characters
+
 
 @dataclass(slots=True, frozen=True)
 class Word:
@@ -69,12 +71,20 @@ class Utterance:
 
 @dataclass(slots=True, frozen=True)
 class Rejected:
-    """A file or a line of a corpus that could not be used, and why (a sentence that a person can act on)."""
+    """A file or a line of a corpus that could not be used, and why (a sentence that a person can act on).
+
+    A reason that quotes more than anybody reads (a cell may have 131,072 characters) is cut in its middle.
+    """
 
     corpus: str
     path: str
     reason: str
     stage: str = "ingest"
+
+    def __post_init__(self) -> None:
+        if len(self.reason) > _LONGEST_REASON:
+            half = _LONGEST_REASON // 2
+            object.__setattr__(self, "reason", f"{self.reason[:half]} ... {self.reason[-half:]}")
 
 
 _STRINGS = (

@@ -80,13 +80,16 @@ def read_cvaw(path: str) -> Lexicon:
     """
     lines = _read("cvaw", path).splitlines()
     header = lines[0] if lines else ""
-    rows = csv.DictReader(lines, delimiter="\t" if "\t" in header else ",")
-    if missing := {"Word", "Valence_Mean"} - set(rows.fieldnames or ()):
-        raise BadLexicon(
-            f"features.valence.cvaw: {Path(path).name} has no column {' nor '.join(sorted(missing))}; its first line "
-            f"is {header!r}"
-        )
-    means = [(row["Word"], _mean(row["Valence_Mean"], rows.line_num, path)) for row in rows]
+    rows = csv.DictReader(lines, delimiter="\t" if "\t" in header else ",", restval="")
+    try:
+        if missing := {"Word", "Valence_Mean"} - set(rows.fieldnames or ()):
+            raise BadLexicon(
+                f"features.valence.cvaw: {Path(path).name} has no column {' nor '.join(sorted(missing))}; its first "
+                f"line is {header!r}"
+            )
+        means = [(row["Word"], _mean(row["Valence_Mean"], rows.line_num, path)) for row in rows]
+    except csv.Error as error:
+        raise BadLexicon(f"features.valence.cvaw: {Path(path).name}, line {rows.line_num}: {error}") from error
     positive = [word for word, mean in means if mean > CVAW_MIDPOINT]
     return _lexicon("cvaw", positive, [word for word, mean in means if mean < CVAW_MIDPOINT])
 

@@ -106,13 +106,17 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The checkpoint's `config.json`.
 
     Raises:
-        ValueError: it is no wav2vec 2.0 model.
+        ValueError: it is damaged or no wav2vec 2.0 model.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if config.get("model_type") != "wav2vec2":
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        model_type = config.get("model_type")
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f"features.wav2vec.checkpoint: {folder}/config.json is damaged: {error}") from error
+    if model_type != "wav2vec2":
         raise ValueError(
             f"features.wav2vec.checkpoint: model_type in {folder}/config.json must be 'wav2vec2', not "
-            f"{config.get('model_type')!r}: name the folder of a wav2vec 2.0 model"
+            f"{model_type!r}: name the folder of a wav2vec 2.0 model"
         )
     return config
 

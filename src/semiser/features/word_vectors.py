@@ -12,6 +12,7 @@ import json
 import logging
 import re
 import sys
+import zlib
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from semiser.corpora.text import find_encoding
+from semiser.corpora.text import CHUNK_BYTES, find_encoding, iter_lines
 from semiser.features.tokens import tokenise
 from semiser.options.text_features import Word2VecOptions
 from semiser.shards.publish import publishing_on_disk
@@ -34,7 +35,13 @@ logger = logging.getLogger(__name__)
 VERSION = 1  # raised when the same text and options give other vectors than before
 _METADATA_KEY = b"semiser"
 _TRAINING_OPTIONS = {"lower_case", "vector_size", "window", "min_count", "epochs", "skip_gram", "seed"}
-_HEADER = re.compile(rb"(\d+) (\d+)\s*\n")
+_HEADER = re.compile(rb"(\d{1,12}) (\d{1,12})\s*\n")
+_UNPACKED = 20  # a packed file of vectors becomes 3 times as long; zeros could become a thousand times
+_BYTES_PER_VALUE = 2  # at least: a digit and a blank
+
+
+class BadVectors(ValueError):
+    """A file of word vectors that cannot be read as one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +104,7 @@ def make_word_vectors(utterances: pa.Table, options: Word2VecOptions, path: str 
     texts = [] if options.vectors else _transcripts(utterances, options)
     key = _key(texts, options)
     card = read_card(path)
-    if card and card["key"] == key:
+    if card and card.get("key") == key:
         logger.info("%s is up to date: %s", path, card["origin"])
         return card
     if options.vectors:
@@ -114,7 +121,7 @@ def iter_sentences(texts: list[tuple[str, str | None]], options: Word2VecOptions
         yield [sys.intern(word) for word in tokenise(text, language, options.lower_case)]
     for path in options.texts:
         with open(path, encoding=find_encoding(Path(path), "gb18030")) as lines:
-            for line in lines:
+            for line in iter_lines(lines, Path(path)):
                 yield [sys.intern(word) for word in tokenise(line, None, options.lower_case)]
 
 
@@ -173,12 +180,15 @@ def load_word_vectors(path: str | Path, limit: int | None = None) -> WordVectors
     if not path.is_file():
         raise FileNotFoundError(f"features.word2vec.vectors: there is no file {path}")
     try:
+        binary = _is_binary(path, limit)
         # Words that are no UTF-8 (cut in the middle of a character) match nothing, so they may be mended.
-        found = KeyedVectors.load_word2vec_format(
-            str(path), binary=_is_binary(path), limit=limit, unicode_errors="replace"
-        )
+        found = KeyedVectors.load_word2vec_format(str(path), binary=binary, limit=limit, unicode_errors="replace")
     except EOFError as error:
-        raise ValueError(f"features.word2vec.vectors: {path.name} ends too early: fetch it again") from error
+        raise BadVectors(f"features.word2vec.vectors: {path.name} ends too early: fetch it again") from error
+    except BadVectors:
+        raise
+    except (OSError, ValueError, zlib.error) as error:
+        raise BadVectors(f"features.word2vec.vectors: {path.name} is damaged: {error}") from error
     if not np.isfinite(found.vectors).all():
         raise ValueError(f"features.word2vec.vectors: {path.name} holds values that are not finite")
     return WordVectors.of(found.index_to_key, found.vectors)
@@ -210,13 +220,14 @@ def save_word_vectors(vectors: WordVectors, path: str | Path, facts: Mapping[str
 
 
 def read_card(path: str | Path) -> dict[str, Any] | None:
-    """The card of a file of `save_word_vectors`, None where there is none."""
+    """The card of a file of `save_word_vectors`, None where there is none or it is damaged."""
     try:
         with pa.memory_map(str(path)) as file:
             metadata = pa.ipc.open_file(file).schema.metadata or {}
-    except (FileNotFoundError, pa.ArrowInvalid):
+        card = json.loads(metadata.get(_METADATA_KEY, b"null"))
+    except (OSError, pa.ArrowException, ValueError, RecursionError):
         return None
-    return json.loads(metadata[_METADATA_KEY]) if _METADATA_KEY in metadata else None
+    return card if isinstance(card, dict) else None
 
 
 @lru_cache(maxsize=2)
@@ -224,15 +235,22 @@ def open_word_vectors(path: str, sha256: str) -> WordVectors:
     """The vectors of a file of `save_word_vectors`, mapped into memory, once per process.
 
     Raises:
-        ValueError: the file holds other vectors than those of that hash.
+        ValueError: the file holds other vectors than those of that hash, or is damaged.
     """
     found = (read_card(path) or {}).get("sha256")
     if found != sha256:
         raise ValueError(f"word vectors at {path}: expected those with hash {sha256}, found {found}: run again")
-    table = pa.ipc.open_file(pa.memory_map(path)).read_all()
-    words, vectors, alphabetical = (table[name].chunk(0) for name in ("word", "vector", "alphabetical"))
-    matrix = vectors.values.to_numpy().reshape(len(vectors), vectors.type.list_size)
-    return WordVectors(words, matrix, alphabetical.to_numpy())
+    try:
+        table = pa.ipc.open_file(pa.memory_map(path)).read_all()
+        table.validate(full=True)  # places within the file: Arrow follows them without looking, out of the process
+        words, vectors, alphabetical = (table[name].chunk(0) for name in ("word", "vector", "alphabetical"))
+        matrix = vectors.values.to_numpy().reshape(len(vectors), vectors.type.list_size)
+        vectors = WordVectors(words, matrix, alphabetical.to_numpy())
+        if vectors.alphabetical.max(initial=0) >= len(words):
+            raise BadVectors(f"a row beyond the {len(words)} words")
+    except (OSError, pa.ArrowException, ValueError, KeyError, IndexError, AttributeError) as error:
+        raise BadVectors(f"word vectors at {path} are damaged ({error}): remove the file and run again") from error
+    return vectors
 
 
 def _transcripts(utterances: pa.Table, options: Word2VecOptions) -> list[tuple[str, str | None]]:
@@ -265,26 +283,52 @@ def _describe(sentences: Sequence[Sequence[str]]) -> str:
     return f"word2vec trained on {len(sentences)} transcripts of {sum(map(len, sentences))} words"
 
 
-def _is_binary(path: Path) -> bool:
+def _is_binary(path: Path, limit: int | None) -> bool:
     """Whether a word2vec file is binary: its first record, read as text, is not a word and the header's values."""
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         header, record = file.readline(100), file.readline(1 << 20)
     if header[:1] == b"\x80":
-        raise ValueError(
+        raise BadVectors(
             f"features.word2vec.vectors: {path.name} is a pickle, as gensim's own `save` makes it, and can run code "
             "when it is read. Convert it where you trust it: `gensim.models.KeyedVectors.load(file)"
             ".save_word2vec_format('vectors.bin', binary=True)`, and give `vectors.bin`"
         )
     if not (match := _HEADER.fullmatch(header)):
-        raise ValueError(
+        raise BadVectors(
             f"features.word2vec.vectors: {path.name} is not in word2vec's text or binary format: its first line must "
             f"be the numbers of words and values, found {header[:40]!r}"
         )
+    words, values = int(match[1]), int(match[2])
+    _check_size(path, min(words, limit or words), values)
     fields = record.split()
-    if len(fields) != int(match[2]) + 1:
+    if len(fields) != values + 1:
         return True
     try:
         [float(field) for field in fields[1:]]
     except ValueError:
         return True
     return False
+
+
+def _check_size(path: Path, words: int, values: int) -> None:
+    """Refuse a header that promises more than the file can hold, before memory is taken for it."""
+    held = _unpacked_bytes(path) if path.suffix == ".gz" else path.stat().st_size
+    if words * values * _BYTES_PER_VALUE > held:
+        raise BadVectors(
+            f"features.word2vec.vectors: {path.name} promises {words:,} words of {values:,} values, and has {held:,} "
+            "bytes, too few to hold them: fetch it again"
+        )
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """Length of a packed file once unpacked, which is not held."""
+    held, most = 0, _UNPACKED * path.stat().st_size + CHUNK_BYTES
+    with gzip.open(path, "rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            held += len(chunk)
+            if held > most:
+                raise BadVectors(
+                    f"features.word2vec.vectors: {path.name} unpacks to more than {_UNPACKED} times its length, which "
+                    "no word vectors do: unpack it yourself if you trust it"
+                )
+    return held

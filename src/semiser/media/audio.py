@@ -4,23 +4,31 @@ libsndfile reads what it knows (wav, flac, ogg, mp3 ...), PyAV the sound track o
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
+from typing import Any
 
 import numpy as np
 import soundfile
 import soxr
 
 from semiser.errors import Unusable
+from semiser.media.container import open_av, reason_of
 
 # An unfinished stream's header holds one of these instead of the number of data bytes: no promise, so none broken.
 _UNKNOWN_LENGTHS = {0, 0x7FFFFFFF, 0x7FFFFFFF - 36, 0xFFFFFFFF, 0xFFFFFFFF - 36}
-_SOUNDFILE_SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats()} | {
+# A raw file says neither rate nor type.
+_SOUNDFILE_SUFFIXES = {f".{name.lower()}" for name in soundfile.available_formats() if name != "RAW"} | {
     ".wave",
     ".aif",
     ".sph",
     ".opus",
 }
+_RATES_HZ = (1_000, 1_000_000)  # a header beyond it is damaged; at 1 Hz a small file would be resampled to a huge one
+_MOST_VALUES = 1 << 28  # samples of all channels in one decoded signal: 1 GiB, 4.6 h of one channel at 16 kHz
 
 
 @dataclass(frozen=True)
@@ -42,12 +50,15 @@ def probe_audio(path: Path) -> AudioInfo:
     """
     try:
         stat = path.stat()
-    except OSError as error:
-        raise Unusable(f"cannot be opened: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise Unusable(f"cannot be opened: {reason_of(error)}") from error
+    if not S_ISREG(stat.st_mode):
+        raise Unusable("not a file")
     if stat.st_size == 0:
         raise Unusable("empty file (0 bytes)")
     probe = _probe_soundfile if path.suffix.lower() in _SOUNDFILE_SUFFIXES else _probe_av
     duration_s, sample_rate_hz, channels = probe(path)
+    _check_rate(sample_rate_hz)
     if duration_s <= 0:
         raise Unusable("no audio samples after the header")
     return AudioInfo(duration_s, sample_rate_hz, channels, stat.st_size, stat.st_mtime_ns)
@@ -67,14 +78,30 @@ def decode_audio(
         float32 of shape (samples,), nominally in [-1, 1].
 
     Raises:
-        Unusable: the file cannot be decoded, ends before `end_s`, or holds NaN or infinite samples.
+        Unusable: the file cannot be decoded, ends before `end_s`, holds NaN or infinite samples, or more samples than
+            any utterance has (1 GiB, read or resampled).
     """
     read = _read_soundfile if path.suffix.lower() in _SOUNDFILE_SUFFIXES else _read_av
     signal, rate = read(path, start_s, end_s)
+    _check_size(signal.shape[0] / rate * sample_rate_hz)
     if not np.isfinite(signal).all():
         raise Unusable(f"{np.count_nonzero(~np.isfinite(signal))} of {signal.size} samples are NaN or infinite")
     signal = signal.mean(axis=1, dtype=np.float32) if signal.shape[1] > 1 else signal[:, 0]
     return signal if rate == sample_rate_hz else soxr.resample(signal, rate, sample_rate_hz, quality="HQ")
+
+
+def _check_rate(rate: int) -> None:
+    low, high = _RATES_HZ
+    if not low <= rate <= high:
+        raise Unusable(f"a sample rate of {rate:,} Hz is not within {low:,} to {high:,}: is the header damaged?")
+
+
+def _check_size(values: float) -> None:
+    if values > _MOST_VALUES:
+        raise Unusable(
+            f"{values:,.0f} samples are no utterance, which has at most {_MOST_VALUES:,}: give start_s and end_s of "
+            "the utterances in the file"
+        )
 
 
 def _probe_soundfile(path: Path) -> tuple[float, int, int]:
@@ -112,9 +139,11 @@ def _reason(path: Path, error: Exception) -> str:
 def _read_soundfile(path: Path, start_s: float | None, end_s: float | None) -> tuple[np.ndarray, int]:
     try:
         with soundfile.SoundFile(str(path)) as file:
+            _check_rate(file.samplerate)
             start, stop = (0, file.frames) if end_s is None else _frames(start_s or 0.0, end_s, file.samplerate)
             if stop > file.frames:
                 raise Unusable(f"ends at {file.frames / file.samplerate:.3f} s, before the segment's end at {end_s} s")
+            _check_size((stop - start) * file.channels)
             file.seek(start)
             signal = file.read(stop - start, dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -131,43 +160,52 @@ def _frames(start_s: float, end_s: float, rate: int) -> tuple[int, int]:
 def _probe_av(path: Path) -> tuple[float, int, int]:
     import av
 
-    with _open_av(path) as container:
-        stream = container.streams.audio[0]
+    with _open_av(path) as (container, stream):
         length = stream.duration * stream.time_base if stream.duration else (container.duration or 0) / av.time_base
         return float(length), stream.rate, stream.codec_context.channels
 
 
 def _read_av(path: Path, start_s: float | None, end_s: float | None) -> tuple[np.ndarray, int]:
-    import av
-
-    with _open_av(path) as container:
-        rate = container.streams.audio[0].rate
-        resampler = av.AudioResampler(format="fltp", rate=rate)
-        try:
-            blocks = [
-                resampled.to_ndarray() for frame in container.decode(audio=0) for resampled in resampler.resample(frame)
-            ]
-        except av.error.FFmpegError as error:
-            raise Unusable(f"sound track cannot be decoded: {error.strerror}") from error
-    if not blocks:
+    with _open_av(path) as (container, stream):
+        rate = stream.rate
+        _check_rate(rate)
+        start, stop = (0, None) if end_s is None else _frames(start_s or 0.0, end_s, rate)
+        blocks, position, held = [], 0, 0
+        for block in _blocks(container, stream):
+            part = block[:, max(0, start - position) : None if stop is None else max(0, stop - position)]
+            blocks.append(part)
+            position += block.shape[1]
+            held += part.size
+            _check_size(held)
+            if stop is not None and position >= stop:
+                break
+    if not position:
         raise Unusable("the sound track holds no samples")
-    signal = np.concatenate(blocks, axis=1).T
-    if end_s is None:
-        return signal, rate
-    start, stop = _frames(start_s or 0.0, end_s, rate)
-    if stop > len(signal):
-        raise Unusable(f"ends at {len(signal) / rate:.3f} s, before the segment's end at {end_s} s")
-    return signal[start:stop], rate
+    if stop is not None and position < stop:
+        raise Unusable(f"ends at {position / rate:.3f} s, before the segment's end at {end_s} s")
+    return np.concatenate(blocks, axis=1).T, rate
 
 
-def _open_av(path: Path):
+def _blocks(container: Any, stream: Any) -> Iterator[np.ndarray]:
+    """The sound track in pieces, float32 of shape (channels, samples)."""
     import av
 
     try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, OSError) as error:
-        raise Unusable(f"not readable as audio or video: {error.strerror}") from error
-    if not container.streams.audio:
-        container.close()
-        raise Unusable("video without a sound track")
-    return container
+        resampler = av.AudioResampler(format="fltp", rate=stream.rate)
+        for frame in container.decode(stream):
+            for resampled in resampler.resample(frame):
+                yield resampled.to_ndarray()
+    except (av.error.FFmpegError, OSError, ValueError) as error:  # ValueError: the format changes on the way
+        raise Unusable(f"sound track cannot be decoded: {reason_of(error)}") from error
+
+
+@contextmanager
+def _open_av(path: Path) -> Iterator[tuple[Any, Any]]:
+    """The opened file and its first sound track that can be decoded."""
+    with open_av(path, "audio or video") as container:
+        if not container.streams.audio:
+            raise Unusable("video without a sound track")
+        stream = next((stream for stream in container.streams.audio if stream.codec_context), None)
+        if stream is None or not (stream.rate and stream.codec_context.channels and stream.time_base):
+            raise Unusable("the sound track is of no known format, or its header is damaged")
+        yield container, stream

@@ -6,6 +6,7 @@ nobody unless asked (`av.logging`), so a damaged file prints nothing.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 
@@ -14,10 +15,12 @@ import numpy as np
 from av.stream import Disposition
 
 from semiser.errors import Unusable
+from semiser.media.container import MOST_PIXELS, open_av, reason_of
 
 _SAME_TIME_S = 1e-4  # time stamps are fractions: 0.24 s may be stored as 0.23999 s
 _MISSING_S = 0.5  # a video track may end this much before what the header or the segment says
 _SEEK_S = 1.0  # an earlier start is reached by decoding
+_LONGEST_S = 3600.0  # of one utterance: beyond it time stamps are damaged, and a picture would be shown for ever
 
 
 def sample_frames(
@@ -38,7 +41,8 @@ def sample_frames(
 
     Raises:
         Unusable: missing, empty, not a video, without pictures, damaged between the bounds, or shorter than its
-            header or `end_s` says by more than 0.5 s. What lies outside the bounds may be damaged.
+            header or `end_s` says by more than 0.5 s, longer than an hour, or of more than 8K pixels. What lies
+            outside the bounds may be damaged.
     """
     if step_s <= 0:
         raise ValueError(f"step_s must be above 0, not {step_s}")
@@ -49,6 +53,10 @@ def sample_frames(
             if frame.is_corrupt and until > begin:
                 raise Unusable(f"damaged: the picture at {shown_from:.2f} s is incomplete")
             last = min(until, end_s) if end_s is not None else until
+            if last - begin > _LONGEST_S:
+                raise Unusable(
+                    f"pictures for {last - begin:,.0f} s, an utterance has at most {_LONGEST_S:,.0f} s of them"
+                )
             picture = None
             while (time_s := begin + number * step_s) < last - _SAME_TIME_S:
                 picture = _upright(frame) if picture is None else picture
@@ -63,16 +71,13 @@ def _open(path: Path) -> av.container.InputContainer:
     """The opened file, sure to have a video track."""
     try:
         stat = path.stat()
-    except OSError as error:
-        raise Unusable(f"cannot be opened: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise Unusable(f"cannot be opened: {reason_of(error)}") from error
     if not S_ISREG(stat.st_mode):
         raise Unusable("not a file")
     if stat.st_size == 0:
         raise Unusable("empty file (0 bytes)")
-    try:
-        container = av.open(str(path))
-    except (av.error.FFmpegError, OSError) as error:
-        raise Unusable(f"not readable as video: {error.strerror}") from error
+    container = open_av(path, "video")
     if not _video_streams(container):
         container.close()
         raise Unusable("no video track in the file")
@@ -91,8 +96,9 @@ def _promised_s(container: av.container.InputContainer) -> float | None:
     if stream.duration:
         return float(stream.duration * stream.time_base)
     if tag := stream.metadata.get("DURATION"):  # Matroska: hours:minutes:seconds
-        hours, minutes, seconds = map(float, tag.split(":"))
-        return 3600 * hours + 60 * minutes + seconds
+        with suppress(ValueError):
+            hours, minutes, seconds = map(float, tag.split(":"))
+            return 3600 * hours + 60 * minutes + seconds
     return container.duration / av.time_base if container.duration else None
 
 
@@ -115,6 +121,7 @@ def _shown(container: av.container.InputContainer, begin: float) -> Iterator[tup
 def _decode(container: av.container.InputContainer, stream: av.VideoStream, stamp_s: float) -> Iterator[av.VideoFrame]:
     """Pictures in order from a key picture at or before the stamp; from the first one where no such can be found."""
     stream.codec_context.thread_count = 1  # the shard map already fills the processors
+    stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     try:
         if stamp_s > _SEEK_S:
             container.seek(int(stamp_s / stream.time_base), stream=stream)
@@ -122,13 +129,16 @@ def _decode(container: av.container.InputContainer, stream: av.VideoStream, stam
             late = first is None or first.time is None or first.time > stamp_s
             container.seek(0 if late else first.pts, stream=stream)
         yield from container.decode(stream)
-    except (av.error.FFmpegError, OSError) as error:
-        raise Unusable(f"damaged: the video track cannot be decoded ({error.strerror})") from error
+    except (av.error.FFmpegError, OSError, OverflowError) as error:
+        raise Unusable(f"damaged: the video track cannot be decoded ({reason_of(error)})") from error
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
     """The picture as a player shows it: `rotation` is counter-clockwise, in degrees."""
-    picture = frame.to_ndarray(format="rgb24")
+    try:
+        picture = frame.to_ndarray(format="rgb24")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise Unusable(f"damaged: a picture cannot be converted ({reason_of(error)})") from error
     return np.ascontiguousarray(np.rot90(picture, round(frame.rotation / 90) % 4)) if frame.rotation else picture
 
 

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from semiser.networks.mobilenet import MobileNetV2
 from semiser.options.face_features import NetworkOptions
 
 ExpressionNetwork = MobileNetV2 | DenseNet
+_CLASSES = TypeAdapter(Annotated[list[str], Field(min_length=2, max_length=1000)])
 
 
 def build_expression_network(options: NetworkOptions, classes: int) -> ExpressionNetwork:
@@ -41,13 +43,17 @@ def load_expression_network(folder: Path) -> tuple[ExpressionNetwork, Mapping[st
 
     Raises:
         FileNotFoundError: there is no card; the message names the command that makes one.
-        ValueError: the weights do not fit the card's network.
+        ValueError: the card is none, or the weights do not fit its network.
     """
     card = read_card(folder)
-    network = build_expression_network(network_options(card), len(card["classes"]))
+    with torch.device("meta"):  # takes no memory: a card may describe any network, the file holds only its own weights
+        planned = build_expression_network(network_options(card), len(card["classes"]))
     try:
-        network.load_state_dict(load_file(folder / "model.safetensors"))
-    except RuntimeError as error:
+        weights = load_file(folder / "model.safetensors")
+        planned.load_state_dict(weights, assign=True)
+        network = build_expression_network(network_options(card), len(card["classes"]))
+        network.load_state_dict(weights)
+    except (RuntimeError, SafetensorError) as error:
         raise ValueError(f"{folder}: model.safetensors does not fit the network in card.json: {error}") from error
     return network.eval(), card
 
@@ -57,6 +63,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is none.
+        ValueError: it is damaged, or describes no expression network.
     """
     path = folder / "card.json"
     if not path.is_file():
@@ -64,7 +71,13 @@ def read_card(folder: Path) -> dict[str, Any]:
             f"no expression network at {folder} (no card.json): `kedro run --pipelines=train_faces` trains one, or "
             "name the folder of yours in the family's option `weights`"
         )
-    return json.loads(path.read_text(encoding="utf-8"))
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        network_options(card)
+        _CLASSES.validate_python(card["classes"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{path} is no card of an expression network: {error}") from error
+    return card
 
 
 def network_options(card: Mapping[str, Any]) -> NetworkOptions:

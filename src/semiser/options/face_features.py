@@ -22,6 +22,12 @@ STANDARD_STAGES = (
 )
 
 
+# A card beside weights describes a network too, and may come from anybody: it must be one that can be built.
+_MOST_CHANNELS = 1 << 14
+_Channels = Annotated[int, Field(ge=1, le=_MOST_CHANNELS)]
+_Small = Annotated[int, Field(ge=1, le=64)]
+
+
 class TrackOptions(Options):
     """How the face of an utterance is followed; families with the same options share one track.
 
@@ -87,13 +93,13 @@ class MobileNetOptions(Options):
     """
 
     kind: Literal["mobilenet_v2"] = "mobilenet_v2"
-    input_size: int = Field(default=112, ge=16)
+    input_size: int = Field(default=112, ge=16, le=4096)
     channels: Literal[1, 3] = 3
-    width: float = Field(default=1.0, gt=0)
-    stem_channels: int = Field(default=32, ge=1)
+    width: float = Field(default=1.0, gt=0, le=16)
+    stem_channels: int = Field(default=32, ge=1, le=_MOST_CHANNELS)
     stem_stride: Literal[1, 2] = 2
-    stages: tuple[tuple[int, int, int, int], ...] = STANDARD_STAGES
-    last_channels: int = Field(default=1280, ge=1)
+    stages: tuple[tuple[_Small, _Channels, _Small, _Small], ...] = Field(default=STANDARD_STAGES, max_length=64)
+    last_channels: int = Field(default=1280, ge=1, le=_MOST_CHANNELS)
     divisor: int = Field(default=8, ge=1)
     dropout: float = Field(default=0.2, ge=0, lt=1)
 
@@ -111,10 +117,10 @@ class DenseNetOptions(Options):
     """
 
     kind: Literal["densenet_bc"] = "densenet_bc"
-    input_size: int = Field(default=64, ge=16)
+    input_size: int = Field(default=64, ge=16, le=4096)
     channels: Literal[1, 3] = 1
-    depth: int = Field(default=100, ge=10)
-    growth: int = Field(default=12, ge=1)
+    depth: int = Field(default=100, ge=10, le=1000)
+    growth: int = Field(default=12, ge=1, le=_MOST_CHANNELS)
     compression: float = Field(default=0.5, gt=0, le=1)
     dropout: float = Field(default=0.0, ge=0, lt=1)
 

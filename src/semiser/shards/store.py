@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.fs
 import pyarrow.parquet as pq
 from fsspec import url_to_fs
+from pydantic import TypeAdapter
 
+from semiser.corpora.files import leaves_root
 from semiser.shards.publish import TEMPORARY_SUFFIX, publishing
 
 if TYPE_CHECKING:  # its import loads pandas, which takes a second
@@ -34,6 +36,10 @@ class ShardReport:
     key: str
     rows: int
     unusable: list[dict[str, str]] = field(default_factory=list)
+
+
+_REPORT = TypeAdapter(ShardReport)
+_REPORTS = TypeAdapter(list[ShardReport])
 
 
 @dataclass(frozen=True)
@@ -109,23 +115,29 @@ class ShardedTable:
         return f"{self._root}/{name}"
 
     def manifest(self) -> dict[str, Any] | None:
-        """The manifest of the committed table, None where there is none or it cannot be read."""
+        """The manifest of the committed table, None where there is none or it cannot be read.
+
+        One whose shards lie outside the table is damaged or made by somebody else: it cannot be read either.
+        """
         try:
-            return json.loads(self._filesystem.cat_file(self._at(MANIFEST)))
-        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            manifest = json.loads(self._filesystem.cat_file(self._at(MANIFEST)))
+            shards = _REPORTS.validate_python(manifest["shards"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
+        return None if any(leaves_root(shard.path) for shard in shards) else manifest
 
     def report(self, name: str, key: str) -> ShardReport | None:
         """The report of a finished shard from its footer; None where it is absent, unreadable or has another key."""
         try:
             with self._filesystem.open(self._at(name), "rb") as file:
                 footer = pq.ParquetFile(file).metadata
-        except (OSError, pa.ArrowException):
+            provenance = json.loads((footer.metadata or {}).get(METADATA_KEY.encode(), b"{}"))
+            if provenance["key"] != key:
+                return None
+            found = {"path": name, "key": key, "rows": footer.num_rows, "unusable": provenance["unusable"]}
+            return _REPORT.validate_python(found)
+        except (OSError, pa.ArrowException, ValueError, KeyError, TypeError, RecursionError):
             return None
-        provenance = json.loads((footer.metadata or {}).get(METADATA_KEY.encode(), b"{}"))
-        if provenance.get("key") != key:
-            return None
-        return ShardReport(name, key, footer.num_rows, provenance["unusable"])
 
     @contextmanager
     def shard(self, name: str, schema: pa.Schema, provenance: Mapping[str, Any]) -> Iterator[ShardWriter]:
@@ -174,12 +186,13 @@ class ShardedTable:
         manifest = self.manifest()
         if manifest is None:
             raise FileNotFoundError(
-                f"no complete table at {self.path} (no {MANIFEST}): `kedro run --pipelines=features` makes it"
+                f"no complete table at {self.path} (no {MANIFEST}, or a damaged one): "
+                "`kedro run --pipelines=features` makes it"
             )
         if not manifest["shards"]:
             raise FileNotFoundError(
-                f"the table at {self.path} has no shard: switch its family on (features.{manifest['family']}) for at "
-                "least one corpus and run `kedro run --pipelines=features`"
+                f"the table at {self.path} has no shard: switch its family on (features.{manifest.get('family')}) for "
+                "at least one corpus and run `kedro run --pipelines=features`"
             )
         filesystem = pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(self._filesystem))
         paths = [self._at(shard["path"]) for shard in manifest["shards"]]

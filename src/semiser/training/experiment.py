@@ -215,7 +215,7 @@ def _finished(folder: Path, key: str) -> tuple[pa.Table, list[dict[str, Any]]] |
         curves = json.loads((folder / _CURVES).read_bytes())
     except (OSError, pa.ArrowException, ValueError):
         return None
-    return (table, curves) if table.schema.metadata[b"key"].decode() == key else None
+    return (table, curves) if (table.schema.metadata or {}).get(b"key") == key.encode() else None
 
 
 def _predictions(

@@ -79,10 +79,13 @@ class TrainingRun:
         path = self.folder / _CHECKPOINT
         if not path.exists():
             return False
-        if not zipfile.is_zipfile(path):
-            logger.warning("checkpoint %s is damaged and is not resumed", path)
+        try:
+            _check_archive(path)
+            found = torch.load(path, weights_only=True, map_location="cpu")["key"]
+        except Exception as error:  # a damaged archive fails in any of a dozen ways, long before code could run
+            logger.warning("checkpoint %s is damaged and is not resumed: %s", path, error)
             return False
-        if torch.load(path, weights_only=True, map_location="cpu")["key"] != self._key:
+        if found != self._key:
             return False
         rest = self.fabric.load(path, state, weights_only=True)
         torch.random.set_rng_state(rest["random"])
@@ -99,3 +102,14 @@ class TrainingRun:
         with publishing_on_disk(self.folder / "card.json") as file:
             file.write(json.dumps({"seed": self.seed, "key": self._key, **card}, ensure_ascii=False, indent=1).encode())
         (self.folder / _CHECKPOINT).unlink(missing_ok=True)
+
+
+def _check_archive(path: Path) -> None:
+    """Compare every record's checksum, which `torch.load` does not: it would take flipped bits for weights.
+
+    Raises:
+        zipfile.BadZipFile: a record is damaged, or the file is no archive.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if damaged := archive.testzip():
+            raise zipfile.BadZipFile(f"the checksum of {damaged} is wrong")

@@ -1,0 +1,25 @@
+"""A training run's checkpoint: what is damaged is not resumed."""
+
+import pytest
+import torch
+
+from semiser.options.training import TrainingOptions
+from semiser.training.run import TrainingRun
+
+
+def _run(folder):
+    return TrainingRun(folder, 0, TrainingOptions(accelerator="cpu", checkpoint_every_s=0), "key")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_checkpoint_with_a_damaged_byte_is_not_resumed(tmp_path, share, caplog):
+    _run(tmp_path).save_checkpoint({"module": torch.nn.Linear(50, 50), "epoch": 3}, force=True)
+    path = tmp_path / "checkpoint.ckpt"
+    state = {"module": torch.nn.Linear(50, 50), "epoch": 0}
+    assert _run(tmp_path).resume(state) and state["epoch"] == 3
+    data = bytearray(path.read_bytes())
+    data[int(share * len(data))] ^= 0xFF
+    path.write_bytes(data)
+    state = {"module": torch.nn.Linear(50, 50), "epoch": 0}
+    assert not _run(tmp_path).resume(state)
+    assert state["epoch"] == 0 and "is damaged and is not resumed" in caplog.text
