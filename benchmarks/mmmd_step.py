@@ -9,7 +9,9 @@ and accent, d = 2,048, and the same losses; both run in turn in this process on 
 
 import argparse
 import statistics
+import tempfile
 import time
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +21,11 @@ from semiser.features.is10 import feature_names
 from semiser.networks.compact_bilinear import CountSketch
 from semiser.networks.mmd import Mmd
 from semiser.options.mmmd import MixMatchOptions, MmdOptions, MmmdOptions
+from semiser.options.training import TrainingOptions
 from semiser.systems import mmmd
 from semiser.training.data import FoldData
 from semiser.training.mixing import draw_lambda, sharpen
+from semiser.training.run import TrainingRun
 
 CLASSES, ROWS = 6, 4096
 SIZES = {"is10": 1582, "word2vec": 4200, "query_topic": 7, "accent": 34}
@@ -121,7 +125,10 @@ def main() -> None:
         arguments.device
     )
     ours = Mmd(acoustic, others, CLASSES, OPTIONS.network).to(arguments.device)
-    context = mmmd.Context(data, OPTIONS, mmmd._noisy_columns(data), {"mixed": None})
+    training = TrainingOptions(accelerator="cpu" if arguments.device == "cpu" else "cuda")
+    with tempfile.TemporaryDirectory() as folder:
+        run = TrainingRun(Path(folder), 0, training, "")
+    context = mmmd.Context(data, OPTIONS, mmmd._noisy_columns(data), {"mixed": None}, run)
     tables = {name: data.x[:, first:end].contiguous() for name, (first, end) in data.ranges.items()}
     optimisers = [mmmd.make_optimiser(ours, OPTIONS.network), torch.optim.Adam(plain.parameters(), 1e-3)]
     times: dict[str, list[float]] = {"plain": [], "ours": []}

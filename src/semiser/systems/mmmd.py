@@ -19,7 +19,7 @@ from semiser.networks.mmd import Mmd, MmdLogits, probabilities
 from semiser.options.mmmd import ONE_HOT, MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.systems.sae import pretrain
 from semiser.training.data import FoldData
-from semiser.training.mixing import draw_lambda, mix, sharpen
+from semiser.training.mixing import draw_lambda, mix, part_of, sharpen
 from semiser.training.run import TrainingRun
 
 Paths = dict[str, list[int]]
@@ -40,11 +40,16 @@ class Context(NamedTuple):
     options: MmmdOptions
     noisy: Tensor | None  # (D,) 1 where noise is added, 0 in one-hot vectors; None: noise everywhere
     weights: dict[str, Tensor | None]  # of the classes, by phase
+    run: TrainingRun
 
-    def augment(self, x: Tensor, noise: float) -> Tensor:
+    def noise(self, size: int, deviation: float) -> Tensor:
+        """Gaussian noise for a batch of `size` utterances, (size, D); none on one-hot vectors."""
+        drawn = torch.randn(size, self.data.x.shape[1], device=self.data.x.device).mul_(deviation)
+        return drawn if self.noisy is None else drawn.mul_(self.noisy)
+
+    def augment(self, x: Tensor, deviation: float) -> Tensor:
         """Augment (Eq. 13, 14): Gaussian noise on standardised features, the same shape."""
-        drawn = torch.randn_like(x).mul_(noise)
-        return (drawn if self.noisy is None else drawn.mul_(self.noisy)).add_(x)
+        return self.noise(len(x), deviation).add_(x)
 
 
 def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
@@ -65,7 +70,7 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
     for method in ("pre_activations", "classify"):
         network.mark_forward_method(method)
     state = _fresh_state(network, optimiser, average)
-    context = Context(data, options, _noisy_columns(data), _phase_weights(data, options))
+    context = Context(data, options, _noisy_columns(data), _phase_weights(data, options), run)
     if not run.resume(state) and options.sae:
         rows = torch.cat([data.rows["train"], data.rows["unlabelled"]])
         pretrain(network.module, data.x, rows, context.augment, options.sae, options.network.batch_size)
@@ -243,7 +248,8 @@ def _train_step(
     if "average" in state:
         _update_average(state["average"], network, options.ema_decay)
     name = "loss" if step.phase == "labelled" else f"{step.phase}_loss"
-    return {name if key == "loss" else key: value.detach() for key, value in losses.items()}
+    values = run.average(torch.stack([value.detach() for value in losses.values()]))
+    return {name if key == "loss" else key: value for key, value in zip(losses, values, strict=True)}
 
 
 @torch.no_grad()
@@ -267,12 +273,18 @@ def unlabelled_weight(options: MixMatchOptions, progress: float) -> float:
 def _labelled_loss(network: nn.Module, context: Context, step: Step) -> dict[str, Tensor]:
     """L_Ve (Eq. 18) or L_VtL (Eq. 19) of a batch."""
     network.train()
-    x = context.augment(context.data.x[step.labelled], context.options.network.input_noise)
-    y = context.data.y[step.labelled]
-    return {"loss": supervised_loss(network(x), y, context.options.network, context.weights[step.phase])}
+    options, run = context.options.network, context.run
+    rows = run.share(step.labelled)
+    x = run.share(context.noise(len(step.labelled), options.input_noise)).add_(context.data.x[rows])
+    with run.own_draws():
+        logits = network(x)
+    size = run.divisor(len(step.labelled))
+    return {"loss": supervised_loss(logits, context.data.y[rows], options, context.weights[step.phase], size)}
 
 
-def supervised_loss(logits: MmdLogits, y: Tensor, options: MmdOptions, weights: Tensor | None = None) -> Tensor:
+def supervised_loss(
+    logits: MmdLogits, y: Tensor, options: MmdOptions, weights: Tensor | None = None, size: float | None = None
+) -> Tensor:
     """The single objective of all classifiers: global cross entropy + weight * sum of the local cross entropies.
 
     Args:
@@ -280,14 +292,15 @@ def supervised_loss(logits: MmdLogits, y: Tensor, options: MmdOptions, weights: 
         y: class numbers, (B,).
         options: `local_loss_weight`.
         weights: of the classes, (C,); None weighs all alike.
+        size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
 
     Returns:
         Scalar: mean over the batch of the weighted losses (H of Eq. 18 and 19, for one-hot labels).
     """
     paths = logits.local.shape[1]
-    local = F.cross_entropy(logits.local.flatten(0, 1), y.repeat_interleave(paths), weights, reduction="none")
-    globally = F.cross_entropy(logits.globally, y, weights, reduction="none")
-    return globally.mean() + options.local_loss_weight * local.sum() / len(y)
+    local = F.cross_entropy(logits.local.flatten(0, 1), y.repeat_interleave(paths), weights, reduction="sum")
+    globally = F.cross_entropy(logits.globally, y, weights, reduction="sum")
+    return (globally + options.local_loss_weight * local) / (len(y) if size is None else size)
 
 
 def mixed_losses(network: nn.Module, context: Context, step: Step) -> dict[str, Tensor]:
@@ -297,25 +310,39 @@ def mixed_losses(network: nn.Module, context: Context, step: Step) -> dict[str, 
     same as mixing their features, all modalities with the same lambda and permutation (Eq. 11). So it is computed once,
     for the guesses and for the mixture, and gradients reach it through both utterances.
     """
-    data, options = context.data, context.options.mixmatch
-    x = context.augment(data.x[torch.cat([step.labelled, step.unlabelled.repeat(options.copies)])], options.noise)
-    n = len(step.labelled)  # rows: X' (n), then K noisy copies of U one after the other
+    data, run, options = context.data, context.run, context.options.mixmatch
+    n, u = len(step.labelled), len(step.unlabelled)
+    rows = torch.cat([step.labelled, step.unlabelled.repeat(options.copies)])  # X' (n), then K copies of U, one by one
+    noise = context.noise(len(rows), options.noise)
+    order = torch.randperm(len(rows)).to(noise.device)  # W (Eq. 15): its first n rows are W_1, the others W_2
+    lam = draw_lambda(len(rows), options.alpha, noise.device)
+    own = _own_rows(n, u, options.copies, run).to(noise.device)
+    part, own_n = part_of(own, order), len(run.share(step.labelled))
     network.train()
-    a = network.pre_activations(x)  # (P, n + K * U, first)
-    p = F.one_hot(data.y[step.labelled], len(data.classes)).to(x.dtype)
+    a = network.pre_activations(noise[part.needed].add_(data.x[rows[part.needed]]))  # (P, needed, first)
+    p = F.one_hot(data.y[step.labelled], len(data.classes)).to(noise.dtype)
     targets = p[:, None].expand(-1, len(network.path_names) + 1, -1)  # (n, P + 1, C)
-    if len(x) > n:
-        q = guess_labels(network, a[:, n:], context.options)  # (U, P + 1, C)
-        targets = torch.cat([targets, q.repeat(options.copies, 1, 1).to(targets)])
-    order = torch.randperm(len(x)).to(x.device)  # W (Eq. 15): its first n rows are W_1, the others W_2
-    lam = draw_lambda(len(x), options.alpha, x.device)
-    a, targets = mix(a, order, lam, axis=1), mix(targets, order, lam)  # X'' (Eq. 16) and U'' (Eq. 17)
+    if u:
+        q = guess_labels(network, a.detach()[:, part.first][:, own_n:], context.options)
+        q = run.whole(q.to(targets), u)  # (U, P + 1, C)
+        targets = torch.cat([targets, q.repeat(options.copies, 1, 1)])
+    a = mix(a, part.second, lam[part.own], axis=1, own=part.first)  # X'' (Eq. 16) and U'' (Eq. 17)
+    targets = mix(targets, part.others, lam[part.own], own=part.own)
     network.train()
-    logits = stacked(network.classify(a))
-    losses = {"loss": labelled_mix_loss(logits[:n], targets[:n], context.options.network, context.weights["mixed"])}
-    if len(x) > n:
-        losses["unlabelled_loss"] = unlabelled_mix_loss(logits[n:], targets[n:], context.options.network)
+    with run.own_draws():
+        logits = stacked(network.classify(a))
+    options, weights = context.options.network, context.weights["mixed"]
+    losses = {"loss": labelled_mix_loss(logits[:own_n], targets[:own_n], options, weights, run.divisor(n))}
+    if u:
+        size = run.divisor(len(rows) - n)
+        losses["unlabelled_loss"] = unlabelled_mix_loss(logits[own_n:], targets[own_n:], options, size)
     return losses
+
+
+def _own_rows(n: int, u: int, copies: int, run: TrainingRun) -> Tensor:
+    """This process's rows of X' and of all copies of U: a share of the utterances, with all copies of each."""
+    labelled, unlabelled = torch.arange(n), n + torch.arange(copies * u).view(copies, u)
+    return torch.cat([labelled[run.own], unlabelled[:, run.own].flatten()])
 
 
 def stacked(logits: MmdLogits) -> Tensor:
@@ -337,37 +364,39 @@ def guess_labels(network: nn.Module, a: Tensor, options: MmmdOptions) -> Tensor:
     """
     network.eval()
     mixmatch = options.mixmatch
-    logits = network.classify(a.detach())
+    logits = network.classify(a)
     predicted = torch.softmax(stacked(logits), -1)
     if mixmatch.guess == "joint":
         joint = probabilities(logits, options.network.local_prediction_weight)
         predicted = joint[:, None].expand_as(predicted)
-    q = predicted.unflatten(0, (mixmatch.copies, a.shape[1] // mixmatch.copies)).mean(
-        0
-    )  # (K * U, P + 1, C) -> (U, P + 1, C)
+    of_copies = predicted.unflatten(0, (mixmatch.copies, a.shape[1] // mixmatch.copies))  # (K, U, P + 1, C)
+    q = of_copies.mean(0)
     return sharpen(q, mixmatch.temperature)
 
 
-def labelled_mix_loss(logits: Tensor, targets: Tensor, options: MmdOptions, weights: Tensor | None = None) -> Tensor:
+def labelled_mix_loss(
+    logits: Tensor, targets: Tensor, options: MmdOptions, weights: Tensor | None = None, size: float | None = None
+) -> Tensor:
     """L_X (Eq. 20): mean over utterances of H(p, P(y|x)), combined over the classifiers as in `supervised_loss`.
 
     Args:
         logits, targets: (B, P + 1, C), the global classifier last.
         options: `local_loss_weight`.
         weights: of the classes, (C,).
+        size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
     """
     losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(0, 1), weights, reduction="none")
-    return _combined(losses.view(targets.shape[:2]), options)
+    return _combined(losses.view(targets.shape[:2]), options, size)
 
 
-def unlabelled_mix_loss(logits: Tensor, targets: Tensor, options: MmdOptions) -> Tensor:
+def unlabelled_mix_loss(logits: Tensor, targets: Tensor, options: MmdOptions, size: float | None = None) -> Tensor:
     """L_U (Eq. 21): squared error of the probabilities, mean over utterances and classes, combined likewise."""
-    return _combined((torch.softmax(logits, -1) - targets).square().mean(-1), options)
+    return _combined((torch.softmax(logits, -1) - targets).square().mean(-1), options, size)
 
 
-def _combined(losses: Tensor, options: MmdOptions) -> Tensor:
+def _combined(losses: Tensor, options: MmdOptions, size: float | None) -> Tensor:
     """Losses (B, P + 1) of the classifiers -> the global one's mean + weight * sum of the local ones' means."""
-    means = losses.mean(0)
+    means = losses.sum(0) / (len(losses) if size is None else size)
     return means[-1] + options.local_loss_weight * means[:-1].sum()
 
 

@@ -23,6 +23,7 @@ from semiser.shards.publish import publishing_on_disk
 from semiser.training.data import FoldRows
 from semiser.training.folds import protocol_facts
 from semiser.training.matrix import read_matrix
+from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun
 
 logger = logging.getLogger(__name__)
@@ -130,14 +131,16 @@ def experiment_on(
 def run_variant(
     experiment: Experiment, variant: str, fit: Fit, options: Options, training: TrainingOptions
 ) -> tuple[pa.Table, pa.Table]:
-    """Train and test one variant on every fold with every seed.
+    """Train and test one variant on every fold with every seed, one after the other.
+
+    With `training.devices` above 1 that many processes train each fold together.
 
     Args:
         experiment: data and folds.
         variant: name under which its models, predictions and curves go.
-        fit: the system.
+        fit: the system; a function that can be imported by name where several processes train.
         options: the system's options.
-        training: device, seeds, checkpoints.
+        training: devices, seeds, checkpoints.
 
     Returns:
         Predictions, a row per test utterance, fold and seed; and training curves.
@@ -164,8 +167,12 @@ def _run_fold(
     if training.reuse and (finished := _finished(folder, key)):
         logger.info("%s seed %d fold %d: finished before with the same data and options", variant, seed, number)
         return finished
-    run = TrainingRun(folder, seed, training, key)
-    probabilities = fit(experiment.features.of_fold(rows, run), options, run)
+    run = TrainingRun(folder, seed, training.in_one_process(), key)
+    data = experiment.features.of_fold(rows, run)
+    if training.devices == 1:
+        probabilities = fit(data, options, run)
+    else:
+        probabilities = fit_in_processes(fit, data, options, training, run)
     labels = {"variant": variant, "fold": number, "seed": seed}
     table = _predictions(experiment, fold, probabilities.numpy(force=True), labels, key)
     curves = [{**labels, **row} for row in run.curves]

@@ -45,7 +45,7 @@ def train_svm(
     from semiser.training.experiment import run_variant
 
     experiment = mmmd_experiment(folds, utterances, is10, word2vec, social, options, models)
-    return run_variant(experiment, "svm", svm.fit, options.svm, training)[0]
+    return run_variant(experiment, "svm", svm.fit, options.svm, training.in_one_process())[0]
 
 
 def neural_trainer(variant: VariantName) -> Callable[..., tuple[pa.Table, pa.Table]]:
