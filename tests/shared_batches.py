@@ -1,8 +1,12 @@
 """What test processes run: functions that a spawned process can import, on data that several tests share."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
 import torch
 from torch.nn import functional as F
 
@@ -12,6 +16,8 @@ from semiser.options.training import TrainingOptions
 from semiser.systems import mmmd
 from semiser.training.data import FoldData
 from semiser.training.run import TrainingRun
+from semiser.training.stream import SampleStream
+from semiser.training.streamed import VectorStream
 
 NETWORK = MmdOptions(
     hidden=(8, 4), pooled=32, epochs=2, batch_size=9, learning_rate=0.01, input_noise=0.1, balanced=True
@@ -37,6 +43,22 @@ def make_data() -> FoldData:
     ranges = {"is10": (0, 1582), "word2vec": (1582, 1588), "accent": (1588, 1591)}
     names = (*feature_names(), *(f"other_{number}" for number in range(9)))
     return FoldData(torch.cat([x, text, F.one_hot(y.roll(1), 3)], 1), y, rows, ("a", "b", "c"), names, ranges)
+
+
+def streamed(data: FoldData, folder: Path) -> FoldData:
+    """The same, but that the unlabelled rows come from a shard, in blocks of 5."""
+    x = data.x[data.rows["unlabelled"]]
+    field = pa.field("x", pa.list_(pa.float32(), x.shape[1]))
+    ids, vectors = (
+        [str(number) for number in range(len(x))],
+        pa.FixedSizeListArray.from_arrays(x.flatten().numpy(), 1591),
+    )
+    table = pa.table([pa.array(ids), vectors], schema=pa.schema([("utterance_id", pa.string()), field]))
+    pq.write_table(table, folder / "x.parquet", row_group_size=4)
+    samples = SampleStream(pa.dataset.dataset(str(folder / "x.parquet")), ["x"], ids, block_rows=5)
+    none = torch.zeros(len(x), dtype=torch.long)
+    stream = VectorStream(samples, ("x",), none, np.zeros((1, 1591)), np.ones((1, 1591)))
+    return replace(data, rows=data.rows | {"unlabelled": torch.arange(0)}, unlabelled=stream)
 
 
 def make_run(folder: Path, fabric=None) -> TrainingRun:
@@ -75,12 +97,14 @@ def train_until(steps: int, data: FoldData, folder: Path, variant: str, fabric=N
         TrainingRun.save_checkpoint = save
 
 
-def fit_everything(data: FoldData, folder: Path, run: TrainingRun) -> torch.Tensor:
+def fit_everything(data: FoldData, options: tuple[Path, FoldData], run: TrainingRun) -> torch.Tensor:
     """All that the tests want of two processes: they start once, because that is what takes time."""
+    folder, from_shards = options
     fabric, epoch_wise = run.fabric, "mmmd_epoch_wise"
     found = {variant: train(data, folder / variant, variant, fabric) for variant in VARIANTS}
     train_until(5, data, folder / "two_then_one", epoch_wise, fabric)
     found["one_then_two"] = train(data, folder / "one_then_two", epoch_wise, fabric)
+    found["streamed"] = train(from_shards, folder / "streamed", epoch_wise, fabric)
     found["draws"] = draw_alone_and_together(run)
     if fabric.is_global_zero:
         torch.save(found, folder / "found.pt")

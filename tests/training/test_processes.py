@@ -23,7 +23,8 @@ def two(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
     shared_batches.train_until(7, data, folder / "one_then_two", "mmmd_epoch_wise")
     run = shared_batches.make_run(folder / "run")
-    probabilities = fit_in_processes(shared_batches.fit_everything, data, folder, TWO, run)
+    options = folder, shared_batches.streamed(data, folder)
+    probabilities = fit_in_processes(shared_batches.fit_everything, data, options, TWO, run)
     found = torch.load(folder / "found.pt", weights_only=True)
     assert torch.equal(found["dnn"]["probabilities"], probabilities)
     return folder, found, run
@@ -33,7 +34,9 @@ def two(data, tmp_path_factory):
 def one(data, tmp_path_factory):
     """The same trainings in this process."""
     folder = tmp_path_factory.mktemp("one")
-    return {name: shared_batches.train(data, folder / name, name) for name in shared_batches.VARIANTS}
+    found = {name: shared_batches.train(data, folder / name, name) for name in shared_batches.VARIANTS}
+    from_shards = shared_batches.streamed(data, folder)
+    return found | {"streamed": shared_batches.train(from_shards, folder / "streamed", "mmmd_epoch_wise")}
 
 
 def _assert_alike(found, expected):
@@ -45,7 +48,7 @@ def _assert_alike(found, expected):
     torch.testing.assert_close(*values, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("variant", shared_batches.VARIANTS)
+@pytest.mark.parametrize("variant", [*shared_batches.VARIANTS, "streamed"])
 def test_two_processes_have_the_losses_and_predictions_of_one(one, two, variant):
     _, found, _ = two
     _assert_alike(found[variant], one[variant])

@@ -7,6 +7,7 @@ options of this one algorithm. Features stay on the device; a batch is a tensor 
 
 import copy
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +22,7 @@ from semiser.systems.sae import pretrain
 from semiser.training.data import FoldData
 from semiser.training.mixing import draw_lambda, mix, part_of, sharpen
 from semiser.training.run import TrainingRun
+from semiser.training.streamed import VectorStream
 
 Paths = dict[str, list[int]]
 
@@ -31,6 +33,7 @@ class Step(NamedTuple):
     phase: str  # acted, labelled or mixed
     labelled: Tensor
     unlabelled: Tensor
+    streamed: int = 0  # utterances of a batch that comes from the stream of unlabelled ones
 
 
 class Context(NamedTuple):
@@ -63,6 +66,11 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
     Returns:
         Probabilities of the test rows, shape (tests, classes).
     """
+    if options.sae and data.unlabelled:
+        raise ValueError(
+            "pre-training as an autoencoder needs the unlabelled utterances in memory: raise "
+            "train_mmmd.unlabelled_in_memory_mb, or leave the variant sae out"
+        )
     run.seed_everything()
     network = Mmd(*network_paths(data, options.network.grouping), len(data.classes), options.network, seed=run.seed)
     average = copy.deepcopy(network).to(data.x.device) if options.network.ema_decay else None
@@ -158,8 +166,9 @@ def plan_epoch(data: FoldData, options: MmmdOptions, seed: int) -> list[Step]:
         for batch in _batches(phase_rows(data, options, phase), options.network.batch_size)
     ]
     if options.mixmatch:
-        unlabelled = _unlabelled_rows(data, options.mixmatch, seed)
-        steps += _mixed_steps(phase_rows(data, options, "mixed"), unlabelled, options.network.batch_size)
+        unlabelled, stream = _unlabelled_rows(data, options.mixmatch, seed), _stream(data, options.mixmatch, seed)
+        streamed = 0 if stream is None else len(stream)
+        steps += _mixed_steps(phase_rows(data, options, "mixed"), unlabelled, options.network.batch_size, streamed)
     if options.acted == "random":
         steps = [steps[place] for place in torch.randperm(len(steps)).tolist()]
     return steps
@@ -172,13 +181,13 @@ def _batches(rows: Tensor, batch_size: int) -> list[Tensor]:
     return list(_shuffled(rows).chunk(math.ceil(len(rows) / batch_size)))
 
 
-def _mixed_steps(labelled: Tensor, unlabelled: Tensor, batch_size: int) -> list[Step]:
+def _mixed_steps(labelled: Tensor, unlabelled: Tensor, batch_size: int, streamed: int = 0) -> list[Step]:
     """Every row at least once, as many labelled as unlabelled ones in a step; the fewer are drawn again and again."""
-    longest = max(len(labelled), len(unlabelled))
+    longest = max(len(labelled), len(unlabelled), streamed)
     count = math.ceil(longest / batch_size)
     size = math.ceil(longest / count)
     drawn = [_repeated(rows, count * size).view(count, -1) for rows in (labelled, unlabelled)]
-    return [Step("mixed", *rows) for rows in zip(*drawn, strict=True)]
+    return [Step("mixed", *rows, streamed=size if streamed else 0) for rows in zip(*drawn, strict=True)]
 
 
 def _repeated(rows: Tensor, length: int) -> Tensor:
@@ -201,14 +210,22 @@ def _unlabelled_rows(data: FoldData, options: MixMatchOptions, seed: int) -> Ten
     return rows[order[: round(options.unlabelled_share * len(rows))].to(rows.device)]
 
 
+def _stream(data: FoldData, options: MixMatchOptions, seed: int) -> VectorStream | None:
+    """V_t^U where it is not in memory, or the share of it that is asked for; None where that is nothing."""
+    stream = data.unlabelled and data.unlabelled.share(options.unlabelled_share, seed)
+    return stream if stream else None
+
+
 def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> None:
     """One epoch, or what a checkpoint inside it left to do."""
     options, epoch = context.options.network, state["epoch"]
     steps = _planned(context, state, run.seed)
+    streamed = _streamed(context, steps, state, run.seed)
     while state["step"] < len(steps):
         step = steps[state["step"]]
         progress = (epoch + state["step"] / len(steps)) / options.epochs
-        for name, loss in _train_step(context, step, progress, state, run).items():
+        batch = next(streamed) if step.streamed else None
+        for name, loss in _train_step(context, step, batch, progress, state, run).items():
             state["sums"][name] = state["sums"].get(name, 0) + loss
             state["counts"][name] = state["counts"].get(name, 0) + 1
         state["step"] += 1
@@ -231,14 +248,27 @@ def _planned(context: Context, state: dict[str, Any], seed: int) -> list[Step]:
     return steps
 
 
+def _streamed(context: Context, steps: list[Step], state: dict[str, Any], seed: int) -> Iterator[Tensor]:
+    """The streamed batches of the steps that are left of the epoch."""
+    sizes = [step.streamed for step in steps if step.streamed]
+    if not sizes:
+        return iter(())
+    first = sum(step.streamed > 0 for step in steps[: state["step"]])
+    stream = _stream(context.data, context.options.mixmatch, seed)
+    return stream.batches(sizes[0], seed, state["epoch"], first)
+
+
 def _train_step(
-    context: Context, step: Step, progress: float, state: dict[str, Any], run: TrainingRun
+    context: Context, step: Step, streamed: Tensor | None, progress: float, state: dict[str, Any], run: TrainingRun
 ) -> dict[str, Tensor]:
     """One step of the optimiser; returns the losses by name."""
     network, optimiser, options = state["network"], state["optimiser"], context.options.network
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(options, progress)
-    losses = mixed_losses(network, context, step) if step.phase == "mixed" else _labelled_loss(network, context, step)
+    if step.phase == "mixed":
+        losses = mixed_losses(network, context, step, streamed)
+    else:
+        losses = _labelled_loss(network, context, step)
     loss = losses["loss"] * (context.options.acted_weight if step.phase == "acted" else 1.0)
     if "unlabelled_loss" in losses:
         loss = loss + unlabelled_weight(context.options.mixmatch, progress) * losses["unlabelled_loss"]
@@ -303,7 +333,7 @@ def supervised_loss(
     return (globally + options.local_loss_weight * local) / (len(y) if size is None else size)
 
 
-def mixed_losses(network: nn.Module, context: Context, step: Step) -> dict[str, Tensor]:
+def mixed_losses(network: nn.Module, context: Context, step: Step, streamed: Tensor | None = None) -> dict[str, Tensor]:
     """L_X and L_U of a batch (Eq. 7 to 17, 20, 21), with one forward pass over X'' and U'' together.
 
     The first layer is affine, and lambda' and 1 - lambda' add up to 1: mixing what it makes of two utterances is the
@@ -311,15 +341,19 @@ def mixed_losses(network: nn.Module, context: Context, step: Step) -> dict[str, 
     for the guesses and for the mixture, and gradients reach it through both utterances.
     """
     data, run, options = context.data, context.run, context.options.mixmatch
-    n, u = len(step.labelled), len(step.unlabelled)
-    rows = torch.cat([step.labelled, step.unlabelled.repeat(options.copies)])  # X' (n), then K copies of U, one by one
+    x, labelled, unlabelled = data.x, step.labelled, step.unlabelled
+    if streamed is not None:
+        x = torch.cat([x[labelled], streamed])
+        labelled, unlabelled = torch.arange(len(x), device=x.device).tensor_split([len(labelled)])
+    n, u = len(labelled), len(unlabelled)
+    rows = torch.cat([labelled, unlabelled.repeat(options.copies)])  # X' (n), then K copies of U, one by one
     noise = context.noise(len(rows), options.noise)
     order = torch.randperm(len(rows)).to(noise.device)  # W (Eq. 15): its first n rows are W_1, the others W_2
     lam = draw_lambda(len(rows), options.alpha, noise.device)
     own = _own_rows(n, u, options.copies, run).to(noise.device)
-    part, own_n = part_of(own, order), len(run.share(step.labelled))
+    part, own_n = part_of(own, order), len(run.share(labelled))
     network.train()
-    a = network.pre_activations(noise[part.needed].add_(data.x[rows[part.needed]]))  # (P, needed, first)
+    a = network.pre_activations(noise[part.needed].add_(x[rows[part.needed]]))  # (P, needed, first)
     p = F.one_hot(data.y[step.labelled], len(data.classes)).to(noise.dtype)
     targets = p[:, None].expand(-1, len(network.path_names) + 1, -1)  # (n, P + 1, C)
     if u:

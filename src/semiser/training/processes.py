@@ -4,6 +4,7 @@ The processes are spawned by Lightning Fabric, with gloo on a CPU and nccl on GP
 it stands in docs/architecture.md, "Several processes".
 """
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -35,6 +36,11 @@ class AveragedGradients(DDPStrategy):
     def __init__(self):
         super().__init__(start_method="spawn")
         self._networks: list[nn.Module] = []
+
+    def setup_environment(self) -> None:
+        """Join the group of processes, without a banner for every fold."""
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+        super().setup_environment()
 
     def setup_module(self, module: nn.Module) -> nn.Module:
         """The module itself, with the parameters and buffers of the first process."""

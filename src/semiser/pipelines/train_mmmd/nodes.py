@@ -105,7 +105,16 @@ def mmmd_experiment(
     from semiser.training.experiment import make_experiment
 
     tables = modality_tables(is10, word2vec, social, options)
-    return make_experiment(folds, utterances, tables, options.scaling, models, as_is=ONE_HOT)
+    return make_experiment(
+        folds,
+        utterances,
+        tables,
+        options.scaling,
+        models,
+        as_is=ONE_HOT,
+        unlabelled_in_memory_mb=options.unlabelled_in_memory_mb,
+        block_rows=options.block_rows,
+    )
 
 
 def _empty_tables() -> tuple[pa.Table, pa.Table]:
