@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from semiser.shards.store import METADATA_KEY
 from semiser.training.samples import FitFrames, matrices
+
+_READERS = min(8, os.cpu_count() or 1)
 
 
 class Batch(NamedTuple):
@@ -66,13 +69,11 @@ class _Beside:
     def read(self, utterances: np.ndarray) -> np.ndarray:
         """Values of these utterances, in this order; tables of the same order share most of their row groups."""
         numbers, rows = self._place[:, utterances]
-        values = None
-        for number in np.unique(numbers):
-            here = numbers == number
-            found = _read_columns(self._groups[number], self._schema, [self._column], None)[self._column][rows[here]]
-            values = np.empty((len(utterances), *found.shape[1:]), np.float32) if values is None else values
-            values[here] = found
-        return values
+        needed = np.unique(numbers)
+        found = _read_groups([self._groups[number] for number in needed], self._schema, [self._column], None)
+        start = np.zeros(len(self._groups), np.int64)  # of each row group in what was found
+        start[needed] = np.cumsum([0, *(len(self._groups[number].rows) for number in needed[:-1])])
+        return found[self._column][start[numbers] + rows]
 
 
 class SampleStream:
@@ -210,19 +211,26 @@ class SampleStream:
 
     def _read(self, groups: list[_Group]) -> Batch:
         utterance = np.concatenate([group.utterance for group in groups])
-        parts = [_read_columns(group, self._schema, self._columns, self._fit_frames) for group in groups]
-        x = {name: np.concatenate([part[name] for part in parts]) for name in self._columns}
+        x = _read_groups(groups, self._schema, self._columns, self._fit_frames)
         x |= {name: other.read(utterance) for name, other in self._beside.items()}
         return Batch({name: torch.from_numpy(values) for name, values in x.items()}, torch.from_numpy(utterance))
 
 
-def _read_columns(
-    group: _Group, schema: pa.Schema, columns: list[str], fit_frames: FitFrames | None
+def _read_groups(
+    groups: list[_Group], schema: pa.Schema, columns: list[str], fit_frames: FitFrames | None
 ) -> dict[str, np.ndarray]:
-    """The wanted rows of a row group."""
-    table = group.fragment.to_table(schema=schema, columns=columns).take(pa.array(group.rows))
-    batch = table.combine_chunks().to_batches()[0]
-    return {name: matrices(batch, schema.field(name), fit_frames) for name in columns}
+    """The wanted rows of row groups, one after the other; several groups are read at a time."""
+
+    def read(group: _Group) -> dict[str, np.ndarray]:
+        table = group.fragment.to_table(schema=schema, columns=columns)
+        if len(group.rows) < table.num_rows:
+            table = table.take(pa.array(group.rows))
+        batch = table.combine_chunks().to_batches()[0]
+        return {name: matrices(batch, schema.field(name), fit_frames) for name in columns}
+
+    with ThreadPoolExecutor(_READERS) as readers:
+        parts = list(readers.map(read, groups))
+    return {name: np.concatenate([part[name] for part in parts]) for name in columns}
 
 
 def _key(path: str, group: _Group) -> str:

@@ -91,7 +91,7 @@ class _Standardise:
         )
 
     def __call__(self, block: Batch) -> Batch:
-        x = torch.cat([block.x[column] for column in self._columns], 1).to(self._device)
+        x = torch.cat([block.x[column].to(self._device) for column in self._columns], 1)
         group = self._group[block.utterance].to(self._device)
         for rows, groups in zip(x.split(_SCALED_ROWS), group.split(_SCALED_ROWS), strict=True):
             which = 0 if len(self._mean) == 1 else groups
