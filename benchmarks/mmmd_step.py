@@ -128,7 +128,7 @@ def main() -> None:
     training = TrainingOptions(accelerator="cpu" if arguments.device == "cpu" else "cuda")
     with tempfile.TemporaryDirectory() as folder:
         run = TrainingRun(Path(folder), 0, training, "")
-    context = mmmd.Context(data, OPTIONS, mmmd._noisy_columns(data), {"mixed": None}, run)
+    context = mmmd.Context(data, OPTIONS, mmmd.one_hot_ranges(data), {"mixed": None}, run)
     tables = {name: data.x[:, first:end].contiguous() for name, (first, end) in data.ranges.items()}
     optimisers = [mmmd.make_optimiser(ours, OPTIONS.network), torch.optim.Adam(plain.parameters(), 1e-3)]
     times: dict[str, list[float]] = {"plain": [], "ours": []}

@@ -150,7 +150,7 @@ def _training(folder: Path, rows: int, limit_mb: float, arguments: argparse.Name
     data, run = _data(folder, rows, limit_mb, arguments.block, arguments.device)
     network = Mmd(*mmmd.network_paths(data, "family"), 6, OPTIONS.network).to(data.x.device)
     optimiser = mmmd.make_optimiser(network, OPTIONS.network)
-    context = mmmd.Context(data, OPTIONS, mmmd._noisy_columns(data), {"mixed": None}, run)
+    context = mmmd.Context(data, OPTIONS, mmmd.one_hot_ranges(data), {"mixed": None}, run)
     train, none, batches = data.rows["train"], data.rows["train"][:0], _batches(data)
 
     def step() -> None:

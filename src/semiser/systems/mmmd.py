@@ -41,18 +41,20 @@ class Context(NamedTuple):
 
     data: FoldData
     options: MmmdOptions
-    noisy: Tensor | None  # (D,) 1 where noise is added, 0 in one-hot vectors; None: noise everywhere
+    one_hot: list[tuple[int, int]]  # columns of one-hot vectors, which get no noise: first, last + 1
     weights: dict[str, Tensor | None]  # of the classes, by phase
     run: TrainingRun
 
-    def noise(self, size: int, deviation: float) -> Tensor:
-        """Gaussian noise for a batch of `size` utterances, (size, D); none on one-hot vectors."""
-        drawn = torch.randn(size, self.data.x.shape[1], device=self.data.x.device).mul_(deviation)
-        return drawn if self.noisy is None else drawn.mul_(self.noisy)
+    def noise(self, size: int) -> Tensor:
+        """Gaussian noise of deviation 1 for a batch of `size` utterances, (size, D); none on one-hot vectors."""
+        drawn = torch.randn(size, self.data.x.shape[1], device=self.data.x.device)
+        for first, end in self.one_hot:
+            drawn[:, first:end] = 0
+        return drawn
 
     def augment(self, x: Tensor, deviation: float) -> Tensor:
         """Augment (Eq. 13, 14): Gaussian noise on standardised features, the same shape."""
-        return self.noise(len(x), deviation).add_(x)
+        return torch.add(x, self.noise(len(x)), alpha=deviation)
 
 
 def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
@@ -78,7 +80,7 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
     for method in ("pre_activations", "classify"):
         network.mark_forward_method(method)
     state = _fresh_state(network, optimiser, average)
-    context = Context(data, options, _noisy_columns(data), _phase_weights(data, options), run)
+    context = Context(data, options, one_hot_ranges(data), _phase_weights(data, options), run)
     if not run.resume(state) and options.sae:
         rows = torch.cat([data.rows["train"], data.rows["unlabelled"]])
         pretrain(network.module, data.x, rows, context.augment, options.sae, options.network.batch_size)
@@ -93,8 +95,8 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
 
 
 def make_optimiser(network: nn.Module, options: MmdOptions) -> torch.optim.Optimizer:
-    """Adam with decoupled weight decay."""
-    return torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
+    """Adam with decoupled weight decay, one kernel for all parameters."""
+    return torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay, fused=True)
 
 
 def _fresh_state(network: nn.Module, optimiser: Any, average: nn.Module | None) -> dict[str, Any]:
@@ -123,14 +125,9 @@ def network_paths(data: FoldData, grouping: str) -> tuple[Paths, Paths]:
     return acoustic, others
 
 
-def _noisy_columns(data: FoldData) -> Tensor | None:
-    one_hot = [data.ranges[column] for column in ONE_HOT if column in data.ranges]
-    if not one_hot:
-        return None
-    noisy = torch.ones(len(data.names), device=data.x.device)
-    for first, end in one_hot:
-        noisy[first:end] = 0
-    return noisy
+def one_hot_ranges(data: FoldData) -> list[tuple[int, int]]:
+    """Where one-hot vectors stand, (first, last + 1) of each."""
+    return [data.ranges[column] for column in ONE_HOT if column in data.ranges]
 
 
 def _phase_weights(data: FoldData, options: MmmdOptions) -> dict[str, Tensor | None]:
@@ -305,7 +302,8 @@ def _labelled_loss(network: nn.Module, context: Context, step: Step) -> dict[str
     network.train()
     options, run = context.options.network, context.run
     rows = run.share(step.labelled)
-    x = run.share(context.noise(len(step.labelled), options.input_noise)).add_(context.data.x[rows])
+    noise = run.share(context.noise(len(step.labelled)))
+    x = context.data.x.index_select(0, rows).add_(noise, alpha=options.input_noise)
     with run.own_draws():
         logits = network(x)
     size = run.divisor(len(step.labelled))
@@ -347,23 +345,26 @@ def mixed_losses(network: nn.Module, context: Context, step: Step, streamed: Ten
         labelled, unlabelled = torch.arange(len(x), device=x.device).tensor_split([len(labelled)])
     n, u = len(labelled), len(unlabelled)
     rows = torch.cat([labelled, unlabelled.repeat(options.copies)])  # X' (n), then K copies of U, one by one
-    noise = context.noise(len(rows), options.noise)
+    noise = context.noise(len(rows))
     order = torch.randperm(len(rows)).to(noise.device)  # W (Eq. 15): its first n rows are W_1, the others W_2
     lam = draw_lambda(len(rows), options.alpha, noise.device)
     own = _own_rows(n, u, options.copies, run).to(noise.device)
     part, own_n = part_of(own, order), len(run.share(labelled))
     network.train()
-    a = network.pre_activations(noise[part.needed].add_(x[rows[part.needed]]))  # (P, needed, first)
+    x = x.index_select(0, rows[part.needed]).add_(noise[part.needed], alpha=options.noise)
+    with run.fabric.autocast():  # a method of the network is not under Fabric's own, as the network's call is
+        a = network.pre_activations(x).float()  # (P, needed, first)
     p = F.one_hot(data.y[step.labelled], len(data.classes)).to(noise.dtype)
     targets = p[:, None].expand(-1, len(network.path_names) + 1, -1)  # (n, P + 1, C)
     if u:
-        q = guess_labels(network, a.detach()[:, part.first][:, own_n:], context.options)
+        with run.fabric.autocast():
+            q = guess_labels(network, a.detach()[:, part.first][:, own_n:], context.options)
         q = run.whole(q.to(targets), u)  # (U, P + 1, C)
         targets = torch.cat([targets, q.repeat(options.copies, 1, 1)])
     a = mix(a, part.second, lam[part.own], axis=1, own=part.first)  # X'' (Eq. 16) and U'' (Eq. 17)
     targets = mix(targets, part.others, lam[part.own], own=part.own)
     network.train()
-    with run.own_draws():
+    with run.own_draws(), run.fabric.autocast():
         logits = stacked(network.classify(a))
     options, weights = context.options.network, context.weights["mixed"]
     losses = {"loss": labelled_mix_loss(logits[:own_n], targets[:own_n], options, weights, run.divisor(n))}
@@ -380,8 +381,8 @@ def _own_rows(n: int, u: int, copies: int, run: TrainingRun) -> Tensor:
 
 
 def stacked(logits: MmdLogits) -> Tensor:
-    """Logits of the local classifiers and, last, the global one: (B, P, C) and (B, C) -> (B, P + 1, C)."""
-    return torch.cat([logits.local, logits.globally[:, None]], dim=1)
+    """Logits of the local classifiers and, last, the global one: (B, P, C) and (B, C) -> (B, P + 1, C), float32."""
+    return torch.cat([logits.local.float(), logits.globally[:, None].float()], dim=1)
 
 
 @torch.no_grad()

@@ -35,6 +35,9 @@ def draw_lambda(size: int, alpha: float, device: torch.device) -> Tensor:
     return torch.maximum(lam, 1 - lam)
 
 
+_ALL = slice(None)
+
+
 class Part(NamedTuple):
     """What one of several processes mixes of a batch that they share; all of it where there is one process.
 
@@ -55,12 +58,12 @@ class Part(NamedTuple):
 def part_of(own: Tensor, order: Tensor) -> Part:
     """The part of the process that has the rows `own` of a batch, with order[i] mixed into row i."""
     if len(own) == len(order):
-        return Part(slice(None), order, slice(None), slice(None), order)
+        return Part(_ALL, order, _ALL, _ALL, order)
     needed, places = torch.unique(torch.cat([own, order[own]]), return_inverse=True)
     return Part(own, order[own], needed, places[: len(own)], places[len(own) :])
 
 
-def mix(values: Tensor, order: Tensor, lam: Tensor, axis: int = 0, own: Tensor | slice = slice(None)) -> Tensor:
+def mix(values: Tensor, order: Tensor, lam: Tensor, axis: int = 0, own: Tensor | slice = _ALL) -> Tensor:
     """lambda' v_1 + (1 - lambda') v_2 (Eq. 11 for features, Eq. 12 for labels), gradients kept.
 
     Args:
@@ -73,6 +76,6 @@ def mix(values: Tensor, order: Tensor, lam: Tensor, axis: int = 0, own: Tensor |
     Returns:
         The shape of `values`, with N along the axis.
     """
-    shape = [-1 if place == axis else 1 for place in range(values.ndim)]
+    lam = lam.view([-1 if place == axis else 1 for place in range(values.ndim)])
     first = values[(slice(None),) * axis + (own,)]
-    return torch.lerp(values.index_select(axis, order), first, lam.view(shape))
+    return torch.lerp(values.index_select(axis, order), first, lam)
