@@ -119,7 +119,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    data = _data().to(torch.device(arguments.device))
+    data = make_data(ROWS, arguments.device)
     acoustic, others = mmmd.network_paths(data, "family")
     plain = PlainMmd({"is10": acoustic} | {name: {name: list(range(SIZES[name]))} for name in others}).to(
         arguments.device
@@ -147,16 +147,17 @@ def main() -> None:
     print(f"ours / plain = {medians['ours'] / medians['plain']:.3f}")
 
 
-def _data() -> FoldData:
+def make_data(rows: int, device: str) -> FoldData:
+    """Rows of random features of all modalities, with random labels."""
     ranges, start = {}, 0
     for name, size in SIZES.items():
         ranges[name], start = (start, start + size), start + size
-    x = torch.randn(ROWS, start)
+    x = torch.randn(rows, start, device=device)
     for name in ("query_topic", "accent"):
         first, end = ranges[name]
-        x[:, first:end] = F.one_hot(torch.randint(SIZES[name], (ROWS,)), SIZES[name]).float()
+        x[:, first:end] = F.one_hot(torch.randint(SIZES[name], (rows,), device=device), SIZES[name]).float()
     names = (*feature_names(), *(f"other_{number}" for number in range(start - SIZES["is10"])))
-    return FoldData(x, torch.randint(CLASSES, (ROWS,)), {}, tuple("abcdef"), names, ranges)
+    return FoldData(x, torch.randint(CLASSES, (rows,), device=device), {}, tuple("abcdef"), names, ranges)
 
 
 if __name__ == "__main__":
