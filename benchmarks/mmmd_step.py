@@ -9,7 +9,9 @@ and accent, d = 2,048, and the same losses; both run in turn in this process on 
 
 import argparse
 import statistics
+import tempfile
 import time
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -19,9 +21,11 @@ from semiser.features.is10 import feature_names
 from semiser.networks.compact_bilinear import CountSketch
 from semiser.networks.mmd import Mmd
 from semiser.options.mmmd import MixMatchOptions, MmdOptions, MmmdOptions
+from semiser.options.training import TrainingOptions
 from semiser.systems import mmmd
 from semiser.training.data import FoldData
 from semiser.training.mixing import draw_lambda, sharpen
+from semiser.training.run import TrainingRun
 
 CLASSES, ROWS = 6, 4096
 SIZES = {"is10": 1582, "word2vec": 4200, "query_topic": 7, "accent": 34}
@@ -115,13 +119,16 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    data = _data().to(torch.device(arguments.device))
+    data = make_data(ROWS, arguments.device)
     acoustic, others = mmmd.network_paths(data, "family")
     plain = PlainMmd({"is10": acoustic} | {name: {name: list(range(SIZES[name]))} for name in others}).to(
         arguments.device
     )
     ours = Mmd(acoustic, others, CLASSES, OPTIONS.network).to(arguments.device)
-    context = mmmd.Context(data, OPTIONS, mmmd._noisy_columns(data), {"mixed": None})
+    training = TrainingOptions(accelerator="cpu" if arguments.device == "cpu" else "cuda")
+    with tempfile.TemporaryDirectory() as folder:
+        run = TrainingRun(Path(folder), 0, training, "")
+    context = mmmd.Context(data, OPTIONS, mmmd.one_hot_ranges(data), {"mixed": None}, run)
     tables = {name: data.x[:, first:end].contiguous() for name, (first, end) in data.ranges.items()}
     optimisers = [mmmd.make_optimiser(ours, OPTIONS.network), torch.optim.Adam(plain.parameters(), 1e-3)]
     times: dict[str, list[float]] = {"plain": [], "ours": []}
@@ -140,16 +147,17 @@ def main() -> None:
     print(f"ours / plain = {medians['ours'] / medians['plain']:.3f}")
 
 
-def _data() -> FoldData:
+def make_data(rows: int, device: str) -> FoldData:
+    """Rows of random features of all modalities, with random labels."""
     ranges, start = {}, 0
     for name, size in SIZES.items():
         ranges[name], start = (start, start + size), start + size
-    x = torch.randn(ROWS, start)
+    x = torch.randn(rows, start, device=device)
     for name in ("query_topic", "accent"):
         first, end = ranges[name]
-        x[:, first:end] = F.one_hot(torch.randint(SIZES[name], (ROWS,)), SIZES[name]).float()
+        x[:, first:end] = F.one_hot(torch.randint(SIZES[name], (rows,), device=device), SIZES[name]).float()
     names = (*feature_names(), *(f"other_{number}" for number in range(start - SIZES["is10"])))
-    return FoldData(x, torch.randint(CLASSES, (ROWS,)), {}, tuple("abcdef"), names, ranges)
+    return FoldData(x, torch.randint(CLASSES, (rows,), device=device), {}, tuple("abcdef"), names, ranges)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 import torch
 from torch.nn import functional as F
 
-from semiser.networks.pathwise import PathwiseInput, PathwiseLinear
+from semiser.networks.pathwise import PathwiseInput, PathwiseLinear, _runs
 
 PATHS = [[0, 3, 5], [1, 2], [4], [6, 7, 8, 9, 10, 11]]
 
@@ -52,3 +52,7 @@ def test_second_layers_keep_paths_apart():
     x = torch.randn(2, 5, 3)
     expected = torch.stack([F.linear(x[p], layer.weight[p].T, layer.bias[p, 0]) for p in range(2)])
     torch.testing.assert_close(layer(x), expected)
+
+
+def test_columns_are_copied_in_runs_of_neighbours():
+    assert _runs([7, 8, 9, 2, 3, 5]) == [(0, 7, 10), (3, 2, 4), (5, 5, 6)]

@@ -272,11 +272,11 @@ def test_guesses_are_the_sharpened_means_over_the_copies_in_each_path():
     torch.testing.assert_close(joint[0], torch.tensor(both))
 
 
-def test_all_modalities_of_an_utterance_share_lambda_and_permutation(multimodal, monkeypatch):
+def test_all_modalities_of_an_utterance_share_lambda_and_permutation(multimodal, monkeypatch, tmp_path):
     """Without noise the paths get what their first layers make of one mixture of two rows in all its columns."""
     data = multimodal
     options = MmmdOptions(network=NETWORK, mixmatch=MixMatchOptions(copies=1, noise=0.0))
-    context = mmmd.Context(data, options, mmmd._noisy_columns(data), {"mixed": None})
+    context = mmmd.Context(data, options, mmmd.one_hot_ranges(data), {"mixed": None}, _run(tmp_path))
     network = Mmd(*mmmd.network_paths(data, "family"), 3, NETWORK)
     drawn, seen, draw, classify = [], [], mmmd.draw_lambda, network.classify
     monkeypatch.setattr(mmmd, "draw_lambda", lambda *a: drawn.append(draw(*a)) or drawn[-1])
@@ -292,11 +292,11 @@ def test_all_modalities_of_an_utterance_share_lambda_and_permutation(multimodal,
     torch.testing.assert_close(seen[-1], network.pre_activations(mixed), rtol=1e-4, atol=1e-4)
 
 
-def test_gradients_of_the_mixed_losses_reach_every_classifier_of_every_modality(multimodal):
+def test_gradients_of_the_mixed_losses_reach_every_classifier_of_every_modality(multimodal, tmp_path):
     options = MmmdOptions(network=NETWORK, mixmatch=MixMatchOptions())
     acoustic, others = mmmd.network_paths(multimodal, "family")
     assert (len(acoustic), list(others)) == (10, ["word2vec", "query_topic", "accent"])
-    context = mmmd.Context(multimodal, options, mmmd._noisy_columns(multimodal), {"mixed": None})
+    context = mmmd.Context(multimodal, options, mmmd.one_hot_ranges(multimodal), {"mixed": None}, _run(tmp_path))
     for name in ("loss", "unlabelled_loss"):
         network = Mmd(acoustic, others, 3, NETWORK)
         torch.manual_seed(0)
@@ -307,8 +307,24 @@ def test_gradients_of_the_mixed_losses_reach_every_classifier_of_every_modality(
         assert network.globally.weight.grad.abs().max() > 0
 
 
-def test_noise_leaves_one_hot_vectors_as_they_are(multimodal):
-    context = mmmd.Context(multimodal, TINY, mmmd._noisy_columns(multimodal), {})
+def test_mixed_steps_take_the_precision_of_the_run(multimodal, tmp_path, monkeypatch):
+    losses, dtypes, elu = [], set(), F.elu
+    monkeypatch.setattr("semiser.networks.mmd.F.elu", lambda a: dtypes.add(a.dtype) or elu(a))
+    for precision in ("32-true", "bf16-mixed"):
+        run = TrainingRun(tmp_path, 0, TrainingOptions(accelerator="cpu", precision=precision), "k")
+        options = MmmdOptions(network=NETWORK.model_copy(update={"hidden_dropout": 0.0}), mixmatch=MixMatchOptions())
+        context = mmmd.Context(multimodal, options, mmmd.one_hot_ranges(multimodal), {"mixed": None}, run)
+        torch.manual_seed(0)
+        network = run.fabric.setup(Mmd(*mmmd.network_paths(multimodal, "family"), 3, NETWORK))
+        step = mmmd.Step("mixed", multimodal.rows["train"], multimodal.rows["unlabelled"])
+        losses.append(torch.stack(list(mmmd.mixed_losses(network, context, step).values())))
+    assert dtypes == {torch.float32, torch.bfloat16}
+    assert losses[1].dtype == torch.float32 and not torch.equal(*losses)
+    torch.testing.assert_close(*losses, rtol=0.02, atol=1e-3)
+
+
+def test_noise_leaves_one_hot_vectors_as_they_are(multimodal, tmp_path):
+    context = mmmd.Context(multimodal, TINY, mmmd.one_hot_ranges(multimodal), {}, _run(tmp_path))
     noisy = context.augment(multimodal.x, 1.0)
     assert torch.equal(noisy[:, 1588:], multimodal.x[:, 1588:])
     assert (noisy[:, :1588] - multimodal.x[:, :1588]).std().item() == pytest.approx(1, abs=0.02)

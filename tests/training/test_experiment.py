@@ -102,6 +102,20 @@ def test_a_half_written_result_is_trained_again(experiment, tmp_path):
     assert CALLS == ["fold-01"]
 
 
+def test_several_devices_train_in_processes_with_data_prepared_on_the_cpu(experiment, monkeypatch):
+    expected, _ = _run_variant(experiment, reuse=False)
+    seen = []
+
+    def fit_in_processes(fit, data, options, training, run):
+        seen.append((training.devices, data.x.device.type, run.scaling["strategy"]))
+        return fit(data, options, run)
+
+    monkeypatch.setattr("semiser.training.experiment.fit_in_processes", fit_in_processes)
+    predictions, curves = _run_variant(experiment, reuse=False, devices=2)
+    assert seen == [(2, "cpu", "global")] * 3
+    assert predictions == expected and curves.num_rows == 3
+
+
 def test_features_are_gathered_in_the_order_asked_for():
     table = _features(["c/a", "c/b", "c/c"])
     assert feature_matrix(table, "f", ["c/c", "c/a"]).tolist() == [[-1.0, 2.0], [-1.0, 0.0]]

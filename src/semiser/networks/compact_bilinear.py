@@ -45,6 +45,11 @@ class CompactBilinear(nn.Module):
         with torch.autocast(x1.device.type, enabled=False):
             return CircularConvolution.apply(self.first(x1.float()), self.second(x2.float()))
 
+    def linear(self, x1: Tensor, x2: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """A linear layer, weight (m, d) and bias (m,), on the pooled vector, which is not formed: (..., m)."""
+        with torch.autocast(x1.device.type, enabled=False):
+            return ConvolutionLinear.apply(self.first(x1.float()), self.second(x2.float()), weight.float()) + bias
+
 
 class CircularConvolution(torch.autograd.Function):
     """irfft(rfft(a) * rfft(b)) over the last axis.
@@ -66,3 +71,43 @@ class CircularConvolution(torch.autograd.Function):
         first, second = ctx.saved_tensors
         spectrum, n = torch.fft.rfft(gradient), gradient.shape[-1]
         return torch.fft.irfft(spectrum * second.conj(), n=n), torch.fft.irfft(spectrum * first.conj(), n=n)
+
+
+class ConvolutionLinear(torch.autograd.Function):
+    """weight @ irfft(rfft(a) * rfft(b)): products with the layer's weights in the frequency domain (Parseval).
+
+    With C outputs the weights take C transforms, and every row is spared the one back and, for its gradient, the one
+    forth: four real transforms a row instead of six.
+
+    Shape:
+        a, b (B, d), weight (C, d); output (B, C).
+    """
+
+    @staticmethod
+    def forward(ctx, a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+        """Linear layer on the convolution of a and b."""
+        d = a.shape[-1]
+        first, second, layer = torch.fft.rfft(a), torch.fft.rfft(b), torch.fft.rfft(weight)
+        product = first * second
+        ctx.save_for_backward(first, second, layer, product)
+        ctx.d = d
+        # sum_n w[n] p[n] = Re(sum_k conj(W[k]) P[k]) / d over all d frequencies; half of them are given
+        times = torch.full((layer.shape[-1], 1), 2 / d, dtype=a.dtype, device=a.device)
+        times[0] /= 2
+        if d % 2 == 0:
+            times[-1] /= 2
+        return _real(product) @ _real(layer, times).T
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Gradients for a, b and weight."""
+        first, second, layer, product = ctx.saved_tensors
+        spectrum = torch.view_as_complex((gradient @ _real(layer)).unflatten(-1, (-1, 2)))
+        of_layer = torch.view_as_complex((gradient.T @ _real(product)).unflatten(-1, (-1, 2)))
+        spectra = spectrum * second.conj(), spectrum * first.conj(), of_layer
+        return tuple(torch.fft.irfft(found, n=ctx.d) for found in spectra)
+
+
+def _real(values: Tensor, times: Tensor | float = 1.0) -> Tensor:
+    """(N, F) complex -> (N, 2F) real, weighed by frequency."""
+    return (torch.view_as_real(values) * times).flatten(-2)

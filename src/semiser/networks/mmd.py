@@ -79,18 +79,18 @@ class Mmd(nn.Module):
         """Logits of every classifier from the pre-activations (P, B, first)."""
         h = self.dropout(F.elu(a))
         h = self.dropout(F.elu(self.hidden(h)))  # (P, B, last)
-        return MmdLogits(self.local(h).transpose(0, 1), self.globally(self._fused(h)))
+        return MmdLogits(self.local(h).transpose(0, 1), self._global_logits(h))
 
-    def _fused(self, h: Tensor) -> Tensor:
-        """h of Eq. 4 to 6 from the last hidden layers (P, B, last)."""
+    def _global_logits(self, h: Tensor) -> Tensor:
+        """The global classifier's logits from the last hidden layers (P, B, last), through h of Eq. 4 to 6."""
+        paths = h.unbind()
+        acoustic, others = (
+            torch.cat([paths[place] for place in places], 1) if places else None
+            for places in (self._acoustic, self._textual_social)
+        )
         if self.pool is None:
-            return _concatenated(h)
-        return self.pool(_concatenated(h[self._acoustic]), _concatenated(h[self._textual_social]))
-
-
-def _concatenated(h: Tensor) -> Tensor:
-    """(P, B, H) -> (B, P*H)."""
-    return h.transpose(0, 1).flatten(1)
+            return self.globally(others if acoustic is None else acoustic)
+        return self.pool.linear(acoustic, others, self.globally.weight, self.globally.bias)
 
 
 def probabilities(logits: MmdLogits, local_weight: float) -> Tensor:

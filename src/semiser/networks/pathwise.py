@@ -49,6 +49,7 @@ class PathwiseInput(nn.Module):
         buckets = _buckets([paths[path] for path in self.order])
         self.layers = nn.ModuleList(PathwiseLinear([len(path) for path in bucket], outputs) for bucket in buckets)
         self._spans = [_span(bucket) for bucket in buckets]
+        self._runs = [[_runs(path) for path in bucket] for bucket in buckets]
         for number, bucket in enumerate(buckets):
             self.register_buffer(f"columns_{number}", _padded_columns(bucket), persistent=False)
 
@@ -61,6 +62,13 @@ class PathwiseInput(nn.Module):
         first, end, is_slice = self._spans[number]
         if is_slice:
             return x[None, :, first:end]
+        if x.device.type == "cpu":  # a copy per run of columns: fast here, many small kernels on a GPU
+            layer = self.layers[number]
+            inputs = x.new_zeros(len(layer.weight), len(x), layer.weight.shape[1])
+            for row, runs in zip(inputs, self._runs[number], strict=True):
+                for place, start, stop in runs:
+                    row[:, place : place + stop - start] = x[:, start:stop]
+            return inputs
         padded = nn.functional.pad(x[:, first:end], (0, 1))  # the column of zeros that padding points to
         columns = getattr(self, f"columns_{number}")
         return padded.index_select(1, columns.flatten()).view(len(x), *columns.shape).transpose(0, 1)
@@ -84,6 +92,13 @@ def _padded_columns(bucket: list[Sequence[int]]) -> Tensor:
     for row, path in zip(columns, bucket, strict=True):
         row[: len(path)] = torch.tensor(path) - first
     return columns
+
+
+def _runs(path: Sequence[int]) -> list[tuple[int, int, int]]:
+    """A path as runs of neighbouring columns: place in the path, first column, last + 1."""
+    starts = [place for place in range(len(path)) if not place or path[place] != path[place - 1] + 1]
+    ends = [*starts[1:], len(path)]
+    return [(start, path[start], path[end - 1] + 1) for start, end in zip(starts, ends, strict=True)]
 
 
 def _span(bucket: list[Sequence[int]]) -> tuple[int, int, bool]:

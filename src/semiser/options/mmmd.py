@@ -149,6 +149,9 @@ class TrainMmmdOptions(Options):
         mixmatch_acted: of the two mmmd with acted utterances, where these need their own; None: as `mixmatch`.
         sae: pre-training of sae.
         acted_weight: of L_Ve in mmmd_epoch_wise; the paper's is 1.
+        unlabelled_in_memory_mb: utterances that are unlabelled in every fold are streamed from their shards in every
+            epoch where their features are larger than this; 0 streams them always.
+        block_rows: streamed utterances that are shuffled with each other; two such blocks are in memory.
     """
 
     folds: FoldOptions
@@ -163,6 +166,8 @@ class TrainMmmdOptions(Options):
     mixmatch_acted: MixMatchOptions | None = None
     sae: SaeOptions = SaeOptions()
     acted_weight: float = Field(default=1.0, ge=0)
+    unlabelled_in_memory_mb: float = Field(default=4096.0, ge=0)
+    block_rows: int = Field(default=4096, ge=1)
 
     @property
     def columns(self) -> tuple[str, ...]:

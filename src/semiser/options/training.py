@@ -25,6 +25,8 @@ class TrainingOptions(Options):
     Attributes:
         seeds: one run of every fold per seed.
         accelerator: `auto` takes a GPU where there is one.
+        devices: processes that train one fold together, each on a GPU or, where there is none, on the CPU. They share
+            every batch: `batch_size` of a system is that of all together.
         precision: as Lightning Fabric names it; parameters stay float32.
         threads: of torch on a CPU; the networks here are small enough for one, and on a busy machine more are slower
             by far. None leaves it to torch.
@@ -34,7 +36,12 @@ class TrainingOptions(Options):
 
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    devices: int = Field(default=1, ge=1)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: int | None = Field(default=1, ge=1)
     checkpoint_every_s: float = Field(default=30.0, ge=0)
     reuse: bool = True
+
+    def in_one_process(self) -> "TrainingOptions":
+        """The same for what this process does alone; where several train, their data lie on the CPU before."""
+        return self if self.devices == 1 else self.model_copy(update={"devices": 1, "accelerator": "cpu"})

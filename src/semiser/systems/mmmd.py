@@ -7,6 +7,7 @@ options of this one algorithm. Features stay on the device; a batch is a tensor 
 
 import copy
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -19,8 +20,9 @@ from semiser.networks.mmd import Mmd, MmdLogits, probabilities
 from semiser.options.mmmd import ONE_HOT, MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.systems.sae import pretrain
 from semiser.training.data import FoldData
-from semiser.training.mixing import draw_lambda, mix, sharpen
+from semiser.training.mixing import draw_lambda, mix, part_of, sharpen
 from semiser.training.run import TrainingRun
+from semiser.training.streamed import VectorStream
 
 Paths = dict[str, list[int]]
 
@@ -31,6 +33,7 @@ class Step(NamedTuple):
     phase: str  # acted, labelled or mixed
     labelled: Tensor
     unlabelled: Tensor
+    streamed: int = 0  # utterances of a batch that comes from the stream of unlabelled ones
 
 
 class Context(NamedTuple):
@@ -38,13 +41,20 @@ class Context(NamedTuple):
 
     data: FoldData
     options: MmmdOptions
-    noisy: Tensor | None  # (D,) 1 where noise is added, 0 in one-hot vectors; None: noise everywhere
+    one_hot: list[tuple[int, int]]  # columns of one-hot vectors, which get no noise: first, last + 1
     weights: dict[str, Tensor | None]  # of the classes, by phase
+    run: TrainingRun
 
-    def augment(self, x: Tensor, noise: float) -> Tensor:
+    def noise(self, size: int) -> Tensor:
+        """Gaussian noise of deviation 1 for a batch of `size` utterances, (size, D); none on one-hot vectors."""
+        drawn = torch.randn(size, self.data.x.shape[1], device=self.data.x.device)
+        for first, end in self.one_hot:
+            drawn[:, first:end] = 0
+        return drawn
+
+    def augment(self, x: Tensor, deviation: float) -> Tensor:
         """Augment (Eq. 13, 14): Gaussian noise on standardised features, the same shape."""
-        drawn = torch.randn_like(x).mul_(noise)
-        return (drawn if self.noisy is None else drawn.mul_(self.noisy)).add_(x)
+        return torch.add(x, self.noise(len(x)), alpha=deviation)
 
 
 def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
@@ -58,6 +68,11 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
     Returns:
         Probabilities of the test rows, shape (tests, classes).
     """
+    if options.sae and data.unlabelled:
+        raise ValueError(
+            "pre-training as an autoencoder needs the unlabelled utterances in memory: raise "
+            "train_mmmd.unlabelled_in_memory_mb, or leave the variant sae out"
+        )
     run.seed_everything()
     network = Mmd(*network_paths(data, options.network.grouping), len(data.classes), options.network, seed=run.seed)
     average = copy.deepcopy(network).to(data.x.device) if options.network.ema_decay else None
@@ -65,7 +80,7 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
     for method in ("pre_activations", "classify"):
         network.mark_forward_method(method)
     state = _fresh_state(network, optimiser, average)
-    context = Context(data, options, _noisy_columns(data), _phase_weights(data, options))
+    context = Context(data, options, one_hot_ranges(data), _phase_weights(data, options), run)
     if not run.resume(state) and options.sae:
         rows = torch.cat([data.rows["train"], data.rows["unlabelled"]])
         pretrain(network.module, data.x, rows, context.augment, options.sae, options.network.batch_size)
@@ -80,8 +95,8 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
 
 
 def make_optimiser(network: nn.Module, options: MmdOptions) -> torch.optim.Optimizer:
-    """Adam with decoupled weight decay."""
-    return torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay)
+    """Adam with decoupled weight decay, one kernel for all parameters."""
+    return torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay, fused=True)
 
 
 def _fresh_state(network: nn.Module, optimiser: Any, average: nn.Module | None) -> dict[str, Any]:
@@ -110,14 +125,9 @@ def network_paths(data: FoldData, grouping: str) -> tuple[Paths, Paths]:
     return acoustic, others
 
 
-def _noisy_columns(data: FoldData) -> Tensor | None:
-    one_hot = [data.ranges[column] for column in ONE_HOT if column in data.ranges]
-    if not one_hot:
-        return None
-    noisy = torch.ones(len(data.names), device=data.x.device)
-    for first, end in one_hot:
-        noisy[first:end] = 0
-    return noisy
+def one_hot_ranges(data: FoldData) -> list[tuple[int, int]]:
+    """Where one-hot vectors stand, (first, last + 1) of each."""
+    return [data.ranges[column] for column in ONE_HOT if column in data.ranges]
 
 
 def _phase_weights(data: FoldData, options: MmmdOptions) -> dict[str, Tensor | None]:
@@ -153,8 +163,9 @@ def plan_epoch(data: FoldData, options: MmmdOptions, seed: int) -> list[Step]:
         for batch in _batches(phase_rows(data, options, phase), options.network.batch_size)
     ]
     if options.mixmatch:
-        unlabelled = _unlabelled_rows(data, options.mixmatch, seed)
-        steps += _mixed_steps(phase_rows(data, options, "mixed"), unlabelled, options.network.batch_size)
+        unlabelled, stream = _unlabelled_rows(data, options.mixmatch, seed), _stream(data, options.mixmatch, seed)
+        streamed = 0 if stream is None else len(stream)
+        steps += _mixed_steps(phase_rows(data, options, "mixed"), unlabelled, options.network.batch_size, streamed)
     if options.acted == "random":
         steps = [steps[place] for place in torch.randperm(len(steps)).tolist()]
     return steps
@@ -167,13 +178,13 @@ def _batches(rows: Tensor, batch_size: int) -> list[Tensor]:
     return list(_shuffled(rows).chunk(math.ceil(len(rows) / batch_size)))
 
 
-def _mixed_steps(labelled: Tensor, unlabelled: Tensor, batch_size: int) -> list[Step]:
+def _mixed_steps(labelled: Tensor, unlabelled: Tensor, batch_size: int, streamed: int = 0) -> list[Step]:
     """Every row at least once, as many labelled as unlabelled ones in a step; the fewer are drawn again and again."""
-    longest = max(len(labelled), len(unlabelled))
+    longest = max(len(labelled), len(unlabelled), streamed)
     count = math.ceil(longest / batch_size)
     size = math.ceil(longest / count)
     drawn = [_repeated(rows, count * size).view(count, -1) for rows in (labelled, unlabelled)]
-    return [Step("mixed", *rows) for rows in zip(*drawn, strict=True)]
+    return [Step("mixed", *rows, streamed=size if streamed else 0) for rows in zip(*drawn, strict=True)]
 
 
 def _repeated(rows: Tensor, length: int) -> Tensor:
@@ -196,14 +207,22 @@ def _unlabelled_rows(data: FoldData, options: MixMatchOptions, seed: int) -> Ten
     return rows[order[: round(options.unlabelled_share * len(rows))].to(rows.device)]
 
 
+def _stream(data: FoldData, options: MixMatchOptions, seed: int) -> VectorStream | None:
+    """V_t^U where it is not in memory, or the share of it that is asked for; None where that is nothing."""
+    stream = data.unlabelled and data.unlabelled.share(options.unlabelled_share, seed)
+    return stream if stream else None
+
+
 def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> None:
     """One epoch, or what a checkpoint inside it left to do."""
     options, epoch = context.options.network, state["epoch"]
     steps = _planned(context, state, run.seed)
+    streamed = _streamed(context, steps, state, run.seed)
     while state["step"] < len(steps):
         step = steps[state["step"]]
         progress = (epoch + state["step"] / len(steps)) / options.epochs
-        for name, loss in _train_step(context, step, progress, state, run).items():
+        batch = next(streamed) if step.streamed else None
+        for name, loss in _train_step(context, step, batch, progress, state, run).items():
             state["sums"][name] = state["sums"].get(name, 0) + loss
             state["counts"][name] = state["counts"].get(name, 0) + 1
         state["step"] += 1
@@ -226,14 +245,27 @@ def _planned(context: Context, state: dict[str, Any], seed: int) -> list[Step]:
     return steps
 
 
+def _streamed(context: Context, steps: list[Step], state: dict[str, Any], seed: int) -> Iterator[Tensor]:
+    """The streamed batches of the steps that are left of the epoch."""
+    sizes = [step.streamed for step in steps if step.streamed]
+    if not sizes:
+        return iter(())
+    first = sum(step.streamed > 0 for step in steps[: state["step"]])
+    stream = _stream(context.data, context.options.mixmatch, seed)
+    return stream.batches(sizes[0], seed, state["epoch"], first)
+
+
 def _train_step(
-    context: Context, step: Step, progress: float, state: dict[str, Any], run: TrainingRun
+    context: Context, step: Step, streamed: Tensor | None, progress: float, state: dict[str, Any], run: TrainingRun
 ) -> dict[str, Tensor]:
     """One step of the optimiser; returns the losses by name."""
     network, optimiser, options = state["network"], state["optimiser"], context.options.network
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(options, progress)
-    losses = mixed_losses(network, context, step) if step.phase == "mixed" else _labelled_loss(network, context, step)
+    if step.phase == "mixed":
+        losses = mixed_losses(network, context, step, streamed)
+    else:
+        losses = _labelled_loss(network, context, step)
     loss = losses["loss"] * (context.options.acted_weight if step.phase == "acted" else 1.0)
     if "unlabelled_loss" in losses:
         loss = loss + unlabelled_weight(context.options.mixmatch, progress) * losses["unlabelled_loss"]
@@ -243,7 +275,8 @@ def _train_step(
     if "average" in state:
         _update_average(state["average"], network, options.ema_decay)
     name = "loss" if step.phase == "labelled" else f"{step.phase}_loss"
-    return {name if key == "loss" else key: value.detach() for key, value in losses.items()}
+    values = run.average(torch.stack([value.detach() for value in losses.values()]))
+    return {name if key == "loss" else key: value for key, value in zip(losses, values, strict=True)}
 
 
 @torch.no_grad()
@@ -267,12 +300,19 @@ def unlabelled_weight(options: MixMatchOptions, progress: float) -> float:
 def _labelled_loss(network: nn.Module, context: Context, step: Step) -> dict[str, Tensor]:
     """L_Ve (Eq. 18) or L_VtL (Eq. 19) of a batch."""
     network.train()
-    x = context.augment(context.data.x[step.labelled], context.options.network.input_noise)
-    y = context.data.y[step.labelled]
-    return {"loss": supervised_loss(network(x), y, context.options.network, context.weights[step.phase])}
+    options, run = context.options.network, context.run
+    rows = run.share(step.labelled)
+    noise = run.share(context.noise(len(step.labelled)))
+    x = context.data.x.index_select(0, rows).add_(noise, alpha=options.input_noise)
+    with run.own_draws():
+        logits = network(x)
+    size = run.divisor(len(step.labelled))
+    return {"loss": supervised_loss(logits, context.data.y[rows], options, context.weights[step.phase], size)}
 
 
-def supervised_loss(logits: MmdLogits, y: Tensor, options: MmdOptions, weights: Tensor | None = None) -> Tensor:
+def supervised_loss(
+    logits: MmdLogits, y: Tensor, options: MmdOptions, weights: Tensor | None = None, size: float | None = None
+) -> Tensor:
     """The single objective of all classifiers: global cross entropy + weight * sum of the local cross entropies.
 
     Args:
@@ -280,47 +320,69 @@ def supervised_loss(logits: MmdLogits, y: Tensor, options: MmdOptions, weights: 
         y: class numbers, (B,).
         options: `local_loss_weight`.
         weights: of the classes, (C,); None weighs all alike.
+        size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
 
     Returns:
         Scalar: mean over the batch of the weighted losses (H of Eq. 18 and 19, for one-hot labels).
     """
     paths = logits.local.shape[1]
-    local = F.cross_entropy(logits.local.flatten(0, 1), y.repeat_interleave(paths), weights, reduction="none")
-    globally = F.cross_entropy(logits.globally, y, weights, reduction="none")
-    return globally.mean() + options.local_loss_weight * local.sum() / len(y)
+    local = F.cross_entropy(logits.local.flatten(0, 1), y.repeat_interleave(paths), weights, reduction="sum")
+    globally = F.cross_entropy(logits.globally, y, weights, reduction="sum")
+    return (globally + options.local_loss_weight * local) / (len(y) if size is None else size)
 
 
-def mixed_losses(network: nn.Module, context: Context, step: Step) -> dict[str, Tensor]:
+def mixed_losses(network: nn.Module, context: Context, step: Step, streamed: Tensor | None = None) -> dict[str, Tensor]:
     """L_X and L_U of a batch (Eq. 7 to 17, 20, 21), with one forward pass over X'' and U'' together.
 
     The first layer is affine, and lambda' and 1 - lambda' add up to 1: mixing what it makes of two utterances is the
     same as mixing their features, all modalities with the same lambda and permutation (Eq. 11). So it is computed once,
     for the guesses and for the mixture, and gradients reach it through both utterances.
     """
-    data, options = context.data, context.options.mixmatch
-    x = context.augment(data.x[torch.cat([step.labelled, step.unlabelled.repeat(options.copies)])], options.noise)
-    n = len(step.labelled)  # rows: X' (n), then K noisy copies of U one after the other
+    data, run, options = context.data, context.run, context.options.mixmatch
+    x, labelled, unlabelled = data.x, step.labelled, step.unlabelled
+    if streamed is not None:
+        x = torch.cat([x[labelled], streamed])
+        labelled, unlabelled = torch.arange(len(x), device=x.device).tensor_split([len(labelled)])
+    n, u = len(labelled), len(unlabelled)
+    rows = torch.cat([labelled, unlabelled.repeat(options.copies)])  # X' (n), then K copies of U, one by one
+    noise = context.noise(len(rows))
+    order = torch.randperm(len(rows)).to(noise.device)  # W (Eq. 15): its first n rows are W_1, the others W_2
+    lam = draw_lambda(len(rows), options.alpha, noise.device)
+    own = _own_rows(n, u, options.copies, run).to(noise.device)
+    part, own_n = part_of(own, order), len(run.share(labelled))
     network.train()
-    a = network.pre_activations(x)  # (P, n + K * U, first)
-    p = F.one_hot(data.y[step.labelled], len(data.classes)).to(x.dtype)
+    x = x.index_select(0, rows[part.needed]).add_(noise[part.needed], alpha=options.noise)
+    with run.fabric.autocast():  # a method of the network is not under Fabric's own, as the network's call is
+        a = network.pre_activations(x).float()  # (P, needed, first)
+    p = F.one_hot(data.y[step.labelled], len(data.classes)).to(noise.dtype)
     targets = p[:, None].expand(-1, len(network.path_names) + 1, -1)  # (n, P + 1, C)
-    if len(x) > n:
-        q = guess_labels(network, a[:, n:], context.options)  # (U, P + 1, C)
-        targets = torch.cat([targets, q.repeat(options.copies, 1, 1).to(targets)])
-    order = torch.randperm(len(x)).to(x.device)  # W (Eq. 15): its first n rows are W_1, the others W_2
-    lam = draw_lambda(len(x), options.alpha, x.device)
-    a, targets = mix(a, order, lam, axis=1), mix(targets, order, lam)  # X'' (Eq. 16) and U'' (Eq. 17)
+    if u:
+        with run.fabric.autocast():
+            q = guess_labels(network, a.detach()[:, part.first][:, own_n:], context.options)
+        q = run.whole(q.to(targets), u)  # (U, P + 1, C)
+        targets = torch.cat([targets, q.repeat(options.copies, 1, 1)])
+    a = mix(a, part.second, lam[part.own], axis=1, own=part.first)  # X'' (Eq. 16) and U'' (Eq. 17)
+    targets = mix(targets, part.others, lam[part.own], own=part.own)
     network.train()
-    logits = stacked(network.classify(a))
-    losses = {"loss": labelled_mix_loss(logits[:n], targets[:n], context.options.network, context.weights["mixed"])}
-    if len(x) > n:
-        losses["unlabelled_loss"] = unlabelled_mix_loss(logits[n:], targets[n:], context.options.network)
+    with run.own_draws(), run.fabric.autocast():
+        logits = stacked(network.classify(a))
+    options, weights = context.options.network, context.weights["mixed"]
+    losses = {"loss": labelled_mix_loss(logits[:own_n], targets[:own_n], options, weights, run.divisor(n))}
+    if u:
+        size = run.divisor(len(rows) - n)
+        losses["unlabelled_loss"] = unlabelled_mix_loss(logits[own_n:], targets[own_n:], options, size)
     return losses
 
 
+def _own_rows(n: int, u: int, copies: int, run: TrainingRun) -> Tensor:
+    """This process's rows of X' and of all copies of U: a share of the utterances, with all copies of each."""
+    labelled, unlabelled = torch.arange(n), n + torch.arange(copies * u).view(copies, u)
+    return torch.cat([labelled[run.own], unlabelled[:, run.own].flatten()])
+
+
 def stacked(logits: MmdLogits) -> Tensor:
-    """Logits of the local classifiers and, last, the global one: (B, P, C) and (B, C) -> (B, P + 1, C)."""
-    return torch.cat([logits.local, logits.globally[:, None]], dim=1)
+    """Logits of the local classifiers and, last, the global one: (B, P, C) and (B, C) -> (B, P + 1, C), float32."""
+    return torch.cat([logits.local.float(), logits.globally[:, None].float()], dim=1)
 
 
 @torch.no_grad()
@@ -337,37 +399,39 @@ def guess_labels(network: nn.Module, a: Tensor, options: MmmdOptions) -> Tensor:
     """
     network.eval()
     mixmatch = options.mixmatch
-    logits = network.classify(a.detach())
+    logits = network.classify(a)
     predicted = torch.softmax(stacked(logits), -1)
     if mixmatch.guess == "joint":
         joint = probabilities(logits, options.network.local_prediction_weight)
         predicted = joint[:, None].expand_as(predicted)
-    q = predicted.unflatten(0, (mixmatch.copies, a.shape[1] // mixmatch.copies)).mean(
-        0
-    )  # (K * U, P + 1, C) -> (U, P + 1, C)
+    of_copies = predicted.unflatten(0, (mixmatch.copies, a.shape[1] // mixmatch.copies))  # (K, U, P + 1, C)
+    q = of_copies.mean(0)
     return sharpen(q, mixmatch.temperature)
 
 
-def labelled_mix_loss(logits: Tensor, targets: Tensor, options: MmdOptions, weights: Tensor | None = None) -> Tensor:
+def labelled_mix_loss(
+    logits: Tensor, targets: Tensor, options: MmdOptions, weights: Tensor | None = None, size: float | None = None
+) -> Tensor:
     """L_X (Eq. 20): mean over utterances of H(p, P(y|x)), combined over the classifiers as in `supervised_loss`.
 
     Args:
         logits, targets: (B, P + 1, C), the global classifier last.
         options: `local_loss_weight`.
         weights: of the classes, (C,).
+        size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
     """
     losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(0, 1), weights, reduction="none")
-    return _combined(losses.view(targets.shape[:2]), options)
+    return _combined(losses.view(targets.shape[:2]), options, size)
 
 
-def unlabelled_mix_loss(logits: Tensor, targets: Tensor, options: MmdOptions) -> Tensor:
+def unlabelled_mix_loss(logits: Tensor, targets: Tensor, options: MmdOptions, size: float | None = None) -> Tensor:
     """L_U (Eq. 21): squared error of the probabilities, mean over utterances and classes, combined likewise."""
-    return _combined((torch.softmax(logits, -1) - targets).square().mean(-1), options)
+    return _combined((torch.softmax(logits, -1) - targets).square().mean(-1), options, size)
 
 
-def _combined(losses: Tensor, options: MmdOptions) -> Tensor:
+def _combined(losses: Tensor, options: MmdOptions, size: float | None) -> Tensor:
     """Losses (B, P + 1) of the classifiers -> the global one's mean + weight * sum of the local ones' means."""
-    means = losses.mean(0)
+    means = losses.sum(0) / (len(losses) if size is None else size)
     return means[-1] + options.local_loss_weight * means[:-1].sum()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,9 @@ import torch
 from torch import Tensor
 
 from semiser.training.fold_table import ROLES
+
+if TYPE_CHECKING:
+    from semiser.training.streamed import VectorStream
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class FoldData:
         classes: class names in the order of their numbers.
         names: D feature names.
         ranges: feature column of a table to where it lies in x, (first, last + 1); empty where there is one alone.
+        unlabelled: the unlabelled utterances where they are too many for memory; none of `rows` is unlabelled then.
     """
 
     x: Tensor
@@ -32,11 +37,13 @@ class FoldData:
     classes: tuple[str, ...]
     names: tuple[str, ...]
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    unlabelled: "VectorStream | None" = None
 
     def to(self, device: torch.device) -> "FoldData":
         """The same data on a device."""
         rows = {role: index.to(device) for role, index in self.rows.items()}
-        return replace(self, x=self.x.to(device), y=self.y.to(device), rows=rows)
+        unlabelled = self.unlabelled and self.unlabelled.to(device)
+        return replace(self, x=self.x.to(device), y=self.y.to(device), rows=rows, unlabelled=unlabelled)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ from semiser.progress import progress
 from semiser.shards.publish import publishing_on_disk
 from semiser.training.data import FoldRows
 from semiser.training.folds import protocol_facts
-from semiser.training.matrix import read_matrix
+from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun
+from semiser.training.streamed import read_vectors
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,8 @@ CURVES_SCHEMA = pa.schema(
 
 
 class Features(Protocol):
-    """What an experiment trains on, for all of its utterances (`MatrixFeatures`, `SampleFeatures`)."""
+    """What an experiment trains on, for all of its utterances (`MatrixFeatures`, `StreamedFeatures`,
+    `SampleFeatures`)."""
 
     def facts(self) -> dict[str, Any]:
         """What a fold's result depends on beside the values: JSON-safe."""
@@ -88,6 +91,8 @@ def make_experiment(
     scaling: ScalingOptions,
     models: str,
     as_is: Collection[str] = (),
+    unlabelled_in_memory_mb: float = math.inf,
+    block_rows: int = 4096,
 ) -> Experiment:
     """An experiment on feature vectors: those of every utterance of its folds, with speakers and corpora.
 
@@ -99,8 +104,14 @@ def make_experiment(
         scaling: strategies by name.
         models: folder of the experiment's models.
         as_is: columns that are not scaled.
+        unlabelled_in_memory_mb: utterances that are unlabelled in every fold and take more than this are streamed.
+        block_rows: streamed utterances that are shuffled with each other.
     """
-    return experiment_on(folds, utterances, lambda ids: read_matrix(tables, ids, scaling, as_is), models)
+
+    def read(ids: list[str]) -> Features:
+        return read_vectors(tables, ids, folds, scaling, as_is, unlabelled_in_memory_mb, block_rows)
+
+    return experiment_on(folds, utterances, read, models)
 
 
 def experiment_on(
@@ -130,14 +141,16 @@ def experiment_on(
 def run_variant(
     experiment: Experiment, variant: str, fit: Fit, options: Options, training: TrainingOptions
 ) -> tuple[pa.Table, pa.Table]:
-    """Train and test one variant on every fold with every seed.
+    """Train and test one variant on every fold with every seed, one after the other.
+
+    With `training.devices` above 1 that many processes train each fold together.
 
     Args:
         experiment: data and folds.
         variant: name under which its models, predictions and curves go.
-        fit: the system.
+        fit: the system; a function that can be imported by name where several processes train.
         options: the system's options.
-        training: device, seeds, checkpoints.
+        training: devices, seeds, checkpoints.
 
     Returns:
         Predictions, a row per test utterance, fold and seed; and training curves.
@@ -164,8 +177,12 @@ def _run_fold(
     if training.reuse and (finished := _finished(folder, key)):
         logger.info("%s seed %d fold %d: finished before with the same data and options", variant, seed, number)
         return finished
-    run = TrainingRun(folder, seed, training, key)
-    probabilities = fit(experiment.features.of_fold(rows, run), options, run)
+    run = TrainingRun(folder, seed, training.in_one_process(), key)
+    data = experiment.features.of_fold(rows, run)
+    if training.devices == 1:
+        probabilities = fit(data, options, run)
+    else:
+        probabilities = fit_in_processes(fit, data, options, training, run)
     labels = {"variant": variant, "fold": number, "seed": seed}
     table = _predictions(experiment, fold, probabilities.numpy(force=True), labels, key)
     curves = [{**labels, **row} for row in run.curves]

@@ -3,6 +3,8 @@
 Equation numbers are those of MMMD (Zhou et al., AAAI 2021); the method is MixMatch (Berthelot et al., NeurIPS 2019).
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -33,17 +35,47 @@ def draw_lambda(size: int, alpha: float, device: torch.device) -> Tensor:
     return torch.maximum(lam, 1 - lam)
 
 
-def mix(values: Tensor, order: Tensor, lam: Tensor, axis: int = 0) -> Tensor:
+_ALL = slice(None)
+
+
+class Part(NamedTuple):
+    """What one of several processes mixes of a batch that they share; all of it where there is one process.
+
+    Attributes:
+        own: the rows of the batch that it mixes something into, (M,).
+        others: the rows that are mixed into them, (M,).
+        needed: the rows of the batch that are one or the other.
+        first, second: where `own` and `others` lie among those needed.
+    """
+
+    own: Tensor | slice
+    others: Tensor
+    needed: Tensor | slice
+    first: Tensor | slice
+    second: Tensor
+
+
+def part_of(own: Tensor, order: Tensor) -> Part:
+    """The part of the process that has the rows `own` of a batch, with order[i] mixed into row i."""
+    if len(own) == len(order):
+        return Part(_ALL, order, _ALL, _ALL, order)
+    needed, places = torch.unique(torch.cat([own, order[own]]), return_inverse=True)
+    return Part(own, order[own], needed, places[: len(own)], places[len(own) :])
+
+
+def mix(values: Tensor, order: Tensor, lam: Tensor, axis: int = 0, own: Tensor | slice = _ALL) -> Tensor:
     """lambda' v_1 + (1 - lambda') v_2 (Eq. 11 for features, Eq. 12 for labels), gradients kept.
 
     Args:
-        values: v_1, with N utterances along the axis.
-        order: which utterance is mixed into each, (N,).
+        values: utterances along the axis.
+        order: which of them is v_2 of each mixture, (N,).
         lam: lambda' of each, (N,).
         axis: of the utterances.
+        own: which of them is v_1 of each mixture; all of them as they are, if N are given.
 
     Returns:
-        The shape of `values`.
+        The shape of `values`, with N along the axis.
     """
-    shape = [-1 if place == axis else 1 for place in range(values.ndim)]
-    return torch.lerp(values.index_select(axis, order), values, lam.view(shape))
+    lam = lam.view([-1 if place == axis else 1 for place in range(values.ndim)])
+    first = values[(slice(None),) * axis + (own,)]
+    return torch.lerp(values.index_select(axis, order), first, lam)

@@ -4,14 +4,15 @@ import json
 import logging
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from safetensors.torch import save as safetensors_bytes
-from torch import Tensor
+from torch import Tensor, distributed
 
 from semiser.options.training import TrainingOptions
 from semiser.shards.publish import publishing_on_disk
@@ -26,22 +27,24 @@ class TrainingRun:
     Attributes:
         fabric: Lightning Fabric: device, precision, backward.
         seed: of everything that is drawn.
-        folder: where checkpoint, weights and card go.
+        folder: where checkpoint, weights and card go; with several processes the first alone writes.
+        key: fingerprint of data, options and seed.
         curves: a row per logged value: epoch, name, value.
         scaling: strategy, mean and standard deviation that a new utterance must be scaled with.
     """
 
-    def __init__(self, folder: Path, seed: int, options: TrainingOptions, key: str):
+    def __init__(self, folder: Path, seed: int, options: TrainingOptions, key: str, fabric: Fabric | None = None):
         """Args:
         folder: of this run alone; made where it is missing.
         seed: of everything that is drawn.
         options: device, precision, checkpoints.
         key: fingerprint of data, options and seed; a checkpoint with another one is not resumed.
+        fabric: of one of several processes; None: a run of this process alone.
         """
         if options.threads:
             torch.set_num_threads(options.threads)
-        self.fabric = Fabric(accelerator=options.accelerator, devices=1, precision=options.precision)
-        self.seed, self.folder, self._key = seed, folder, key
+        self.fabric = fabric or Fabric(accelerator=options.accelerator, devices=1, precision=options.precision)
+        self.seed, self.folder, self.key = seed, folder, key
         self._every_s, self._saved_at = options.checkpoint_every_s, time.monotonic()
         self.curves: list[dict[str, Any]] = []
         self.scaling: dict[str, Any] = {}
@@ -51,9 +54,58 @@ class TrainingRun:
         """Seed torch's random state, from which all systems draw."""
         torch.manual_seed(self.seed)
 
+    @contextmanager
+    def own_draws(self) -> Iterator[None]:
+        """Where a process draws for its part alone, such as dropout: behind it all processes draw alike again.
+
+        With one process nothing happens; with several each has a random state of its own meanwhile.
+        """
+        if self.fabric.world_size == 1:
+            yield
+            return
+        alike = torch.Generator().set_state(torch.get_rng_state())  # a copy, so that nothing is taken from the original
+        seed = int(torch.randint(2**62, (), generator=alike)) + self.fabric.global_rank
+        device = self.fabric.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            yield
+
+    @property
+    def own(self) -> slice:
+        """Places in a batch of this process's rows."""
+        return slice(self.fabric.global_rank, None, self.fabric.world_size)
+
     def share(self, rows: Tensor) -> Tensor:
         """This process's part of a batch that all processes draw alike; the whole where there is one process."""
-        return rows[self.fabric.global_rank :: self.fabric.world_size]
+        return rows[self.own]
+
+    def divisor(self, size: float) -> float:
+        """What the sum of a loss over this process's part is divided by where the loss is a mean over the batch.
+
+        The mean over the processes, which their gradients go through, is then the mean over the batch, whatever the
+        sizes of the parts.
+
+        Args:
+            size: rows of the whole batch, or the sum of their weights.
+        """
+        return size / self.fabric.world_size
+
+    def average(self, values: Tensor) -> Tensor:
+        """Mean over the processes, such as of losses that were divided by `divisor`; no gradient goes through it."""
+        if self.fabric.world_size == 1:
+            return values
+        total = values.detach().clone()
+        distributed.all_reduce(total)
+        return total / self.fabric.world_size
+
+    def whole(self, part: Tensor, size: int) -> Tensor:
+        """A batch of `size` rows from the parts of all processes, as `share` cut them; no gradient goes through it."""
+        if self.fabric.world_size == 1:
+            return part
+        rows = part.new_zeros(size, *part.shape[1:])
+        rows[self.own] = part.detach()
+        distributed.all_reduce(rows)
+        return rows
 
     def log(self, epoch: int, **values: float) -> None:
         """Add one epoch's values to the curves."""
@@ -62,21 +114,35 @@ class TrainingRun:
     def save_checkpoint(self, state: Mapping[str, Any], force: bool = False) -> None:
         """Save a resumable state, if the last one is old enough: modules, optimisers and plain values.
 
-        The random state of torch and the curves are part of it. The file is complete or absent.
+        The random state of torch and the curves are part of it. The file is complete or absent. With several processes
+        the state is the same in all of them, and the first saves it.
         """
-        if not force and time.monotonic() - self._saved_at < self._every_s:
+        if not self.fabric.is_global_zero or (not force and time.monotonic() - self._saved_at < self._every_s):
             return
-        everything = {**state, "key": self._key, "curves": self.curves, "random": torch.random.get_rng_state()}
-        if torch.cuda.is_available():
-            everything["random_cuda"] = torch.cuda.get_rng_state_all()
+        everything = {**state, "key": self.key, "curves": self.curves, "random": torch.get_rng_state()}
+        if self.fabric.device.type == "cuda":
+            everything["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
         temporary = self.folder / f"{_CHECKPOINT}.partial"
-        self.fabric.save(temporary, everything)
+        self.fabric.strategy.save_checkpoint(temporary, everything)  # Fabric's own save waits for all processes
         temporary.replace(self.folder / _CHECKPOINT)
         self._saved_at = time.monotonic()
 
     def resume(self, state: dict[str, Any]) -> bool:
-        """Restore a checkpoint of the same key into `state`, in place; False where there is none."""
+        """Restore a checkpoint of the same key into `state`, in place; False where there is none.
+
+        Its number of processes may have been another one.
+        """
         path = self.folder / _CHECKPOINT
+        if not self.fabric.broadcast(self._is_resumable(path)):
+            return False
+        rest = self.fabric.load(path, state, weights_only=True)
+        torch.set_rng_state(rest["random"])
+        if "random_cuda" in rest and self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(rest["random_cuda"], self.fabric.device)
+        self.curves = rest["curves"]
+        return True
+
+    def _is_resumable(self, path: Path) -> bool:
         if not path.exists():
             return False
         try:
@@ -85,22 +151,17 @@ class TrainingRun:
         except Exception as error:  # a damaged archive fails in any of a dozen ways, long before code could run
             logger.warning("checkpoint %s is damaged and is not resumed: %s", path, error)
             return False
-        if found != self._key:
-            return False
-        rest = self.fabric.load(path, state, weights_only=True)
-        torch.random.set_rng_state(rest["random"])
-        if "random_cuda" in rest:
-            torch.cuda.set_rng_state_all(rest["random_cuda"])
-        self.curves = rest["curves"]
-        return True
+        return found == self.key
 
     def save_model(self, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
         """Save final weights as safetensors and, last, their JSON card; then drop the checkpoint."""
+        if not self.fabric.is_global_zero:
+            return
         data = safetensors_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
         with publishing_on_disk(self.folder / "model.safetensors") as file:
             file.write(data)
         with publishing_on_disk(self.folder / "card.json") as file:
-            file.write(json.dumps({"seed": self.seed, "key": self._key, **card}, ensure_ascii=False, indent=1).encode())
+            file.write(json.dumps({"seed": self.seed, "key": self.key, **card}, ensure_ascii=False, indent=1).encode())
         (self.folder / _CHECKPOINT).unlink(missing_ok=True)
 
 

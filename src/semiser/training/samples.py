@@ -184,10 +184,11 @@ def matrices(batch: pa.RecordBatch, field: pa.Field, fit_frames: FitFrames | Non
 
     Args:
         batch: rows of a feature table.
-        field: of the column, with `shape` in its metadata; (None, width) where lengths differ.
+        field: of the column, with `shape` in its metadata; (None, width) where lengths differ. Without it the column
+            has vectors.
         fit_frames: needed where lengths differ.
     """
-    shape = json.loads(field.metadata[b"shape"])
+    shape = json.loads((field.metadata or {}).get(b"shape") or f"[{field.type.list_size}]")
     column = batch[field.name]
     if shape[0] is not None:
         return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), *shape)

@@ -45,7 +45,7 @@ def train_svm(
     from semiser.training.experiment import run_variant
 
     experiment = mmmd_experiment(folds, utterances, is10, word2vec, social, options, models)
-    return run_variant(experiment, "svm", svm.fit, options.svm, training)[0]
+    return run_variant(experiment, "svm", svm.fit, options.svm, training.in_one_process())[0]
 
 
 def neural_trainer(variant: VariantName) -> Callable[..., tuple[pa.Table, pa.Table]]:
@@ -105,7 +105,16 @@ def mmmd_experiment(
     from semiser.training.experiment import make_experiment
 
     tables = modality_tables(is10, word2vec, social, options)
-    return make_experiment(folds, utterances, tables, options.scaling, models, as_is=ONE_HOT)
+    return make_experiment(
+        folds,
+        utterances,
+        tables,
+        options.scaling,
+        models,
+        as_is=ONE_HOT,
+        unlabelled_in_memory_mb=options.unlabelled_in_memory_mb,
+        block_rows=options.block_rows,
+    )
 
 
 def _empty_tables() -> tuple[pa.Table, pa.Table]:
