@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from semiser.errors import Unusable
 from semiser.shards.publish import TEMPORARY_SUFFIX, publishing
 from semiser.shards.store import MANIFEST, Receipt, ShardedTable, ShardReport
 
@@ -20,7 +21,7 @@ def _write(table, name="c/00000.parquet", key="k", values=((1.0, 2.0), (3.0, 4.0
     with table.shard(name, SCHEMA, {"key": key, "family": "f"}) as writer:
         for number, value in enumerate(values):
             writer.add({"utterance_id": f"c/{number}", "v": np.array(value, np.float64)})
-        writer.refuse("c/9", "9.wav", "too short")
+        writer.refuse("c/9", "9.wav", Unusable("too short"))
     return ShardReport(name, key, writer.rows, writer.unusable)
 
 
