@@ -45,6 +45,10 @@ def _outcome(family: Family, source: Source) -> Rows | Unusable:
         return Unsteady(f"not enough memory: {str(error) or 'allocation failed'}")
     except Unusable as error:
         found = error
+    except OSError:
+        if disturbance := _disturbance(family, source):
+            return disturbance
+        raise
     return _disturbance(family, source) or found
 
 

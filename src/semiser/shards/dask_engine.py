@@ -127,8 +127,7 @@ def _local_cluster(workers: int, scratch: str) -> LocalCluster:
         n_workers=workers,
         threads_per_worker=1,
         host="127.0.0.1",
-        dashboard_address=None,
-        worker_dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # two runs at once do not quarrel over a port
         memory_limit=None,  # a worker that Dask pauses at its limit would wait for ever
         local_directory=scratch,
         silence_logs=logging.ERROR,

@@ -215,13 +215,17 @@ class ShardedTable:
         """Withdraw the manifest and sweep what a killed run left: from here until `commit` there is no table."""
         if self._filesystem.exists(self._at(MANIFEST)):
             self._filesystem.rm_file(self._at(MANIFEST))
-        if not isinstance(self._filesystem, LocalFileSystem):
-            return  # an upload that was cut off leaves no object
-        for leftover in self._filesystem.glob(f"{self._root}/**/*{TEMPORARY_SUFFIX}"):
-            self._filesystem.rm_file(leftover)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove the files that killed workers did not finish; an upload that was cut off leaves no object."""
+        if isinstance(self._filesystem, LocalFileSystem):
+            for leftover in self._filesystem.glob(f"{self._root}/**/*{TEMPORARY_SUFFIX}"):
+                self._filesystem.rm_file(leftover)
 
     def commit(self, receipt: Receipt) -> None:
         """Publish the manifest, remove shards of the same corpora that are no longer part, and give up the claim."""
+        self._sweep()
         keep = {self._at(shard.path) for shard in receipt.shards}
         for corpus in {shard.path.rsplit("/", 1)[0] for shard in receipt.shards}:
             for path in self._filesystem.glob(f"{self._root}/{corpus}/*.parquet"):
