@@ -4,8 +4,8 @@
 
 Every engine does the same work (decode to Parquet, shards of 20) in a process of its own; engines take turns within a
 round. Rates are medians of the rounds, ratios are taken round by round against threads. `start` is what an engine takes
-for one task that does nothing, start and end included; `rate` includes it. Memory is that of the main process and of its
-largest worker, as the system counts them.
+for one task that does nothing, start and end included; the rate includes it, too. Memory is that of the main process
+and of its largest worker, as the system counts them.
 """
 
 import argparse
