@@ -61,3 +61,19 @@ def test_without_dask_the_error_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "semiser.shards.dask_engine", raising=False)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'semiser\[cluster\]'"):
         make_engine(EngineOptions(kind="dask"))
+
+
+def test_a_cluster_at_an_address_with_tls_is_used(tmp_path):
+    pytest.importorskip("cryptography")
+    distributed = pytest.importorskip("distributed")
+    security = distributed.Security.temporary()  # a certificate that signs itself
+    files = {"ca": security.tls_ca_file, "cert": security.tls_client_cert, "key": security.tls_client_key}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    cluster = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, security=security, protocol="tls", dashboard_address="127.0.0.1:0"
+    )
+    with cluster:
+        tls = {name: str(tmp_path / name) for name in files}
+        options = EngineOptions(kind="dask", address=cluster.scheduler_address, tls=tls)
+        assert sorted(make_engine(options).map(abs, [-1, -2, -3], "processes")) == [(-3, 3), (-2, 2), (-1, 1)]
