@@ -4,8 +4,8 @@
 
 Every engine does the same work (decode to Parquet, shards of 20) in a process of its own; engines take turns within a
 round. Rates are medians of the rounds, ratios are taken round by round against threads. `start` is what an engine takes
-for one task that does nothing, start and end included; the rate includes it, too. Memory is that of the main process
-and of its largest worker, as the system counts them.
+for one task that does nothing, start and end included; `files/s` includes it, `net` is the rate without it. Memory is
+that of the main process and of its largest worker, as the system counts them.
 """
 
 import argparse
@@ -33,14 +33,17 @@ def main() -> None:
         rounds = [{name: _run(name, arguments, table) for name in ENGINES} for _ in range(arguments.rounds)]
     digests = {result["digest"] for results in rounds for result in results.values()}
     print(f"{files} files, {arguments.workers} workers, {arguments.rounds} rounds, machine load as it was")
-    print(f"{'engine':10} {'start s':>8} {'files/s':>8} {'ratio':>6} {'main MB':>8} {'worker MB':>10}")
+    print("engine      start s  files/s  ratio      net  ratio  main MB  worker MB")
     for name in ENGINES:
-        start, rate, peak, worker = (
+        start, rate, net, peak, worker = (
             statistics.median(results[name][key] for results in rounds)
-            for key in ("start_s", "per_second", "main_mb", "worker_mb")
+            for key in ("start_s", "per_second", "net_per_second", "main_mb", "worker_mb")
         )
-        ratio = statistics.median(r[name]["per_second"] / r["threads"]["per_second"] for r in rounds)
-        print(f"{name:10} {start:8.2f} {rate:8.1f} {ratio:6.2f} {peak:8.0f} {worker:10.0f}")
+        ratio, net_ratio = (
+            statistics.median(results[name][key] / results["threads"][key] for results in rounds)
+            for key in ("per_second", "net_per_second")
+        )
+        print(f"{name:10} {start:8.2f} {rate:8.1f} {ratio:6.2f} {net:8.1f} {net_ratio:6.2f} {peak:8.0f} {worker:10.0f}")
     print(f"bytes of shards and manifest: {'the same everywhere' if len(digests) == 1 else 'THEY DIFFER'}")
 
 
@@ -107,6 +110,7 @@ def _extract(arguments: argparse.Namespace) -> dict:
     return {
         "start_s": start_s,
         "per_second": utterances.num_rows / seconds,
+        "net_per_second": utterances.num_rows / max(seconds - start_s, 1e-3),
         "main_mb": peaks[0],
         "worker_mb": peaks[1],
         "digest": digest.hexdigest(),

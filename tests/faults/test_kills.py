@@ -116,12 +116,13 @@ def test_an_utterance_that_memory_does_not_suffice_for_is_tried_again_by_the_nex
 
 @pytest.fixture
 def cluster(tmp_path):
-    """A scheduler and a worker, each a process of its own; the scheduler's process and address."""
+    """A scheduler and a worker, each a process of its own, and the scheduler's address."""
     pytest.importorskip("distributed")
     file = tmp_path / "scheduler.json"
     command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
     command += ["--scheduler-file", str(file), "--no-dashboard"]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    environment["DASK_DISTRIBUTED__SCHEDULER__NO_WORKERS_TIMEOUT"] = "1 s"
     processes = [subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment)]
     end = time.monotonic() + PATIENCE_S
     while not file.exists():
@@ -131,7 +132,7 @@ def cluster(tmp_path):
     command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
     command += ["--local-directory", str(tmp_path / "scratch"), "--no-nanny"]
     processes.append(subprocess.Popen(command, stderr=subprocess.DEVNULL, env=environment))
-    yield processes[0], address
+    yield *processes, address
     for process in processes:
         process.kill()
         process.wait()
@@ -139,7 +140,7 @@ def cluster(tmp_path):
 
 def test_a_killed_scheduler_ends_the_run_with_the_reason(corpus, store, cluster, start_run, undisturbed, inject):
     inject("kill -9 of the scheduler")
-    scheduler, address = cluster
+    scheduler, _, address = cluster
     corpus.trap("f", "hold")
     disturbed = start_run("dask", address)
     corpus.wait_for_hold(disturbed)
@@ -149,6 +150,21 @@ def test_a_killed_scheduler_ends_the_run_with_the_reason(corpus, store, cluster,
     assert f"the Dask scheduler at {address} is gone" in errors.splitlines()[-1]
     corpus.untrap()
     assert (store / "tiny/c/00000.parquet").exists()
+    run(corpus, store, Here())
+    assert digests(store) == undisturbed
+
+
+def test_a_cluster_without_workers_ends_the_run_with_the_reason(corpus, store, cluster, start_run, undisturbed, inject):
+    inject("kill -9 of the last worker of a cluster that starts no other")
+    _, worker, address = cluster
+    corpus.trap("f", "hold")
+    disturbed = start_run("dask", address)
+    corpus.wait_for_hold(disturbed)
+    worker.kill()
+    _, errors = disturbed.communicate(timeout=PATIENCE_S)
+    assert disturbed.returncode != 0
+    assert "no worker is left to take the rest; what is finished is kept" in errors
+    corpus.untrap()
     run(corpus, store, Here())
     assert digests(store) == undisturbed
 

@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from semiser.options.engine import EngineOptions
@@ -40,3 +43,12 @@ def test_an_address_with_tls_may_be_anywhere():
 def test_what_does_not_fit_together_is_named(options, reason):
     with pytest.raises(ValidationError, match=reason):
         EngineOptions(**options)
+
+
+def test_the_env_cluster_changes_the_kind_alone():
+    conf = Path(__file__).parents[2] / "conf"
+    base, cluster = (
+        yaml.safe_load((conf / env / "parameters.yml").read_text())["engine"] for env in ("base", "cluster")
+    )
+    assert EngineOptions(**base) == EngineOptions()
+    assert EngineOptions(**base | cluster) == EngineOptions(kind="dask")

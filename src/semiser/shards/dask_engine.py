@@ -10,6 +10,7 @@ from itertools import islice
 try:
     import dask
     from distributed import Client, Future, KilledWorker, LocalCluster, Security, as_completed
+    from distributed.scheduler import NoValidWorkerError, NoWorkerError
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f"engine.kind: dask needs Dask ({error.name} is missing): pip install 'semiser[cluster]'"
@@ -63,6 +64,8 @@ class DaskEngine:
             return future.result()
         except KilledWorker as error:
             return WorkerLost(str(error))
+        except (NoWorkerError, NoValidWorkerError) as error:
+            raise EngineLost(f"no worker is left to take the rest; what is finished is kept: {error}") from error
         except CancelledError as error:
             raise self._lost() from error
 
@@ -117,6 +120,7 @@ class DaskEngine:
 
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": MAX_DEATHS - 1,
+    "distributed.scheduler.no-workers-timeout": f"{_FIRST_WORKER_S} s",
     "distributed.worker.multiprocessing-method": "spawn",
     "distributed.comm.timeouts.connect": _CONNECT_S,
 }
