@@ -33,9 +33,12 @@ def attempt(families: Sequence[Family], source: Source, timeout_s: float | None)
     end = None if timeout_s is None else time.monotonic() + timeout_s
     for family in families:
         try:
-            yield _in_time(partial(_outcome, family, source), end)
-        except TimeoutError:
-            yield Unsteady(f"no result in {timeout_s:g} s (features.shards.timeout_s): its file stalls, or it is long")
+            outcome = _in_time(partial(_outcome, family, source), end)
+        except _TimeUp:
+            outcome = Unsteady(
+                f"no result in {timeout_s:g} s (features.shards.timeout_s): its file stalls, or it is long"
+            )
+        yield outcome
 
 
 def _outcome(family: Family, source: Source) -> Rows | Unusable:
@@ -64,6 +67,10 @@ def _disturbance(family: Family, source: Source) -> Unsteady | None:
         if (found.st_size, found.st_mtime_ns) != (source.row[size], source.row[modified]):
             return Unsteady("changed since it was ingested: run again, with ingest")
     return None
+
+
+class _TimeUp(Exception):
+    """Not TimeoutError, which a file on a network raises itself."""
 
 
 class _Helper:
@@ -100,14 +107,14 @@ _own = threading.local()
 
 
 def _in_time(function: Callable[[], Any], end: float | None) -> Any:
-    """The function's result or error. Raises TimeoutError at the monotonic time `end`; the call is then left to itself.
+    """The function's result or error. Raises `_TimeUp` at the monotonic time `end`; the call is then left to itself.
 
     Python cannot stop a thread that waits for a file. Calls run in one thread, since engines are kept per thread; one
     that is given up stays behind, and the next call gets a new one.
     """
     left_s = None if end is None else end - time.monotonic()
     if left_s is not None and left_s <= 0:
-        raise TimeoutError
+        raise _TimeUp
     if not hasattr(_own, "helper"):
         _own.helper = _Helper()
     try:
@@ -115,4 +122,4 @@ def _in_time(function: Callable[[], Any], end: float | None) -> Any:
     except Empty:
         _own.helper.dismiss()
         del _own.helper
-        raise TimeoutError from None
+        raise _TimeUp from None
