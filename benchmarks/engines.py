@@ -4,8 +4,9 @@
 
 Every engine does the same work (decode to Parquet, shards of 20) in a process of its own; engines take turns within a
 round. Rates are medians of the rounds, ratios are taken round by round against threads. `start` is what an engine takes
-for one task that does nothing, start and end included; `files/s` includes it, `net` is the rate without it. Memory is
-that of the main process and of its largest worker, as the system counts them.
+for one task that does nothing, start and end included; `files/s` includes it, `net` is the rate without it. `CPU s`
+is the work of all processes together, both starts included: it says what an engine costs where the machine is not idle
+and rates are worth little. Memory is that of the main process and of its largest worker, as the system counts them.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 
 ENGINES = ("threads", "processes", "dask")
+_KEYS = ("start_s", "per_second", "net_per_second", "cpu_s", "main_mb", "worker_mb")
 
 
 def main() -> None:
@@ -33,17 +35,16 @@ def main() -> None:
         rounds = [{name: _run(name, arguments, table) for name in ENGINES} for _ in range(arguments.rounds)]
     digests = {result["digest"] for results in rounds for result in results.values()}
     print(f"{files} files, {arguments.workers} workers, {arguments.rounds} rounds, machine load as it was")
-    print("engine      start s  files/s  ratio      net  ratio  main MB  worker MB")
+    print("engine      start s  files/s  ratio      net  ratio    CPU s  ratio  main MB  worker MB")
     for name in ENGINES:
-        start, rate, net, peak, worker = (
-            statistics.median(results[name][key] for results in rounds)
-            for key in ("start_s", "per_second", "net_per_second", "main_mb", "worker_mb")
+        start, rate, net, cpu, peak, worker = (
+            statistics.median(results[name][key] for results in rounds) for key in _KEYS
         )
-        ratio, net_ratio = (
-            statistics.median(results[name][key] / results["threads"][key] for results in rounds)
-            for key in ("per_second", "net_per_second")
-        )
-        print(f"{name:10} {start:8.2f} {rate:8.1f} {ratio:6.2f} {net:8.1f} {net_ratio:6.2f} {peak:8.0f} {worker:10.0f}")
+        ratios = [
+            statistics.median(results[name][key] / results["threads"][key] for results in rounds) for key in _KEYS[1:4]
+        ]
+        speed = f"{rate:8.1f} {ratios[0]:6.2f} {net:8.1f} {ratios[1]:6.2f}"
+        print(f"{name:10} {start:8.2f} {speed} {cpu:8.1f} {ratios[2]:6.2f} {peak:8.0f} {worker:10.0f}")
     print(f"bytes of shards and manifest: {'the same everywhere' if len(digests) == 1 else 'THEY DIFFER'}")
 
 
@@ -106,13 +107,14 @@ def _extract(arguments: argparse.Namespace) -> dict:
         digest = hashlib.sha256()
         for path in sorted(Path(store).rglob("*")):
             digest.update(path.read_bytes() if path.is_file() else b"")
-    peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return {
         "start_s": start_s,
         "per_second": utterances.num_rows / seconds,
         "net_per_second": utterances.num_rows / max(seconds - start_s, 1e-3),
-        "main_mb": peaks[0],
-        "worker_mb": peaks[1],
+        "cpu_s": sum(one.ru_utime + one.ru_stime for one in usage),
+        "main_mb": usage[0].ru_maxrss / 1024,
+        "worker_mb": usage[1].ru_maxrss / 1024,
         "digest": digest.hexdigest(),
     }
 
