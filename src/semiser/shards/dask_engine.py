@@ -17,7 +17,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from semiser.options.engine import TlsOptions
-from semiser.shards.engine import MAX_DEATHS, EngineLost, PoolKind, Result, Task, WorkerLost
+from semiser.shards.engine import EngineLost, PoolKind, Result, Task, WorkerLost
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class DaskEngine:
 
 
 _SETTINGS = {
-    "distributed.scheduler.allowed-failures": MAX_DEATHS - 1,
+    "distributed.scheduler.allowed-failures": 1,  # two deaths, each its own: a worker has one task at a time
     "distributed.scheduler.no-workers-timeout": f"{_FIRST_WORKER_S} s",
     "distributed.worker.multiprocessing-method": "spawn",
     "distributed.comm.timeouts.connect": _CONNECT_S,

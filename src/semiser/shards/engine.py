@@ -26,7 +26,7 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 PoolKind = Literal["threads", "processes"]
 
-MAX_DEATHS = 2  # the first may be another task's fault
+_MAX_DEATHS = 3  # the first may be another task's fault
 
 
 class WorkerLost(RuntimeError):
@@ -106,11 +106,11 @@ class LocalEngine:
                 executor.shutdown(wait=True, cancel_futures=True)
             logger.warning("a worker process died; %d tasks in flight are tried again one by one", len(broken))
             deaths.update(map(id, broken))
-            suspects += [task for task in broken if deaths[id(task)] < MAX_DEATHS]
+            suspects += [task for task in broken if deaths[id(task)] < _MAX_DEATHS]
             for task in broken:
-                if deaths.get(id(task), 0) >= MAX_DEATHS:
+                if deaths.get(id(task), 0) >= _MAX_DEATHS:
                     del deaths[id(task)]
-                    yield task, WorkerLost(f"the worker died {MAX_DEATHS} times with this in flight: {task}")
+                    yield task, WorkerLost(f"the worker died {_MAX_DEATHS} times with this in flight: {task}")
 
     def _launch(self, executor: Executor, function, waiting: Iterator, suspects: list, flight: dict) -> bool:
         """Fill the room in flight; False when nothing is left to wait for."""
