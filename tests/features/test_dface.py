@@ -13,8 +13,8 @@ from semiser.features.family import Source
 from semiser.networks.expression import build_expression_network, load_expression_network, to_input
 from semiser.options.face_features import EXPRESSIONS, DenseNetOptions, DfaceOptions, TrackOptions
 from semiser.options.training import TrainingOptions
-from semiser.shards.extract import table_schema
 from semiser.shards.store import ShardedTable
+from semiser.shards.task import table_schema
 from semiser.training.run import TrainingRun
 
 TINY = DenseNetOptions(input_size=64, depth=10, growth=4)  # 9 features

@@ -15,8 +15,8 @@ from semiser.features.family import Source
 from semiser.networks.expression import build_expression_network, load_expression_network, to_input
 from semiser.options.face_features import EXPRESSIONS, ExpressionOptions, MobileNetOptions, TrackOptions
 from semiser.options.training import TrainingOptions
-from semiser.shards.extract import family_facts, table_schema
 from semiser.shards.store import ShardedTable
+from semiser.shards.task import family_facts, table_schema
 from semiser.training.run import TrainingRun
 
 TINY = MobileNetOptions(input_size=32, stem_channels=4, stages=((1, 4, 1, 1),), last_channels=8, divisor=4)

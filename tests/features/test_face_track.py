@@ -28,8 +28,8 @@ from semiser.features.face_track import (
 from semiser.features.family import Source
 from semiser.media.video import sample_frames
 from semiser.options.face_features import FaceTrackOptions, TrackOptions
-from semiser.shards.extract import table_schema
 from semiser.shards.store import ShardedTable
+from semiser.shards.task import table_schema
 
 WALL = np.full((160, 160, 3), 150, np.uint8)
 

@@ -7,7 +7,7 @@ import pytest
 from semiser.features.family import Source
 from semiser.features.social import TOPICS, Social, accent_vocabulary, one_hot
 from semiser.options.text_features import SocialOptions
-from semiser.shards.extract import table_schema
+from semiser.shards.task import table_schema
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from semiser.features.lexicons import BadLexicon, read_ntusd
 from semiser.features.tokens import simplify
 from semiser.features.valence import Valence, lexicon_sum
 from semiser.options.text_features import CliwcOptions, NtusdOptions, ValenceOptions
-from semiser.shards.extract import shard_key, table_schema
+from semiser.shards.extract import shard_key
+from semiser.shards.task import table_schema
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from semiser.features.family import Source
 from semiser.features.word2vec import FUNCTIONALS, Word2Vec, functionals, utterance_functionals
 from semiser.features.word_vectors import WordVectors, save_word_vectors
 from semiser.options.text_features import Word2VecOptions
-from semiser.shards.extract import shard_key, table_schema
+from semiser.shards.extract import shard_key
+from semiser.shards.task import table_schema
 
 
 @pytest.fixture

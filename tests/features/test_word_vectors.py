@@ -112,6 +112,19 @@ def test_a_saved_file_comes_back_by_its_hash_only(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_a_file_on_no_disk_is_fetched_once_and_comes_back(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    path = f"memory://{tmp_path.name}/vectors.arrow"
+    card = save_word_vectors(WordVectors.of(WORDS, MATRIX), path, {"key": "k", "origin": "by hand"})
+    assert card == read_card(path)
+    assert open_word_vectors(path, card["sha256"]).words.to_pylist() == WORDS
+    (copy,) = tmp_path.rglob("*.arrow")
+    fetched = copy.stat().st_mtime_ns
+    open_word_vectors.cache_clear()
+    assert open_word_vectors(path, card["sha256"]).words.to_pylist() == WORDS
+    assert copy.stat().st_mtime_ns == fetched
+
+
 def test_the_hash_is_of_words_and_values():
     hashes = {
         WordVectors.of(WORDS, MATRIX).sha256,

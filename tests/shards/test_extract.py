@@ -1,4 +1,5 @@
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pytest
 from helpers import utterances_of, voice, write_wav
 
+from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.errors import TooManyUnusable, Unusable
 from semiser.features.family import Family, Source
 from semiser.options.family import FamilyOptions
@@ -145,6 +147,28 @@ def test_a_switched_off_family_gives_an_empty_receipt(corpus, tmp_path):
     families = {"level": _level(), "length": None}
     receipts = extract_group(families, str(tmp_path), utterances, roots, LocalEngine(1), ShardOptions())
     assert [(receipt.facts["family"], receipt.rows) for receipt in receipts] == [("level", 5), ("length", 0)]
+
+
+class Weighing:
+    """An engine that notes how large the tasks are that it is given, and answers them itself."""
+
+    def map(self, function, tasks, pool):
+        self.sizes = []
+        for task in tasks:
+            self.sizes.append(len(pickle.dumps(task)))
+            yield task, function(task)
+
+
+def test_what_travels_to_a_worker_does_not_grow_with_the_corpus(corpus, tmp_path):
+    rows = [{"utterance_id": f"tiny/{n:05d}", "corpus": "tiny", "audio_path": "s/0.wav"} for n in range(2_000)]
+    weighing = Weighing()
+    for count in (20, 2_000):
+        table = pa.Table.from_pylist(rows[:count], UTTERANCES_SCHEMA)
+        family = Length(GainOptions(corpora=("tiny",)))
+        extract(
+            [family], str(tmp_path / str(count)), table, {"tiny": str(corpus)}, weighing, ShardOptions(utterances=10)
+        )
+        assert max(weighing.sizes) < 20_000
 
 
 _RUN = """

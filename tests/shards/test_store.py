@@ -4,23 +4,33 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from s3_server import s3_bucket
 
+from semiser.errors import Unusable
 from semiser.shards.publish import TEMPORARY_SUFFIX, publishing
 from semiser.shards.store import MANIFEST, Receipt, ShardedTable, ShardReport
 
 SCHEMA = pa.schema([("utterance_id", pa.string()), pa.field("v", pa.list_(pa.float32(), 2), metadata={"names": "ab"})])
 
 
-@pytest.fixture(params=["disk", "memory"])
+@pytest.fixture(scope="module")
+def bucket():
+    with s3_bucket("store") as url:
+        yield url
+
+
+@pytest.fixture(params=["disk", "memory", "s3"])
 def table(request, tmp_path):
-    return ShardedTable(str(tmp_path / "table") if request.param == "disk" else f"memory://{tmp_path.name}/table")
+    folder = {"disk": lambda: tmp_path, "memory": lambda: f"memory://{tmp_path.name}"}
+    folder["s3"] = lambda: f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
+    return ShardedTable(f"{folder[request.param]()}/table")
 
 
 def _write(table, name="c/00000.parquet", key="k", values=((1.0, 2.0), (3.0, 4.0))):
     with table.shard(name, SCHEMA, {"key": key, "family": "f"}) as writer:
         for number, value in enumerate(values):
             writer.add({"utterance_id": f"c/{number}", "v": np.array(value, np.float64)})
-        writer.refuse("c/9", "9.wav", "too short")
+        writer.refuse("c/9", "9.wav", Unusable("too short"))
     return ShardReport(name, key, writer.rows, writer.unusable)
 
 

@@ -6,12 +6,15 @@ and hold no dictionary of their own, whatever its size. Its schema metadata (key
 vectors come from, and the hash of their content.
 """
 
+import getpass
 import gzip
 import hashlib
 import json
 import logging
 import re
+import shutil
 import sys
+import tempfile
 import zlib
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,11 +27,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from fsspec import AbstractFileSystem, url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
 from semiser.corpora.text import CHUNK_BYTES, find_encoding, iter_lines
 from semiser.features.tokens import tokenise
 from semiser.options.text_features import Word2VecOptions
-from semiser.shards.publish import publishing_on_disk
+from semiser.shards.publish import publishing, publishing_on_disk
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +98,7 @@ def make_word_vectors(utterances: pa.Table, options: Word2VecOptions, path: str 
     Args:
         utterances: rows of `utterances`.
         options: which vectors.
-        path: file to write, on a disk that the workers reach.
+        path: file to write, an fsspec path that the workers reach.
 
     Returns:
         The card: `sha256`, `vector_size`, `words`, `origin`, `key`.
@@ -214,7 +219,7 @@ def save_word_vectors(vectors: WordVectors, path: str | Path, facts: Mapping[str
         "alphabetical": pa.array(vectors.alphabetical, pa.uint64()),
     }
     table = pa.table(columns).replace_schema_metadata({_METADATA_KEY: json.dumps(card, ensure_ascii=False)})
-    with publishing_on_disk(Path(path)) as file, pa.ipc.new_file(file, table.schema) as writer:
+    with publishing(*_at(path)) as file, pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table)
     return card
 
@@ -222,7 +227,8 @@ def save_word_vectors(vectors: WordVectors, path: str | Path, facts: Mapping[str
 def read_card(path: str | Path) -> dict[str, Any] | None:
     """The card of a file of `save_word_vectors`, None where there is none or it is damaged."""
     try:
-        with pa.memory_map(str(path)) as file:
+        filesystem, place = _at(path)
+        with filesystem.open(place, "rb") as file:
             metadata = pa.ipc.open_file(file).schema.metadata or {}
         card = json.loads(metadata.get(_METADATA_KEY, b"null"))
     except (OSError, pa.ArrowException, ValueError, RecursionError):
@@ -234,14 +240,17 @@ def read_card(path: str | Path) -> dict[str, Any] | None:
 def open_word_vectors(path: str, sha256: str) -> WordVectors:
     """The vectors of a file of `save_word_vectors`, mapped into memory, once per process.
 
+    What lies on no disk is fetched to the folder of temporary files, once per machine.
+
     Raises:
         ValueError: the file holds other vectors than those of that hash, or is damaged.
     """
     found = (read_card(path) or {}).get("sha256")
     if found != sha256:
         raise ValueError(f"word vectors at {path}: expected those with hash {sha256}, found {found}: run again")
+    place = _on_disk(path, sha256)
     try:
-        table = pa.ipc.open_file(pa.memory_map(path)).read_all()
+        table = pa.ipc.open_file(pa.memory_map(place)).read_all()
         table.validate(full=True)  # places within the file: Arrow follows them without looking, out of the process
         words, vectors, alphabetical = (table[name].chunk(0) for name in ("word", "vector", "alphabetical"))
         matrix = vectors.values.to_numpy().reshape(len(vectors), vectors.type.list_size)
@@ -249,8 +258,24 @@ def open_word_vectors(path: str, sha256: str) -> WordVectors:
         if vectors.alphabetical.max(initial=0) >= len(words):
             raise BadVectors(f"a row beyond the {len(words)} words")
     except (OSError, pa.ArrowException, ValueError, KeyError, IndexError, AttributeError) as error:
-        raise BadVectors(f"word vectors at {path} are damaged ({error}): remove the file and run again") from error
+        raise BadVectors(f"word vectors at {place} are damaged ({error}): remove the file and run again") from error
     return vectors
+
+
+def _at(path: str | Path) -> tuple[AbstractFileSystem, str]:
+    return url_to_fs(str(path), use_listings_cache=False)
+
+
+def _on_disk(path: str, sha256: str) -> str:
+    """The file itself, or a copy of it on this machine."""
+    filesystem, place = _at(path)
+    if isinstance(filesystem, LocalFileSystem):
+        return place
+    copy = Path(tempfile.gettempdir()) / f"semiser-{getpass.getuser()}" / f"word_vectors-{sha256}.arrow"
+    if not copy.exists():
+        with publishing_on_disk(copy) as file, filesystem.open(place, "rb") as source:
+            shutil.copyfileobj(source, file)
+    return str(copy)
 
 
 def _transcripts(utterances: pa.Table, options: Word2VecOptions) -> list[tuple[str, str | None]]:

@@ -24,10 +24,16 @@ class ShardOptions(Options):
         utterances: utterances per shard, in the order of their ids.
         max_quarantined_share: the run stops when a family cannot use more than this share of a corpus's utterances;
             a family's own `max_quarantined_share` wins.
+        timeout_s: time for one utterance; one that takes longer is left out, and tried again by the next run. None
+            waits for ever.
+        verify: read finished shards whole and compute those again whose checksums do not fit; their keys and whether
+            they are complete are looked at in any case.
     """
 
     utterances: int = Field(default=100, ge=1)
     max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
+    timeout_s: float | None = Field(default=600, gt=0)
+    verify: bool = False
 
 
 class Is10Options(FamilyOptions):

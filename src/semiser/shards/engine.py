@@ -1,7 +1,7 @@
 """Engines: run one function over many tasks, a bounded number at a time.
 
-Every engine offers `map(function, tasks, pool)`: results as they come, in any order. Function, tasks and results must
-be picklable; the function's errors end the map.
+Every engine offers `map(function, tasks, pool)`: outcomes as they come, in any order. Function, tasks and results must
+be picklable; the function's errors end the map, a worker's death does not.
 """
 
 import contextlib
@@ -26,11 +26,15 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 PoolKind = Literal["threads", "processes"]
 
-_MAX_DEATHS = 3
+_MAX_DEATHS = 3  # the first may be another task's fault
 
 
 class WorkerLost(RuntimeError):
-    """A worker process ended without a result (killed, out of memory, native crash) again and again."""
+    """A task's worker ended without a result (killed, out of memory, native crash) at every attempt."""
+
+
+class EngineLost(RuntimeError):
+    """The engine itself is gone, or has no workers; what was finished is kept."""
 
 
 class Engine(Protocol):
@@ -38,17 +42,28 @@ class Engine(Protocol):
 
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], pool: PoolKind
-    ) -> Iterator[tuple[Task, Result]]:
-        """Yield each task with its result, in any order, with a bounded number of tasks in flight.
+    ) -> Iterator[tuple[Task, Result | WorkerLost]]:
+        """Yield each task with its outcome, in any order, with a bounded number of tasks in flight.
+
+        The outcome is what the function gave or, for a task that takes its worker with it again and again, a
+        `WorkerLost`. Tasks are drawn as there is room for them, so whoever takes an outcome may add to the rest.
 
         Raises:
-            WorkerLost: a task's worker died three times; the error names the task.
+            EngineLost: there is no engine any more to run the rest.
         """
 
 
 def make_engine(options: EngineOptions) -> Engine:
-    """The engine that the options ask for."""
-    return LocalEngine(options.workers or _usable_processors())
+    """The engine that the options ask for.
+
+    Raises:
+        ModuleNotFoundError: `dask` is asked for and not installed; the message says what to install.
+    """
+    if options.kind == "local":
+        return LocalEngine(options.workers or _usable_processors())
+    from semiser.shards.dask_engine import DaskEngine
+
+    return DaskEngine(options.workers or _usable_processors(), options.address, options.tls)
 
 
 def _usable_processors() -> int:
@@ -60,7 +75,7 @@ class LocalEngine:
 
     Processes are spawned, never forked: a forked child of a parent whose threads hold locks hangs. They end with
     their parent. When one dies, the pool is made anew and the tasks in flight are tried again, one by one, so that
-    the one to blame is known.
+    the one to blame is known. A death among threads is the death of the run.
     """
 
     def __init__(self, workers: int):
@@ -68,7 +83,7 @@ class LocalEngine:
 
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], pool: PoolKind
-    ) -> Iterator[tuple[Task, Result]]:
+    ) -> Iterator[tuple[Task, Result | WorkerLost]]:
         """See `Engine.map`; `workers` tasks run and as many wait for a free worker."""
         waiting = iter(tasks)
         suspects: list[Task] = []
@@ -80,19 +95,33 @@ class LocalEngine:
                 while self._launch(executor, function, waiting, suspects, flight):
                     for future in wait(flight, return_when=FIRST_COMPLETED).done:
                         result = future.result()
-                        yield flight.pop(future), result
+                        task = flight.pop(future)
+                        deaths.pop(id(task), None)
+                        yield task, result
                 return
             except BrokenProcessPool:
-                suspects += _suspects(list(flight.values()), deaths)
+                broken = list(flight.values())
                 flight.clear()
             finally:
                 executor.shutdown(wait=True, cancel_futures=True)
+            logger.warning("a worker process died; %d tasks in flight are tried again one by one", len(broken))
+            deaths.update(map(id, broken))
+            suspects += [task for task in broken if deaths[id(task)] < _MAX_DEATHS]
+            for task in broken:
+                if deaths.get(id(task), 0) >= _MAX_DEATHS:
+                    del deaths[id(task)]
+                    yield task, WorkerLost(f"the worker died {_MAX_DEATHS} times with this in flight: {task}")
 
     def _launch(self, executor: Executor, function, waiting: Iterator, suspects: list, flight: dict) -> bool:
         """Fill the room in flight; False when nothing is left to wait for."""
         room = (1 if suspects else 2 * self.workers) - len(flight)
         tasks = [suspects.pop()] if suspects and room > 0 else list(islice(waiting, max(room, 0)))
-        flight.update({executor.submit(function, task): task for task in tasks})
+        try:
+            while tasks:
+                flight[executor.submit(function, tasks[0])] = tasks[0]
+                del tasks[0]
+        finally:
+            suspects += tasks  # a pool that breaks in between takes no more; they had no part in it
         return bool(flight)
 
     def _executor(self, pool: PoolKind) -> Executor:
@@ -100,19 +129,6 @@ class LocalEngine:
             return ThreadPoolExecutor(self.workers)
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self.workers, context, initializer=_start_worker)
-
-
-def _suspects(tasks: list, deaths: Counter) -> list:
-    """Tasks to try again after a worker's death, less a task that has been in flight at three deaths."""
-    deaths.update(map(id, tasks))
-    for task in tasks:
-        if deaths[id(task)] >= _MAX_DEATHS:
-            raise WorkerLost(
-                f"the worker died {_MAX_DEATHS} times with this in flight: {task}. What is finished is kept; look at "
-                "the machine's memory and at these files, then run again"
-            )
-    logger.warning("a worker process died; %d tasks in flight are tried again one by one", len(tasks))
-    return tasks
 
 
 def _start_worker() -> None:

@@ -6,8 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from semiser.corpora.utterance import QUARANTINE_SCHEMA
-from semiser.errors import TooManyUnusable, Unusable
-from semiser.features.family import Family, Source
+from semiser.errors import TooManyUnusable
+from semiser.features.family import Family
 from semiser.options.features import ShardOptions
 from semiser.progress import progress
-from semiser.shards.engine import Engine
-from semiser.shards.store import Receipt, ShardedTable, ShardReport, ShardWriter
+from semiser.shards.engine import Engine, PoolKind, WorkerLost
+from semiser.shards.poison import find_poison
+from semiser.shards.store import Receipt, ShardedTable, ShardReport
+from semiser.shards.task import Part, ShardTask, extract_shard, family_facts
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One family's share of a task: the shard it is to write."""
-
-    family: Family
-    table: str
-    name: str
-    key: str
-
-
-@dataclass(frozen=True)
-class ShardTask:
-    """One shard of utterances for the families that miss it: what a worker needs to compute and write."""
-
-    utterances: pa.Table
-    root: Path
-    parts: tuple[Part, ...]
-
-    def __str__(self) -> str:
-        ids = self.utterances["utterance_id"]
-        families = ", ".join(part.family.name for part in self.parts)
-        return f"{families} of shard {self.parts[0].name} (utterances {ids[0]} to {ids[-1]})"
 
 
 def extract(
@@ -64,35 +41,50 @@ def extract(
     Args:
         families: with their options.
         store: folder of the feature tables. A table's manifest is withdrawn while there is work on it, and written
-            by `ShardedTable.commit`.
+            by `ShardedTable.commit`. Until then no other run gets at it, if it lies on a disk.
         utterances: rows of `utterances`; each family takes those of its `options.corpora`.
         roots: folder of each corpus.
-        engine: runs the shards.
-        options: shard size and the share of unusable utterances that stops the run.
+        engine: runs the shards. An utterance that kills its worker again and again is left out with that reason.
+        options: shard size, time limit, and the share of unusable utterances that stops the run.
 
     Returns:
         Family name to the receipt to commit, shards in order.
 
     Raises:
         TooManyUnusable: a family has no value for more than the allowed share of a corpus; the error gives reasons.
+        WorkerLost: workers die over shards, and no utterance is to blame for it.
+        EngineLost: the engine is gone.
     """
     families = list(families)
     tables = {family.name: ShardedTable(f"{store}/{family.name}") for family in families}
+    with ExitStack() as claims:
+        for name in sorted(tables):  # all runs in the same order, so that none waits for one that waits for it
+            tables[name].claim()
+            claims.callback(tables[name].release)
+        reports = _complete(families, tables, utterances, roots, engine, options)
+        receipts = {}
+        for family in families:
+            shards = [report for (name, _), report in reports.items() if name == family.name]
+            _check_share(family, shards, utterances, options)
+            receipts[family.name] = Receipt(tables[family.name].path, family_facts(family), shards)
+        claims.pop_all()  # from here on they are `commit`'s to release
+    return receipts
+
+
+def _complete(
+    families: list[Family], tables: Mapping[str, ShardedTable], utterances: pa.Table, roots: Mapping[str, str],
+    engine: Engine, options: ShardOptions,
+) -> dict[tuple[str, str], ShardReport]:  # fmt: skip
+    """Compute what is missing; reports by family and shard, in the order of the shards."""
     tasks = list(_tasks(families, tables, utterances, roots, options))
-    reports = {(part.family.name, part.name): tables[part.family.name].report(part.name, part.key)
+    reports = {(part.family.name, part.name): tables[part.family.name].report(part.name, part.key, options.verify)
                for task in tasks for part in task.parts}  # fmt: skip
     missing = [missed for task in tasks if (missed := _missed(task, reports))]
     _announce(families, reports)
     for name in {part.family.name for task in missing for part in task.parts}:
         tables[name].open_for_work()
-    for part, report in _run(missing, families, engine):
-        reports[part.family.name, part.name] = report
-    receipts = {}
-    for family in families:
-        shards = [report for (name, _), report in reports.items() if name == family.name]
-        _check_share(family, shards, utterances, options)
-        receipts[family.name] = Receipt(tables[family.name].path, family_facts(family), shards)
-    return receipts
+    reports.update({(part.family.name, part.name): report for part, report in _run(missing, families, engine)})
+    return reports
 
 
 def extract_group(
@@ -122,7 +114,7 @@ def _tasks(
             shard = rows.slice(start, options.utterances)
             name = f"{corpus}/{number:05d}.parquet"
             parts = (Part(family, tables[family.name].path, name, shard_key(family, shard)) for family in wanting)
-            yield ShardTask(shard, Path(roots[corpus]), tuple(parts))
+            yield ShardTask(shard, Path(roots[corpus]), tuple(parts), options.timeout_s)
 
 
 def _wants(family: Family, corpus: str, rows: pa.Table) -> bool:
@@ -137,70 +129,49 @@ def _wants(family: Family, corpus: str, rows: pa.Table) -> bool:
 
 def _missed(task: ShardTask, reports: Mapping) -> ShardTask | None:
     """The task less the parts that are complete; None where all are."""
-    parts = tuple(part for part in task.parts if reports[part.family.name, part.name] is None)
-    return ShardTask(task.utterances, task.root, parts) if parts else None
+    parts = tuple(part for part in task.parts if _is_missing(reports[part.family.name, part.name]))
+    return replace(task, parts=parts) if parts else None
+
+
+def _is_missing(report: ShardReport | None) -> bool:
+    return report is None or report.retry
 
 
 def _announce(families: list[Family], reports: Mapping) -> None:
     for family in families:
-        shards = [report is not None for (name, _), report in reports.items() if name == family.name]
+        shards = [not _is_missing(report) for (name, _), report in reports.items() if name == family.name]
         logger.info("%s: %d of %d shards are complete", family.name, sum(shards), len(shards))
 
 
 def _run(tasks: list[ShardTask], families: list[Family], engine: Engine) -> Iterator[tuple[Part, ShardReport]]:
-    if not tasks:
-        return
     pool = "threads" if all(family.pool == "threads" for family in families) else "processes"
+    seen: set[str] = set()
     with progress("extract", sum(task.utterances.num_rows for task in tasks), "utterances") as bar:
-        for task, reports in engine.map(extract_shard, tasks, pool):
-            bar.update(task.utterances.num_rows)
-            yield from zip(task.parts, reports, strict=True)
+        while tasks:
+            lost: list[ShardTask] = []
+            for task, outcome in engine.map(extract_shard, (task.compact() for task in tasks), pool):
+                if isinstance(outcome, WorkerLost):
+                    lost.append(task)
+                    continue
+                bar.update(task.utterances.num_rows)
+                yield from zip(task.parts, outcome, strict=True)
+            tasks = [_without_poison(task, engine, pool, seen) for task in lost]
 
 
-def extract_shard(task: ShardTask) -> list[ShardReport]:
-    """Compute and write the parts of one task, in one pass over its utterances; runs in a worker."""
-    with ExitStack() as shards:
-        writers = [shards.enter_context(_open_shard(part)) for part in task.parts]
-        for row in task.utterances.to_pylist():
-            source = Source(row, task.root)
-            for part, writer in zip(task.parts, writers, strict=True):
-                _write_rows(part.family, source, writer)
-    return [
-        ShardReport(part.name, part.key, writer.rows, writer.unusable)
-        for part, writer in zip(task.parts, writers, strict=True)
-    ]
+def _without_poison(task: ShardTask, engine: Engine, pool: PoolKind, seen: set[str]) -> ShardTask:
+    """The task less what kills its worker; as it was, once, where nothing of it does so alone: it was bad luck.
 
-
-def _open_shard(part: Part):
-    libraries = {name: version(name) for name in part.family.libraries}
-    provenance = family_facts(part.family) | {"key": part.key, "libraries": libraries}
-    return ShardedTable(part.table).shard(part.name, table_schema(part.family), provenance)
-
-
-def _write_rows(family: Family, source: Source, writer: ShardWriter) -> None:
-    """The utterance's rows, all of them or none."""
-    utterance_id = source.row["utterance_id"]
-    try:
-        rows = list(family.rows(source))
-    except Unusable as error:
-        writer.refuse(utterance_id, source.row["audio_path"], str(error))
-        return
-    for values in rows:
-        writer.add({"utterance_id": utterance_id, **values})
-
-
-def table_schema(family: Family) -> pa.Schema:
-    """The family's columns after `utterance_id`."""
-    return pa.schema([pa.field("utterance_id", pa.string()), *family.fields()])
-
-
-def family_facts(family: Family) -> dict[str, Any]:
-    """What decides a family's values beside its inputs: name, version of the code, options."""
-    return {
-        "family": family.name,
-        "version": family.version,
-        "options": family.options.model_dump(mode="json"),
-    }
+    Raises:
+        WorkerLost: bad luck a second time.
+    """
+    poison = find_poison(task, engine, pool)
+    if not poison and str(task) in seen:
+        raise WorkerLost(
+            f"the worker died again and again over {task}, but over no utterance of it alone. What is finished "
+            "is kept; give the machine more memory or make shards smaller (features.shards.utterances), then run again"
+        )
+    seen.add(str(task))
+    return replace(task, poison=task.poison | poison)
 
 
 def shard_key(family: Family, shard: pa.Table) -> str:

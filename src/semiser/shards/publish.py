@@ -1,5 +1,6 @@
 """Files that are there completely or not at all, on a disk or on an object store."""
 
+import errno
 import os
 import tempfile
 import uuid
@@ -42,6 +43,11 @@ def publishing_on_disk(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            what = f"{os.strerror(error.errno)}: make room and run again, what is finished is kept"
+            raise OSError(error.errno, what, str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     _sync_directory(path.parent)

@@ -1,0 +1,79 @@
+import os
+import sys
+
+import pytest
+from helpers import utterances_of, voice, write_wav
+from threadpoolctl import threadpool_info
+
+from semiser.features.fbank import Fbank
+from semiser.features.is10 import Is10
+from semiser.options.audio_features import FbankOptions
+from semiser.options.engine import EngineOptions
+from semiser.options.features import Is10Options, ShardOptions
+from semiser.shards.engine import LocalEngine, make_engine
+from semiser.shards.extract import extract
+from semiser.shards.store import ShardedTable
+
+
+def _about_the_worker(task):
+    import numpy as np
+
+    np.ones((2, 2)) @ np.ones((2, 2))
+    return os.getpid(), [library["num_threads"] for library in threadpool_info()]
+
+
+def _fail(task):
+    raise ValueError(f"task {task}")
+
+
+def test_every_task_is_answered_by_processes_of_one_thread_each():
+    pytest.importorskip("distributed")
+    outcomes = dict(make_engine(EngineOptions(kind="dask", workers=2)).map(_about_the_worker, range(5), "threads"))
+    assert sorted(outcomes) == [0, 1, 2, 3, 4]
+    assert os.getpid() not in {pid for pid, _ in outcomes.values()}
+    assert {count for _, counts in outcomes.values() for count in counts} == {1}
+
+
+def test_an_error_of_the_function_ends_the_map():
+    pytest.importorskip("distributed")
+    with pytest.raises(ValueError, match="task 0"):
+        list(make_engine(EngineOptions(kind="dask", workers=1)).map(_fail, [0], "processes"))
+
+
+def test_real_families_give_the_bytes_of_the_local_engine(tmp_path):
+    pytest.importorskip("distributed")
+    for number in range(5):
+        write_wav(tmp_path / "corpus/s" / f"{number}.wav", voice(0.8, seed=number))
+    files = {}
+    for engine in (LocalEngine(2), make_engine(EngineOptions(kind="dask", workers=2))):
+        store = tmp_path / type(engine).__name__
+        families, rows = [Is10(Is10Options()), Fbank(FbankOptions())], utterances_of(tmp_path / "corpus")
+        roots, options = {"tiny": str(tmp_path / "corpus")}, ShardOptions(utterances=2)
+        for receipt in extract(families, str(store), rows, roots, engine, options).values():
+            ShardedTable(receipt.table).commit(receipt)
+        files[store.name] = {p.relative_to(store): p.read_bytes() for p in store.rglob("*") if p.is_file()}
+    assert len(files["LocalEngine"]) == 2 * (3 + 2)  # three shards, manifest and lock of each family
+    assert files["LocalEngine"] == files["DaskEngine"]
+
+
+def test_without_dask_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "semiser.shards.dask_engine", raising=False)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'semiser\[cluster\]'"):
+        make_engine(EngineOptions(kind="dask"))
+
+
+def test_a_cluster_at_an_address_with_tls_is_used(tmp_path):
+    pytest.importorskip("cryptography")
+    distributed = pytest.importorskip("distributed")
+    security = distributed.Security.temporary()  # a certificate that signs itself
+    files = {"ca": security.tls_ca_file, "cert": security.tls_client_cert, "key": security.tls_client_key}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    cluster = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, security=security, protocol="tls", dashboard_address="127.0.0.1:0"
+    )
+    with cluster:
+        tls = {name: str(tmp_path / name) for name in files}
+        options = EngineOptions(kind="dask", address=cluster.scheduler_address, tls=tls)
+        assert sorted(make_engine(options).map(abs, [-1, -2, -3], "processes")) == [(-3, 3), (-2, 2), (-1, 1)]
