@@ -137,8 +137,9 @@ class Background:
             return None
         labels = ", ".join(f"{count} {name}" for name, count in counts.items())
         return (
-            f"proxy {proxy} of {', '.join(self.corpora)} has {labels} among {len(y)} utterances that are trained on: "
-            f"there is nothing to learn"
+            f"proxy {proxy} of {', '.join(self.corpora)}: {labels} among {len(y)} utterances that are trained on, so "
+            "there is nothing to tell apart; proxy arousal comes from features.voice, proxy valence from "
+            "features.valence and transcripts"
         )
 
 

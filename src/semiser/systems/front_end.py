@@ -1,8 +1,7 @@
 """A front end as a model of its own: an encoder and the statistics of its input, saved once and used by anyone.
 
-front_end = load_front_end("data/06_models/train_avspnet/front_ends/avspnet_arousal/seed-0")
-segments = front_end.segments(signal)  # of a mono signal at front_end.sample_rate_hz
-embeddings = front_end(segments)  # (segments, 1024)
+Three lines, `front_end = load_front_end(folder)`, `segments = front_end.segments(signal)` and
+`embeddings = front_end(segments)`, take a mono signal at `front_end.sample_rate_hz` to (segments, 1024).
 """
 
 import hashlib
@@ -132,7 +131,7 @@ class FrontEnd:
         """
         statistics = statistics or self.statistics
         device = self.encoder.dense.weight.device
-        x = torch.as_tensor(np.asarray(segments), dtype=torch.float32).to(device)
+        x = torch.tensor(np.asarray(segments), dtype=torch.float32, device=device)
         group = torch.arange(len(x)) if len(statistics.mean) > 1 else torch.zeros(len(x), dtype=torch.long)
         x = statistics.to(device).standardise(x, group.to(device))
         forward = self.encoder if layer == "dense" else self.encoder.maps
@@ -144,7 +143,7 @@ class FrontEnd:
         if self.network.reconstruction is None:
             return None
         first = torch.zeros(len(segments), dtype=torch.long)
-        x = self.statistics.standardise(torch.from_numpy(segments), first)
+        x = self.statistics.standardise(torch.tensor(segments), first)
         made = self.network(x).reconstruction
         return (made * self.statistics.std[first, :, None] + self.statistics.mean[first, :, None]).numpy()
 
