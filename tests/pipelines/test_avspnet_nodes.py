@@ -83,11 +83,16 @@ def test_folds_of_tasks_and_shares_stand_in_one_table_with_nested_labels(world):
     experiments = [f"task={task}/share={share}" for task in ("emotion", "arousal") for share in ("0.5", "1")]
     assert world.folds["experiment"].unique().to_pylist() == experiments
     rows = world.folds.to_pylist()
-    train = {name: {(row["fold"], row["utterance_id"]) for row in rows if (row["experiment"], row["role"]) == (name, "train")}
-             for name in experiments}  # fmt: skip
+
+    def of_role(role):
+        of_experiment = {name: set() for name in experiments}
+        for row in rows:
+            if row["role"] == role:
+                of_experiment[row["experiment"]].add((row["fold"], row["utterance_id"]))
+        return of_experiment
+
+    train, test = of_role("train"), of_role("test")
     assert train[experiments[0]] < train[experiments[1]] and len(train[experiments[1]]) == 3 * 8
-    test = {name: {(row["fold"], row["utterance_id"]) for row in rows if (row["experiment"], row["role"]) == (name, "test")}
-            for name in experiments}  # fmt: skip
     assert test[experiments[0]] == test[experiments[1]] and len(test[experiments[0]]) == 12
 
 

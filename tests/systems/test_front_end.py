@@ -142,7 +142,7 @@ def test_what_is_no_front_end_is_said(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no front end at .*kedro run --pipelines=train_avspnet"):
         load_front_end(tmp_path)
     _save(tmp_path, AvSpNet(AvspnetNetworkOptions(kernels=3, dense=6), SIZE, False, 0), SIZE)
-    with pytest.raises(ValueError, match="does not fit the network in card.json"):
+    with pytest.raises(ValueError, match=r"does not fit the network in card\.json"):
         load_front_end(tmp_path)
 
 

@@ -291,7 +291,7 @@ def pretrain(
         with progress(f"pre-train {variant}", (options.epochs - state["epoch"]) * len(train.stream), "segments") as bar:
             bar.update(state["step"] * options.batch_size)
             for _ in range(state["epoch"], options.epochs):
-                _train_epoch(train, statistics, options, state, run, bar)
+                train_epoch(train, statistics, options, state, run, bar)
                 figures = _held_out_figures(network, held_out, statistics, options, run)
                 losses = {name: float(total) / steps for name, total in state["sums"].items()}
                 run.log(state["epoch"], **losses, **figures)
@@ -300,7 +300,7 @@ def pretrain(
     _save_front_end(variant, network, background, network_options, options, figures, run)
 
 
-def _train_epoch(
+def train_epoch(
     part: Part, statistics: Statistics, options: PretrainingOptions, state: dict[str, Any], run: TrainingRun, bar: Any
 ) -> None:
     """One epoch, or what a checkpoint inside it left to do."""
