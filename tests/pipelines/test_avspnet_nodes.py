@@ -180,7 +180,10 @@ def test_a_second_run_trains_nothing_again(world, trained, monkeypatch):
 
 
 def test_a_recogniser_is_loaded_with_its_front_end_and_says_what_it_said(tmp_path):
-    options = make_options(variants=["proxy_arousal"], recognition={"published": {"hidden": [4], "epochs": 1}})
+    options = make_options(
+        variants=["proxy_arousal"],
+        recognition={"tuned": {"hidden": [4], "epochs": 1, "scaling": {"strategy": "global"}}},
+    )
     world = World(tmp_path, options)
     predictions = world.train("proxy_arousal")[0].to_pylist()
     row = next(row for row in predictions if (row["experiment"], row["fold"]) == ("task=emotion/share=1", 2))
