@@ -15,7 +15,9 @@ from semiser.systems.front_end import (
     Speakers,
     Statistics,
     embed_utterances,
+    first_segment,
     load_front_end,
+    own_statistics,
     segments_options,
     shard_keys,
     sum_moments,
@@ -144,6 +146,14 @@ def test_what_is_no_front_end_is_said(tmp_path):
     _save(tmp_path, AvSpNet(AvspnetNetworkOptions(kernels=3, dense=6), SIZE, False, 0), SIZE)
     with pytest.raises(ValueError, match=r"does not fit the network in card\.json"):
         load_front_end(tmp_path)
+
+
+def test_an_utterance_has_its_speakers_statistics_where_the_front_end_was_trained_so(table):
+    own = np.concatenate([values_of(table, row["utterance_id"]) for row in ROWS if row["speaker_id"] == "tg/b"])
+    found = own_statistics(front_end("speaker"), table, utterance_table(ROWS), "tg/b1")
+    np.testing.assert_allclose(found.mean[0].numpy(), own.mean((0, 2)), rtol=1e-4, atol=1e-6)
+    assert own_statistics(front_end(), table, utterance_table(ROWS), "tg/b1") is None
+    np.testing.assert_array_equal(first_segment(table, "tg/b1"), values_of(table, "tg/b1")[0])
 
 
 def test_a_reconstruction_is_in_the_units_of_its_input():

@@ -138,14 +138,21 @@ class FrontEnd:
         return torch.cat([forward(part) for part in x.split(_BATCH)])
 
     @torch.no_grad()
-    def reconstruct(self, segments: np.ndarray) -> np.ndarray | None:
-        """What the reconstruction head makes of segments (S, bins, frames), in ln magnitude; None without that head."""
+    def reconstruct(self, segments: np.ndarray, statistics: Statistics | None = None) -> np.ndarray | None:
+        """What the reconstruction head makes of segments, in ln magnitude; None without that head.
+
+        Args:
+            segments: ln magnitudes, (S, bins, frames).
+            statistics: of shape (1, bins); None takes the background's.
+
+        Returns:
+            (S, bins, frames).
+        """
         if self.network.reconstruction is None:
             return None
-        first = torch.zeros(len(segments), dtype=torch.long)
-        x = self.statistics.standardise(torch.tensor(segments), first)
-        made = self.network(x).reconstruction
-        return (made * self.statistics.std[first, :, None] + self.statistics.mean[first, :, None]).numpy()
+        statistics, first = statistics or self.statistics, torch.zeros(len(segments), dtype=torch.long)
+        made = self.network(statistics.standardise(torch.tensor(segments), first)).reconstruction
+        return (made * statistics.std[first, :, None] + statistics.mean[first, :, None]).numpy()
 
     def to(self, device: torch.device) -> "FrontEnd":
         """The same on a device."""
@@ -258,6 +265,33 @@ def embed_utterances(
                 for number, value in zip(batch.utterance.tolist(), values, strict=True):
                     writer.add({"utterance_id": speakers.utterance_ids[number], "embedding": value})
     return pa.dataset.dataset(str(folder / name), format="parquet")
+
+
+def first_segment(table: pa.dataset.Dataset, utterance_id: str) -> np.ndarray:
+    """The first segment of an utterance, (bins, frames)."""
+    return next(SampleStream(table, [COLUMN], [utterance_id]).in_order(1)).x[COLUMN][0].numpy()
+
+
+def own_statistics(
+    front_end: FrontEnd, table: pa.dataset.Dataset, utterances: pa.Table, utterance_id: str
+) -> Statistics | None:
+    """What the front end was trained to have an utterance standardised by: its speaker's statistics.
+
+    Args:
+        front_end: whose card says how its input is scaled.
+        table: of `segments`.
+        utterances: the `utterances` table.
+        utterance_id: name.
+
+    Returns:
+        Shape (1, bins); None where it is the background's.
+    """
+    if front_end.card["options"]["pretraining"]["scaling"] != "speaker":
+        return None
+    speakers = Speakers.of(utterances)
+    mine = speakers.group == speakers.group[speakers.utterance_ids.index(utterance_id)]
+    ids = [speakers.utterance_ids[place] for place in mine.nonzero().flatten()]
+    return sum_moments(SampleStream(table, [COLUMN], ids), torch.zeros(len(ids), dtype=torch.long)).of_all()
 
 
 def _of_segments(statistics: Statistics | None, group: Tensor) -> Statistics | None:

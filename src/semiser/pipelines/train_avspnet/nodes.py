@@ -213,13 +213,12 @@ def plot_curves(front_ends: dict[str, Any], options: TrainAvspnetOptions, *curve
     return curves_figure(pa.concat_tables([pa.Table.from_pylist(rows, CURVES_SCHEMA), kept]))
 
 
-def draw_reconstructions(front_ends: dict[str, Any], segments: Dataset, models: str) -> Any:
+def draw_reconstructions(utterances: pa.Table, segments: Dataset, front_ends: dict[str, Any], models: str) -> Any:
     """A held-out segment beside what the front ends with a reconstruction head make of it."""
     from matplotlib.figure import Figure
 
     from semiser.evaluation.plots import reconstruction_figure
-    from semiser.systems.front_end import load_front_end
-    from semiser.training.samples import matrices
+    from semiser.systems.front_end import first_segment, load_front_end, own_statistics
 
     panels = {}
     for variant, cards in front_ends["front_ends"].items():
@@ -227,8 +226,8 @@ def draw_reconstructions(front_ends: dict[str, Any], segments: Dataset, models: 
         if card["reconstruction"]:
             front_end = load_front_end(front_end_folder(models, variant, seed))
             name = card["background"]["held_out"][0]
-            rows = segments.filter(pc.field("utterance_id") == name).head(1, columns=["segments"])
-            values = matrices(rows.to_batches()[0], segments.schema.field("segments"))
-            panels.setdefault(f"held out: {name}", values[0])
-            panels[variant] = front_end.reconstruct(values)[0]
+            segment = first_segment(segments, name)
+            panels.setdefault(f"held out: {name}", segment)
+            statistics = own_statistics(front_end, segments, utterances, name)
+            panels[variant] = front_end.reconstruct(segment[None], statistics)[0]
     return reconstruction_figure(panels) if panels else Figure()  # no front end that reconstructs was asked for

@@ -77,7 +77,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 func=draw_reconstructions,
-                inputs=["avspnet_front_ends", "segments", "avspnet_models"],
+                inputs=["utterances", "segments", "avspnet_front_ends", "avspnet_models"],
                 outputs="avspnet_reconstructions",
                 name="draw_reconstructions",
             ),
