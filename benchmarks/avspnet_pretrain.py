@@ -59,7 +59,8 @@ def main() -> None:
 def _measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
     """Seconds of every round, by what was timed."""
     network_options = AvspnetNetworkOptions(kernels=arguments.kernels)
-    options = PretrainingOptions(batch_size=arguments.batch, block_rows=arguments.batch)  # blocks are read anew
+    segments = arguments.batch * arguments.batches
+    options = PretrainingOptions(batch_size=arguments.batch, block_rows=segments - 1)  # all in one would be kept
     training = TrainingOptions(
         accelerator=arguments.accelerator,
         precision=arguments.precision,
@@ -71,7 +72,7 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[floa
     network = AvSpNet(network_options, SIZE, recipe.reconstruction, 2 if recipe.proxy else 0)
     network = network.to(memory_format=torch.channels_last)
     network, optimiser = run.fabric.setup(network, torch.optim.Adam(network.parameters(), options.learning_rate))
-    background = _background(folder, arguments.batch * arguments.batches, options)
+    background = _background(folder, segments, options)
     part, _ = background.parts(recipe.proxy)
     statistics_ = background.statistics.to(run.fabric.device)
     inputs = _convolution_inputs(network.module, arguments.batch, run.fabric.device)
