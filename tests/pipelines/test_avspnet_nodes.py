@@ -163,7 +163,9 @@ def test_metrics_have_a_row_for_every_setting_and_compare_with_random(world, tra
 
 def test_figures_show_curves_and_a_held_out_segment_beside_its_reconstructions(world, trained):
     curves = plot_curves(world.front_ends, world.options, *(table for _, table in trained.values()))
-    assert {"reconstruction_loss", "proxy_loss", "loss"} <= {axis.get_title() for axis in curves.axes}
+    titles = {axis.get_title() for axis in curves.axes}
+    assert {"reconstruction_loss", "proxy_loss", "loss task=emotion", "loss task=arousal"} <= titles
+    assert len(curves.legends[0].texts) == 8
     figure = draw_reconstructions(world.utterances, world.segments, world.front_ends, world.models)
     titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
     assert titles[0].startswith("held out: bg/") and titles[1:] == ["autoencoder", "avspnet_arousal", "avspnet_valence"]

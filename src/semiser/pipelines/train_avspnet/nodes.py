@@ -198,7 +198,7 @@ def _pairs_with_random(predictions: pa.Table, options: TrainAvspnetOptions, task
 
 
 def plot_curves(front_ends: dict[str, Any], options: TrainAvspnetOptions, *curves: pa.Table) -> Any:
-    """Curves of the front ends, and of the recognition networks with the largest share of labels."""
+    """A panel per curve of the front ends, and of the recognition networks with the last share of labels."""
     from semiser.evaluation.plots import curves_figure
     from semiser.training.experiment import CURVES_SCHEMA
 
@@ -208,9 +208,11 @@ def plot_curves(front_ends: dict[str, Any], options: TrainAvspnetOptions, *curve
         for seed, card in cards.items()
         for row in card["curves"]
     ]
-    table = pa.concat_tables(curves)
-    kept = table.filter(pc.match_substring(table["variant"], f"share={options.shares[-1]:g}"))
-    return curves_figure(pa.concat_tables([pa.Table.from_pylist(rows, CURVES_SCHEMA), kept]))
+    for row in pa.concat_tables(curves).to_pylist():
+        variant, task, share, *recognition = row["variant"].split("/")
+        if share == f"share={options.shares[-1]:g}":
+            rows.append(row | {"variant": variant, "name": " ".join([row["name"], task, *recognition])})
+    return curves_figure(pa.Table.from_pylist(rows, CURVES_SCHEMA))
 
 
 def draw_reconstructions(utterances: pa.Table, segments: Dataset, front_ends: dict[str, Any], models: str) -> Any:
