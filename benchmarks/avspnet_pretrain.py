@@ -60,7 +60,9 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[floa
     """Seconds of every round, by what was timed."""
     network_options = AvspnetNetworkOptions(kernels=arguments.kernels)
     segments = arguments.batch * arguments.batches
-    options = PretrainingOptions(batch_size=arguments.batch, block_rows=segments - 1)  # all in one would be kept
+    options = PretrainingOptions(
+        batch_size=arguments.batch, block_rows=arguments.batch // 2
+    )  # one block of all would be kept
     training = TrainingOptions(
         accelerator=arguments.accelerator,
         precision=arguments.precision,
@@ -140,10 +142,14 @@ def _background(folder: Path, segments: int, options: PretrainingOptions) -> Bac
     held_out = next(n for n in range(1, segments) if max(1, round(options.held_out_share * (segments + n))) == n)
     ids = [f"b/{number:06d}" for number in range(segments + held_out)]
     schema = pa.schema([pa.field("utterance_id", pa.string()), matrix_field("segments", SIZE, ("bin", "frame"))])
-    with table.shard("b/00000.parquet", schema, {"key": "b", "options": {}}) as writer:
-        for name in ids:
-            writer.add({"utterance_id": name, "segments": random.normal(size=SIZE).astype(np.float32)})
-    table.commit(Receipt(table.path, {"family": "segments"}, [ShardReport("b/00000.parquet", "b", writer.rows)]))
+    reports = []
+    for number, first in enumerate(range(0, len(ids), options.block_rows)):
+        name = f"b/{number:05d}.parquet"
+        with table.shard(name, schema, {"key": name, "options": {}}) as writer:
+            for place in ids[first : first + options.block_rows]:
+                writer.add({"utterance_id": place, "segments": random.normal(size=SIZE).astype(np.float32)})
+        reports.append(ShardReport(name, name, writer.rows))
+    table.commit(Receipt(table.path, {"family": "segments"}, reports))
     utterances = pa.table({"utterance_id": ids, "corpus": ["b"] * len(ids), "speaker_id": ["b/s"] * len(ids)})
     labels = [("low", "high")[number % 2] for number in range(len(ids))]
     arousal = pa.table({"utterance_id": ids, "label": labels})
