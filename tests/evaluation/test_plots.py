@@ -3,10 +3,11 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
-from semiser.evaluation.plots import confusion_figure, curves_figure
+from semiser.evaluation.plots import confusion_figure, curves_figure, reconstruction_figure, shares_figure
 
 CLASSES = ["anger", "joy"]
 
@@ -60,3 +61,25 @@ def test_panels_are_as_many_as_the_curves():
 def test_nothing_to_draw_is_an_error():
     with pytest.raises(ValueError, match="no prediction to draw"):
         confusion_figure(predictions().slice(0, 0), CLASSES)
+
+
+def test_scores_by_share_have_a_panel_per_setting_and_a_line_with_intervals_per_variant():
+    names = [
+        f"{name}/task=emotion/share={share}/recognition={of}" for of in "ab" for name in "xy" for share in (0.5, 1)
+    ]
+    uar = np.linspace(0.2, 0.9, len(names))
+    table = pd.DataFrame({"variant": names, "uar": uar, "uar_ci95_low": uar - 0.1, "uar_ci95_high": uar + 0.2})
+    figure = shares_figure(table)
+    assert [axis.get_title() for axis in figure.axes] == ["task=emotion recognition=a", "task=emotion recognition=b"]
+    line, _, (bars,) = figure.axes[1].containers[0]
+    np.testing.assert_allclose(line.get_ydata(), uar[4:6])
+    np.testing.assert_allclose(line.get_xdata(), [0.495, 0.995])  # x and y stand apart by a hundredth
+    np.testing.assert_allclose(bars.get_segments()[0][:, 1], [uar[4] - 0.1, uar[4] + 0.2])
+
+
+def test_segments_are_drawn_on_the_scale_of_the_first():
+    values = np.arange(6.0).reshape(2, 3)
+    figure = reconstruction_figure({"input": values, "made": 10 * values})
+    first, second = figure.axes[:2]
+    assert [axis.get_title() for axis in (first, second)] == ["input", "made"]
+    assert second.images[0].get_clim() == (0, 5) and second.images[0].origin == "lower"

@@ -6,6 +6,7 @@ import pyarrow.compute as pc
 import pytest
 from fold_tables import options, speech, table
 
+from semiser.training.fold_table import pick_experiment, protocol_facts, stack_experiments
 from semiser.training.folds import FOLDS_SCHEMA, folds_hash, make_folds
 
 
@@ -69,3 +70,14 @@ def test_errors_name_the_corpus_and_the_way_out():
         make_folds(table(speech("ab")), options(classes=["anger", "joy", "calm"]))
     with pytest.raises(ValueError, match="utterance_id occurs more than once"):
         make_folds(table(speech("ab") * 2), options())
+
+
+def test_experiments_of_one_table_are_taken_apart_as_they_were_made():
+    rows = table(speech("ab", per_class=1))
+    parts = [make_folds(rows, options(experiment=name, seed=seed)) for seed, name in enumerate(("one", "two"))]
+    stacked = stack_experiments(parts)
+    assert stacked.num_rows == 16
+    for part, name in zip(parts, ("one", "two"), strict=True):
+        picked = pick_experiment(stacked, name)
+        assert picked == part and protocol_facts(picked) == protocol_facts(part)
+        assert folds_hash(picked) == folds_hash(part)

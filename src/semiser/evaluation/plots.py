@@ -1,6 +1,7 @@
 """Figures of the report: confusion matrices and training curves, drawn without a display."""
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,6 +86,50 @@ def sweep_figure(table: "pd.DataFrame", metric: str = "macro_f1") -> Figure:
         axis.set_xticks(places, settings, rotation=30 if max(map(len, settings)) > 5 else 0, ha="center")
         axis.set_xlabel(option)
         axis.grid(alpha=0.3)
+    return figure
+
+
+def shares_figure(table: "pd.DataFrame", metric: str = "uar") -> Figure:
+    """An average with its interval by the share of labels: a panel per other setting, a line per variant.
+
+    Args:
+        table: what `report.metrics_table` returned; its variants are named
+            `<variant>/task=<task>/share=<share>[/<option>=<setting>]`.
+        metric: the average that is drawn.
+    """
+    parts = [name.split("/") for name in table["variant"]]
+    panels = [" ".join(part for part in of[1:] if not part.startswith("share=")) for of in parts]
+    shares = np.array([float(of[2].removeprefix("share=")) for of in parts])
+    variants = list(dict.fromkeys(of[0] for of in parts))
+    titles = list(dict.fromkeys(panels))
+    figure, axes = _panels(len(titles), 4.6, 3.8)
+    for axis, title in zip(axes, titles, strict=True):
+        for place, variant in enumerate(variants):
+            rows = [row for row, of in enumerate(parts) if of[0] == variant and panels[row] == title]
+            mean = table[metric].to_numpy(float)[rows]
+            ends = [np.abs(table[f"{metric}_ci95_{end}"].to_numpy(float)[rows] - mean) for end in ("low", "high")]
+            shift = 0.01 * (place - (len(variants) - 1) / 2)  # so that intervals do not hide each other
+            axis.errorbar(shares[rows] + shift, mean, yerr=ends, marker="o", ms=3, capsize=2, color=f"C{place % 10}")
+        axis.set(title=title, xlabel="share of labels", ylabel=metric)
+        axis.grid(alpha=0.3)
+    handles = [axes[0].plot([], [], color=f"C{place % 10}", label=name)[0] for place, name in enumerate(variants)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(variants), 4), frameon=False)
+    return figure
+
+
+def reconstruction_figure(panels: Mapping[str, np.ndarray]) -> Figure:
+    """Spectrogram segments beside each other on one colour scale, low frequencies below.
+
+    Args:
+        panels: title to a segment, (bins, frames) of ln magnitude; the first one sets the scale.
+    """
+    figure, axes = _panels(len(panels), 3.2, 3.8)
+    first = next(iter(panels.values()))
+    for axis, (title, values) in zip(axes, panels.items(), strict=True):
+        image = axis.imshow(values, origin="lower", aspect="auto", cmap="magma", vmin=first.min(), vmax=first.max())
+        axis.set(title=title, xlabel="frame", ylabel="bin")
+        axis.title.set_fontsize(8)
+    figure.colorbar(image, ax=list(axes), label="ln magnitude", shrink=0.8)
     return figure
 
 

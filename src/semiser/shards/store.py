@@ -27,7 +27,7 @@ from semiser.errors import Unsteady, Unusable
 from semiser.shards.publish import TEMPORARY_SUFFIX, publishing
 
 if TYPE_CHECKING:  # its import loads pandas, which takes a second
-    from pyarrow.dataset import Dataset
+    from pyarrow.dataset import Dataset, ParquetFileFragment
 
 logger = logging.getLogger(__name__)
 MANIFEST = "_SUCCESS.json"
@@ -259,6 +259,11 @@ class ShardedTable:
         paths = [self._at(shard["path"]) for shard in manifest["shards"]]
         checked = ParquetFragmentScanOptions(page_checksum_verification=True)
         return dataset(paths, format=ParquetFileFormat(default_fragment_scan_options=checked), filesystem=filesystem)
+
+
+def footer_facts(shard: "ParquetFileFragment") -> dict[str, Any]:
+    """What the footer of a shard says: family, version, options, key, libraries and what was unusable."""
+    return json.loads((shard.metadata.metadata or {}).get(METADATA_KEY.encode(), b"{}"))
 
 
 def _float_leaf(path: str, kind: pa.DataType) -> str | None:

@@ -21,6 +21,11 @@ logger = logging.getLogger(__name__)
 _CHECKPOINT = "checkpoint.ckpt"
 
 
+def device_of(options: TrainingOptions) -> torch.device:
+    """The device that a run with these options computes on."""
+    return Fabric(accelerator=options.accelerator, devices=1).device
+
+
 class TrainingRun:
     """What a system's `fit` needs beside data and options.
 
