@@ -1,0 +1,96 @@
+"""What a trained model is to prediction, and who builds it from its card.
+
+A system takes part by its name in `SYSTEMS` and a module `semiser.prediction.<name>` with a function
+
+    load(card: dict, tensors: dict[str, Tensor]) -> Loaded
+
+of what the system gave to `TrainingRun.save_model`, `card["system"]` being the name. All else (finding the input,
+features with the options of training, scaling, batches, refusals) is the same for every system: see `model`.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semiser.training.scaling import Scaler
+
+SYSTEMS = ("mmmd",)
+
+# Feature column to one array per utterance, scaled: (rows, D), where rows is 1 for a family with a row per utterance,
+# the number of segments or chunks for one with several, and T for one whose value is a list of T vectors.
+Features = Mapping[str, Sequence[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A trained model.
+
+    Attributes:
+        classes: C class names in the order of the probabilities.
+        columns: the feature columns that `predict` takes, those of `card["families"]` or some of them.
+        predict: scaled features of N utterances -> probabilities, float of shape (N, C).
+        scaling: column to the training statistics; a column without is taken as it is.
+        by_speaker: whether training scaled every speaker by their own statistics.
+    """
+
+    classes: tuple[str, ...]
+    columns: tuple[str, ...]
+    predict: Callable[[Features], np.ndarray]
+    scaling: Mapping[str, Scaler] = field(default_factory=dict)
+    by_speaker: bool = False
+
+
+def read_card(path: str | Path) -> tuple[dict[str, Any], Path]:
+    """A model's card, and the folder that it lies in.
+
+    Args:
+        path: `card.json`, or its folder.
+
+    Raises:
+        FileNotFoundError: there is no card; for the baseline, which saves no model, the message says so.
+        ValueError: not a card, of a system that cannot predict, or without the features' provenance.
+    """
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    file = folder / "card.json" if path.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(f"no model card at {file}: {_instead(folder)}")
+    try:
+        card = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{file} is no model card: {error}") from error
+    if not isinstance(card, dict) or "system" not in card:
+        raise ValueError(f"{file} is no model card: it names no system")
+    if card["system"] not in SYSTEMS:
+        raise ValueError(f"{file}: models of {card['system']!r} do not predict; those of {', '.join(SYSTEMS)} do")
+    if not card.get("families") or not all(card["families"].values()):
+        raise ValueError(
+            f"{file} does not say how its features were made (an older semiser wrote it): train again with "
+            "`--params training.reuse=false`"
+        )
+    return card, folder
+
+
+def _instead(folder: Path) -> str:
+    if "svm" in folder.parts:
+        return "the SVM is a baseline for the tables and saves no model; take a neural variant's card"
+    return "give the card.json of a trained model, below data/06_models/<pipeline>/<variant>/seed-S/fold-FF"
+
+
+def load_network(card: dict[str, Any], folder: Path) -> Loaded:
+    """The model of a card, by its system's loader.
+
+    Raises:
+        FileNotFoundError: the weights are not beside the card.
+    """
+    from safetensors.torch import load_file
+
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise FileNotFoundError(f"no {weights.name} beside the card in {folder}: both are needed, copy them together")
+    return import_module(f"semiser.prediction.{card['system']}").load(card, load_file(weights))

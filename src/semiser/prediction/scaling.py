@@ -1,0 +1,70 @@
+"""Scaling of new utterances with the statistics of a model's training, or of their own speaker.
+
+A model whose training scaled every speaker by their own statistics has never seen an unscaled voice. So has each new
+speaker to bring their own statistics, of enough utterances. Where they cannot, those of the training are left:
+
+* `speaker`: the statistics of the utterance's speaker, who has at least `min_utterances` of them;
+* `input`: of all utterances without speaker together, as of one speaker, where these are enough;
+* `training`: the statistics of the training part, for all others, and for every model that was not scaled by speaker.
+
+`speaker` and `input` are transductive: an utterance's probabilities depend on the others that came with it, and where
+all of them have one emotion, their mean takes a part of it away.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+
+from semiser.prediction.features import Block
+from semiser.training.scaling import CONSTANT_SHARE, Scaler
+
+SPEAKER, INPUT, TRAINING = "speaker", "input", "training"
+
+
+class Moments:
+    """Mean and sum of squared deviations of vectors that come in blocks (Chan, Golub and LeVeque 1983)."""
+
+    def __init__(self) -> None:
+        self.count, self.mean, self.squares = 0, 0.0, 0.0
+
+    def add(self, rows: np.ndarray) -> None:
+        """Take vectors (n, D) into account."""
+        rows = rows.astype(np.float64)
+        mean, total = rows.mean(axis=0), self.count + len(rows)
+        shift = mean - self.mean
+        self.squares = self.squares + np.square(rows - mean).sum(axis=0) + shift**2 * self.count * len(rows) / total
+        self.mean = self.mean + shift * len(rows) / total
+        self.count = total
+
+    def scaler(self) -> Scaler:
+        """Mean and population deviation; a deviation that is but rounding counts as 0, as in training."""
+        std = np.sqrt(self.squares / self.count)
+        return Scaler(self.mean, np.where(std <= CONSTANT_SHARE * np.abs(self.mean), 0.0, std))
+
+
+def choose_strategies(speakers: Iterable[str | None], by_speaker: bool, min_utterances: int) -> dict[str | None, str]:
+    """Whose statistics each speaker's utterances are scaled with, see the module.
+
+    Args:
+        speakers: one per utterance that has all features, None where unknown.
+        by_speaker: whether the model was trained on speakers scaled by their own statistics.
+        min_utterances: a speaker with fewer cannot bring statistics.
+    """
+    return {
+        speaker: TRAINING if not by_speaker or count < min_utterances else INPUT if speaker is None else SPEAKER
+        for speaker, count in Counter(speakers).items()
+    }
+
+
+def own_statistics(blocks: Iterable[Block]) -> dict[str | None, dict[str, Scaler]]:
+    """Statistics of each speaker's features, by column; None stands for all utterances without a speaker."""
+    moments: dict[str | None, dict[str, Moments]] = defaultdict(lambda: defaultdict(Moments))
+    for block in blocks:
+        for column, arrays in block.features.items():
+            for row, values in zip(block.rows, arrays, strict=True):
+                moments[row["speaker_id"]][column].add(values)
+    return {
+        speaker: {column: found.scaler() for column, found in by_column.items()}
+        for speaker, by_column in moments.items()
+    }

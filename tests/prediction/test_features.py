@@ -1,0 +1,117 @@
+"""Features of new utterances: layouts of columns, utterances that a family has no value for, statistics in blocks."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from semiser.corpora.utterance import UTTERANCES_SCHEMA
+from semiser.errors import Unusable
+from semiser.features.family import Family
+from semiser.options.engine import EngineOptions
+from semiser.options.family import FamilyOptions
+from semiser.prediction.features import Block, ComputedFeatures
+from semiser.prediction.scaling import Moments, choose_strategies, own_statistics
+from semiser.prediction.sources import Sources
+from semiser.training.scaling import Scaler
+
+
+class Vector(Family):
+    """Two rows of 2 x 3 values per utterance, none for the utterance named `quiet`."""
+
+    name, version, inputs = "vector", 1, ("audio_path",)
+
+    def fields(self):
+        return [pa.field("vector", pa.list_(pa.float32(), 6), metadata={"shape": "[2, 3]"})]
+
+    def rows(self, source):
+        if "quiet" in source.row["utterance_id"]:
+            raise Unusable("no voice")
+        for number in range(2):
+            yield {"vector": np.arange(6) + 10 * number + len(source.row["audio_path"])}
+
+
+class Frames(Family):
+    """As many frames of width 2 as the path has letters, flat; and the same as a list of vectors."""
+
+    name, version, inputs = "frames", 1, ("audio_path",)
+
+    def fields(self):
+        shape = json.dumps((None, 2))
+        return [
+            pa.field("flat", pa.list_(pa.float32()), metadata={"shape": shape}),
+            pa.field("listed", pa.list_(pa.list_(pa.float32(), 2))),
+        ]
+
+    def rows(self, source):
+        values = np.arange(2 * len(source.row["audio_path"]), dtype=np.float32).reshape(-1, 2)
+        yield {"flat": values, "listed": list(values)}
+
+
+class Faces(Vector):
+    name, requires = "faces", "video_path"
+
+
+def _sources(root, *names):
+    rows = [{"utterance_id": f"input/{name}", "corpus": "input", "audio_path": name} for name in names]
+    return Sources(pa.Table.from_pylist(rows, UTTERANCES_SCHEMA), [], root)
+
+
+def test_all_layouts_of_a_column_become_matrices(tmp_path):
+    families = [Vector(FamilyOptions()), Frames(FamilyOptions())]
+    found = ComputedFeatures(families, _sources(tmp_path, "abc", "a", "quiet"), tmp_path / "store", EngineOptions())
+    (block,) = found.blocks({"vector": "vector", "flat": "frames", "listed": "frames"})
+    assert [row["audio_path"] for row in block.rows] == ["a", "abc"]
+    np.testing.assert_array_equal(block.features["vector"][0], [[1, 2, 3, 4, 5, 6], [11, 12, 13, 14, 15, 16]])
+    for column in ("flat", "listed"):
+        assert [values.shape for values in block.features[column]] == [(1, 2), (3, 2)]
+        np.testing.assert_array_equal(block.features[column][1], [[0, 1], [2, 3], [4, 5]])
+    ((row, reason),) = found.refused({"input/a", "input/abc"})
+    assert (row["audio_path"], reason) == ("quiet", "vector: no voice")
+
+
+def test_more_than_a_shard_comes_in_blocks_by_id(tmp_path):
+    names = [f"{number:03d}" for number in range(120)]
+    engine = EngineOptions(workers=1)
+    family = Vector(FamilyOptions())
+    family.pool = "threads"
+    found = ComputedFeatures([family], _sources(tmp_path, *reversed(names)), tmp_path / "store", engine)
+    blocks = list(found.blocks({"vector": "vector"}))
+    assert [len(block.rows) for block in blocks] == [50, 50, 20]
+    assert [row["audio_path"] for block in blocks for row in block.rows] == names
+
+
+def test_a_modality_that_nothing_has_is_the_reason_of_every_row(tmp_path):
+    families = [Vector(FamilyOptions()), Faces(FamilyOptions())]
+    found = ComputedFeatures(families, _sources(tmp_path, "a", "b"), tmp_path / "store", EngineOptions())
+    assert list(found.blocks({"vector": "vector"})) == []
+    assert [reason for _, reason in found.refused(set())] == ["faces needs video_path, which nothing here has"] * 2
+
+
+def test_moments_of_blocks_are_those_of_all_rows():
+    rows = np.random.default_rng(0).normal(3, 2, (50, 4)).astype(np.float32)
+    rows[:, 3] = 0.1  # constant but for the rounding of float32
+    moments = Moments()
+    for block in np.split(rows, [1, 2, 20]):
+        moments.add(block)
+    expected = Scaler.fit(rows)
+    np.testing.assert_allclose(moments.scaler().mean, expected.mean, rtol=1e-12)
+    np.testing.assert_allclose(moments.scaler().std, expected.std, rtol=1e-12)
+    assert moments.scaler().std[3] == 0
+
+
+def test_statistics_are_kept_apart_by_speaker():
+    rows = [{"speaker_id": name} for name in ("a", None, "a")]
+    features = {"x": [np.full((1, 2), value) for value in (1.0, 5.0, 3.0)]}
+    found = own_statistics([Block(rows, features, [[], [], []])])
+    assert found["a"]["x"].mean.tolist() == [2, 2] and found["a"]["x"].std.tolist() == [1, 1]
+    assert found[None]["x"].mean.tolist() == [5, 5]
+
+
+@pytest.mark.parametrize(
+    "by_speaker, expected",
+    [(True, {"a": "speaker", "b": "training", None: "input"}), (False, dict.fromkeys(("a", "b", None), "training"))],
+)
+def test_who_brings_statistics(by_speaker, expected):
+    assert choose_strategies(["a", "a", "b", None, None], by_speaker, min_utterances=2) == expected
