@@ -2,10 +2,13 @@
 
 import difflib
 import logging
+import shlex
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
@@ -27,6 +30,49 @@ class KnownParameters:
             ValueError: an unknown group; the message names it and the nearest known ones.
         """
         check_parameter_groups(context.config_loader["parameters"])
+
+
+class RunRecord:
+    """Write `run.json` beside every metrics.json: the command, when it was run, and the versions that ran."""
+
+    @hook_impl
+    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
+        """Keep the catalog, which knows where metrics are saved."""
+        self._catalog = catalog
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        """Keep what the run was started with."""
+        self._command = command_line(run_params)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Write the record where the metrics of a training pipeline were saved."""
+        if dataset_name.endswith("_metrics"):
+            from semiser.reporting.record import write_record
+
+            write_record(self._catalog[dataset_name], self._command)
+
+
+def command_line(run_params: dict[str, Any]) -> str:
+    """The command that starts a run with these pipelines, env, tags, nodes and params."""
+    words = ["kedro", "run"]
+    if run_params.get("env"):
+        words += ["--env", run_params["env"]]
+    for option, name in (("--pipelines", "pipeline_names"), ("--tags", "tags"), ("--nodes", "node_names")):
+        if run_params.get(name) and run_params[name] != ["__default__"]:
+            words.append(f"{option}={','.join(run_params[name])}")
+    if run_params.get("runtime_params"):
+        words += ["--params", ",".join(f"{key}={value}" for key, value in _flat(run_params["runtime_params"]))]
+    return shlex.join(words)
+
+
+def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", "null" if value is None else value
 
 
 class LastWord:

@@ -80,6 +80,20 @@ def test_the_default_pipeline_goes_from_raw_corpus_to_metrics(project, first_run
         assert (data / "08_reporting/train_mmmd" / figure).read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_default_pipeline_ends_with_a_report_of_the_same_run(project, first_run):
+    reporting = project / "data/08_reporting"
+    page = (reporting / "report.html").read_text()
+    assert "<strong>svm</strong> scored best: UAR <strong>1.000</strong>" in page
+    assert "<code>kedro run</code>" in page
+    (finding,) = json.loads((reporting / "report.json").read_text())["findings"]
+    assert (finding["corpora"], finding["best"], finding["mean"]) == (["tiny"], "svm", 1.0)
+    comparison = pd.read_csv(reporting / "report.csv")
+    ours = comparison[comparison["ours"].notna()]
+    assert set(ours["ours_variant"]) == {"mmd"} and set(ours["comparable"]) == {"another corpus"}
+    record = json.loads((reporting / "train_mmmd/run.json").read_text())
+    assert record["command"] == "kedro run" and "torch" in record["versions"]
+
+
 def test_tables_are_read_by_plain_pandas_and_pyarrow(project, first_run):
     data = project / "data"
     utterances = pd.read_parquet(data / "02_intermediate/utterances.parquet")
@@ -154,7 +168,10 @@ print([name for name in heavy if name in sys.modules])
     "requested, found",
     [
         ("['ingest']", "['ingest']"),
-        ("None", "['__default__', 'features', 'ingest', 'mmmd_sweeps', 'predict', 'train_faces', 'train_mmmd']"),
+        (
+            "None",
+            "['__default__', 'features', 'ingest', 'mmmd_sweeps', 'predict', 'report', 'train_faces', 'train_mmmd']",
+        ),
     ],
 )
 def test_registering_pipelines_imports_nothing_heavy(project, requested, found):
