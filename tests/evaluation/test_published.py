@@ -39,7 +39,7 @@ def test_every_cell_of_every_table_is_there_once(system, tables):
         ("avspnet", {"corpus": "NNIME", "variant": "AV-SpNET_v", "setting": "task=valence/share=0.75"}, "0.530", 0.53),
         ("began", {"corpus": "EmoDB", "variant": "This work"}, "72", 0.72),
         ("began", {"corpus": "OMG-Emotion", "variant": "This work", "metric": "ccc/valence"}, "0.16", 0.16),
-        ("mssgan", {"setting": "task=valence/features=fft+dface", "metric": "uar", "ours": MSSGAN_OURS}, "63.21", 0.6321),
+        ("mssgan", {"metric": "uar", "ours": MSSGAN_OURS}, "63.21", 0.6321),
         ("mssgan", {"table": "Table VIII", "setting": "features=dface/face=side", "metric": "correct"}, "1441", 1441),
         ("cmkt", {"table": "Table 4", "setting": "alpha=0.8", "metric": "wa"}, "49.31", 0.4931),
         ("cmkt", {"table": "Table 6", "variant": "ARE", "metric": "uar"}, "58.00", 0.58),
