@@ -15,6 +15,7 @@ from pathlib import Path
 
 import semiser
 from semiser.options.engine import EngineOptions
+from semiser.options.features import FeaturesOptions
 from semiser.prediction.features import ComputedFeatures, make_family
 from semiser.prediction.sources import find_sources
 
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 def _extract(model, sources, engine: EngineOptions) -> None:
-    families = [make_family(facts, "") for facts in model.families.values()]
+    families = [make_family(facts, FeaturesOptions(), "") for facts in model.families.values()]
     with tempfile.TemporaryDirectory() as store:
         ComputedFeatures(families, sources, store, engine)
 

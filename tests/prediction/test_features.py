@@ -9,9 +9,11 @@ import pytest
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.errors import Unusable
 from semiser.features.family import Family
+from semiser.features.registry import make_families
 from semiser.options.engine import EngineOptions
 from semiser.options.family import FamilyOptions
-from semiser.prediction.features import Block, ComputedFeatures
+from semiser.options.features import FeaturesOptions
+from semiser.prediction.features import Block, ComputedFeatures, make_family, with_places
 from semiser.prediction.scaling import Moments, choose_strategies, own_statistics
 from semiser.prediction.sources import Sources
 from semiser.training.scaling import Scaler
@@ -115,3 +117,40 @@ def test_statistics_are_kept_apart_by_speaker():
 )
 def test_who_brings_statistics(by_speaker, expected):
     assert choose_strategies(["a", "a", "b", None, None], by_speaker, min_utterances=2) == expected
+
+
+def test_a_cards_options_take_the_places_of_this_machine_and_nothing_else():
+    trained = FeaturesOptions(
+        dface={"weights": "/there/dface", "weights_sha256": "abc", "track": {"yunet_model": "/there/yunet.onnx"}},
+        valence={"ntusd": {"positive": "/there/p", "negative": "/there/n"}},
+    )
+    here = FeaturesOptions(
+        dface={"weights": "here/dface", "corpora": ["x"], "track": {"yunet_model": "here/yunet.onnx", "step_s": 0.5}},
+        valence={"ntusd": {"positive": "here/p", "negative": "here/n"}},
+    )
+    card = {name: getattr(trained, name).model_dump(mode="json") for name in ("dface", "valence")}
+    assert "there" not in json.dumps(card)
+    dface = with_places(card["dface"], here.dface)
+    assert (dface["weights"], dface["weights_sha256"]) == ("here/dface", "abc")
+    assert dface["track"] == card["dface"]["track"] | {"yunet_model": "here/yunet.onnx"}
+    assert "corpora" not in dface
+    assert with_places(card["valence"], here.valence)["ntusd"] == {"positive": "here/p", "negative": "here/n"}
+    assert with_places(card["valence"], None) == card["valence"]
+
+
+def test_a_family_whose_files_nobody_names_is_asked_for():
+    facts = {"family": "dface", "version": 1, "options": {"weights_sha256": "abc"}, "libraries": {}}
+    with pytest.raises(ValueError, match=r"needs the family dface, and features\.dface\.weights is missing or wrong"):
+        make_family(facts, FeaturesOptions(), "")
+
+
+def test_files_that_training_did_not_have_are_refused(tmp_path):
+    """A detector of one's own changes the faces, and so what a model that was trained without it sees."""
+    model = tmp_path / "yunet.onnx"
+    model.write_bytes(b"a detector")
+    family = make_families(("face_track",), FeaturesOptions(face_track={}))["face_track"]
+    facts = {"family": "face_track", "version": family.version, "options": family.options.model_dump(mode="json")}
+    assert make_family(facts, FeaturesOptions(), "").options == family.options
+    here = FeaturesOptions(face_track={"track": {"yunet_model": str(model)}})
+    with pytest.raises(ValueError, match=r"features\.face_track: the files named here make other options \(track\)"):
+        make_family(facts, here, "")

@@ -211,9 +211,9 @@ def test_the_node_publishes_what_the_api_gives(trained, card, tmp_path):
     from semiser.pipelines.predict.nodes import predict_input
 
     options = PredictOptions(input=str(trained[0] / "corpus/b/0.wav"), card=str(card))
-    table, frame = predict_input(options, EngineOptions(), str(tmp_path / "store"))
+    table, frame = predict_input(options, FeaturesOptions(), EngineOptions(), str(tmp_path / "store"))
     assert table.equals(semiser.load(card).predict(options.input))
     assert list(frame.columns) == table.column_names
     pq.write_table(table, tmp_path / "table.parquet")
     with pytest.raises(ValueError, match=r"--params predict\.input="):
-        predict_input(PredictOptions(), EngineOptions(), str(tmp_path))
+        predict_input(PredictOptions(), FeaturesOptions(), EngineOptions(), str(tmp_path))

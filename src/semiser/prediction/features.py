@@ -12,10 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import ValidationError
 
 from semiser.features.family import Family
 from semiser.features.registry import make_families
+from semiser.options.base import Options
 from semiser.options.engine import EngineOptions
+from semiser.options.family import FamilyOptions
 from semiser.options.features import FeaturesOptions, ShardOptions
 from semiser.prediction.sources import CORPUS, Sources
 from semiser.shards.engine import make_engine
@@ -26,11 +29,13 @@ logger = logging.getLogger(__name__)
 SHARDS = ShardOptions(utterances=50, max_quarantined_share=1.0)  # what cannot be used becomes a row, not an end
 
 
-def make_family(facts: Mapping[str, Any], word_vectors: str | Path) -> Family:
+def make_family(facts: Mapping[str, Any], features: FeaturesOptions, word_vectors: str | Path) -> Family:
     """The family that made a feature in training, with its options.
 
     Args:
         facts: family, version, options and libraries, as the model's card has them.
+        features: says where a family finds its files on this machine (weights, dictionaries), of which a card has the
+            hashes alone; nothing else of it counts.
         word_vectors: file of the word vectors, for the family word2vec.
 
     Raises:
@@ -38,17 +43,43 @@ def make_family(facts: Mapping[str, Any], word_vectors: str | Path) -> Family:
         FileNotFoundError: weights or word vectors are missing.
     """
     name = facts["family"]
-    options = FeaturesOptions.model_validate({name: facts["options"]})
+    own = getattr(features, name)
+    try:
+        options = FeaturesOptions.model_validate({name: with_places(facts["options"], own)})
+    except ValidationError as error:
+        missing = ", ".join(f"features.{'.'.join(map(str, problem['loc']))}" for problem in error.errors())
+        raise ValueError(
+            f"the model needs the family {name}, and {missing} is missing or wrong here: say in the options of "
+            "features where its files are; they must be those of the training"
+        ) from error
     family = make_families((name,), options, {"word2vec": str(word_vectors)})[name]
     if family.version != facts["version"]:
         raise ValueError(
             f"the model was trained on version {facts['version']} of the family {name}, this semiser computes version "
             f"{family.version}: train it again, or predict with the semiser that trained it"
         )
+    if (found := family.options.model_dump(mode="json")) != facts["options"]:
+        differing = ", ".join(key for key in found if found[key] != facts["options"].get(key))
+        raise ValueError(
+            f"features.{name}: the files named here make other options ({differing}) than the model was trained with: "
+            "name those of the training, and none where it had none"
+        )
     for library, trained_with in facts.get("libraries", {}).items():
         if (found := version(library)) != trained_with:
             logger.warning("%s: trained with %s %s, computed now with %s", name, library, trained_with, found)
     return family
+
+
+def with_places(options: Mapping[str, Any], own: Options | None) -> dict[str, Any]:
+    """A card's options with the places of files of this machine, which are no part of it, at every depth."""
+    places: dict[str, Any] = {}
+    for name, field in (type(own).model_fields if own else {}).items():
+        value = getattr(own, name)
+        if isinstance(value, Options) and isinstance(options.get(name), Mapping):
+            places[name] = with_places(options[name], value)
+        elif field.exclude and name not in FamilyOptions.model_fields:
+            places[name] = value
+    return {**options, **places}
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from semiser.options.engine import EngineOptions
+from semiser.options.features import FeaturesOptions
 from semiser.options.predict import PredictOptions
 from semiser.prediction.features import Block, ComputedFeatures, make_family
 from semiser.prediction.loaded import Features, load_network, read_card
@@ -19,7 +20,7 @@ from semiser.prediction.sources import CORPUS, find_sources
 from semiser.training.scaling import Scaler
 
 logger = logging.getLogger(__name__)
-_DEFAULTS = PredictOptions()
+_DEFAULTS, _NO_PLACES = PredictOptions(), FeaturesOptions()
 
 
 class Model:
@@ -48,6 +49,7 @@ class Model:
         *,
         manifest: Mapping[str, Any] | None = None,
         min_utterances: int = _DEFAULTS.min_utterances,
+        features: FeaturesOptions = _NO_PLACES,
         word_vectors: str | Path = _DEFAULTS.word_vectors,
         store: str | Path | None = None,
         engine: EngineOptions | None = None,
@@ -63,6 +65,8 @@ class Model:
             path: an audio or video file, a folder of them, or a manifest.
             manifest: options of the reader `manifest`.
             min_utterances: that a speaker needs for statistics of their own, see `semiser.prediction.scaling`.
+            features: where feature families find weights and dictionaries on this machine, for a model that needs
+                them: `FeaturesOptions(dface={"weights": "data/06_models/faces/dface"})`.
             word_vectors: file of the word vectors, for a model that reads text.
             store: folder that keeps the features, so that they are not computed again; None keeps nothing.
             engine: how wide features are computed; as many tasks as processors by default.
@@ -77,7 +81,7 @@ class Model:
             ValueError: a folder without a file, a manifest that is not understood, or features that cannot be computed
                 as in training.
         """
-        families = [make_family(facts, word_vectors) for facts in self.families.values()]
+        families = [make_family(facts, features, word_vectors) for facts in self.families.values()]
         sources = find_sources(path, manifest)
         rows = [{"utterance_id": f"{CORPUS}/{bad.path}", "audio_path": bad.path, "reason": bad.reason}
                 for bad in sources.rejected]  # fmt: skip

@@ -6,13 +6,22 @@ from typing import Any
 import pyarrow as pa
 
 from semiser.options.engine import EngineOptions
+from semiser.options.features import FeaturesOptions
 from semiser.options.predict import PredictOptions
 
 logger = logging.getLogger(__name__)
 
 
-def predict_input(options: PredictOptions, engine: EngineOptions, store: str) -> tuple[pa.Table, Any]:
+def predict_input(
+    options: PredictOptions, features: FeaturesOptions, engine: EngineOptions, store: str
+) -> tuple[pa.Table, Any]:
     """Probabilities of every utterance of the input, by the model of the card; the same as a table for a CSV.
+
+    Args:
+        options: input and card.
+        features: where weights and dictionaries lie; their other options are the card's.
+        engine: how wide features are computed.
+        store: folder that keeps the features.
 
     Raises:
         ValueError: input or card is not given.
@@ -28,6 +37,7 @@ def predict_input(options: PredictOptions, engine: EngineOptions, store: str) ->
         options.input,
         manifest=options.manifest,
         min_utterances=options.min_utterances,
+        features=features,
         word_vectors=options.word_vectors,
         store=store,
         engine=engine,
