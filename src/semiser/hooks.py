@@ -4,6 +4,7 @@ import difflib
 import logging
 import shlex
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from kedro.framework.context import KedroContext
@@ -11,9 +12,21 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
+from semiser.options.tracking import TrackingOptions
+
 logger = logging.getLogger(__name__)
 
-PARAMETER_GROUPS = ("engine", "features", "ingest", "mmmd_sweeps", "predict", "train_faces", "train_mmmd", "training")
+PARAMETER_GROUPS = (
+    "engine",
+    "features",
+    "ingest",
+    "mmmd_sweeps",
+    "predict",
+    "tracking",
+    "train_faces",
+    "train_mmmd",
+    "training",
+)
 
 
 class KnownParameters:
@@ -73,6 +86,51 @@ def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]
             yield from _flat(value, f"{above}{key}.")
         else:
             yield f"{above}{key}", "null" if value is None else value
+
+
+class Tracking:
+    """Record a run by MLflow where `tracking.enabled` asks for it; otherwise nothing is imported and nothing kept."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Read the options, and refuse a run that could not be recorded before any work.
+
+        Raises:
+            ImportError: MLflow is not installed.
+        """
+        self._parameters = context.config_loader["parameters"]
+        self._options = TrackingOptions(**self._parameters.get("tracking", {}))
+        self._project = context.project_path
+        if self._options.enabled:
+            from semiser.tracking import require_mlflow
+
+            require_mlflow()
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], catalog: CatalogProtocol) -> None:
+        """Keep what the record will name."""
+        self._command, self._catalog = command_line(run_params), catalog
+        self._metrics: dict[str, Path] = {}
+        self._curves: dict[str, Any] = {}
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Note the metrics and curves that this run made."""
+        if not self._options.enabled:
+            return
+        if dataset_name.endswith("_metrics"):
+            path = Path(self._catalog[dataset_name]._describe()["filepath"])
+            self._metrics[path.parent.name] = path
+        elif dataset_name.endswith("_curves"):
+            self._curves[dataset_name] = data
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Write the record."""
+        if self._options.enabled and self._metrics:
+            from semiser.tracking import record
+
+            record(self._options, self._project, self._command, self._parameters, self._metrics, self._curves)
 
 
 class LastWord:
