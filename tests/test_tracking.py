@@ -73,8 +73,7 @@ def test_on_without_mlflow_it_stops_before_any_work(monkeypatch):
 
 def test_a_recorded_run_has_parameters_figures_curves_cards_and_pictures(project):
     mlflow = pytest.importorskip("mlflow")
-    hook = _hook(project, enabled=True, experiment="trial")
-    hook.after_pipeline_run()
+    _hook(project, enabled=True, experiment="trial").after_pipeline_run()
     client = mlflow.MlflowClient(f"sqlite:///{project / 'data/09_tracking/mlflow.db'}")
     experiment = client.get_experiment_by_name("trial").experiment_id
     runs = {run.info.run_name: run for run in client.search_runs(experiment)}
@@ -84,30 +83,22 @@ def test_a_recorded_run_has_parameters_figures_curves_cards_and_pictures(project
     assert parent.data.tags["command"] == "kedro run --pipelines=train_x"
     assert parent.data.params["training.seeds"] == "[0, 1]"
     assert net.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    figures = {"uar": 0.5, "uar/ci95_low": 0.4, "uar/ci95_high": 0.6, "curve/loss": 1.5}
-    assert net.data.metrics == figures
+    assert net.data.metrics == {"uar": 0.5, "uar/ci95_low": 0.4, "uar/ci95_high": 0.6, "curve/loss": 1.5}
     history = client.get_metric_history(net.info.run_id, "curve/loss")
-    assert [(point.step, point.value) for point in sorted(history, key=lambda point: point.step)] == [
-        (0, 2.0),
-        (1, 1.5),
-    ]
+    steps = [(point.step, point.value) for point in sorted(history, key=lambda point: point.step)]
+    assert steps == [(0, 2.0), (1, 1.5)]
     assert runs["svm"].data.metrics == {"uar": 0.4}
     assert {item.path for item in client.list_artifacts(parent.info.run_id)} == {"figures", "metrics.json"}
-    assert [item.path for item in client.list_artifacts(net.info.run_id, "cards/seed-0/fold-01")] == [
-        "cards/seed-0/fold-01/card.json"
-    ]
+    cards = client.list_artifacts(net.info.run_id, "cards/seed-0/fold-01")
+    assert [item.path for item in cards] == ["cards/seed-0/fold-01/card.json"]
 
-
-def test_a_second_run_goes_into_the_same_experiment(project):
-    mlflow = pytest.importorskip("mlflow")
+    # A second run goes into the same experiment; its parameters are more than one request takes.
+    options = TrackingOptions(enabled=True, experiment="trial")
+    parameters = {f"p{number}": number for number in range(150)}
     path = project / "data/08_reporting/train_x/metrics.json"
-    for _ in range(2):
-        parameters = {f"p{number}": number for number in range(150)}  # more than one request takes
-        tracking.record(TrackingOptions(enabled=True), project, "kedro run", parameters, {"train_x": path}, {})
-    client = mlflow.MlflowClient(f"sqlite:///{project / 'data/09_tracking/mlflow.db'}")
-    experiment = client.get_experiment_by_name("semiser").experiment_id
-    runs = [run for run in client.search_runs(experiment) if run.info.run_name == "train_x"]
-    assert len(runs) == 2 and all(len(run.data.params) == 150 for run in runs)
+    (second,) = tracking.record(options, project, "kedro run", parameters, {"train_x": path}, {})
+    assert len(client.get_run(second).data.params) == 150
+    assert len(client.search_runs(experiment)) == 6
 
 
 def test_parameters_are_flat():

@@ -33,8 +33,10 @@ class Model:
     """
 
     def __init__(self, card: str | Path):
-        """Args:
-        card: `card.json` of a trained model, or the folder that it lies in.
+        """Load the model.
+
+        Args:
+            card: `card.json` of a trained model, or the folder that it lies in.
         """
         self.card, folder = read_card(card)
         self._loaded = load_network(self.card, folder)
