@@ -1,6 +1,7 @@
 """Features of new utterances: layouts of columns, utterances that a family has no value for, statistics in blocks."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +15,11 @@ from semiser.options.engine import EngineOptions
 from semiser.options.family import FamilyOptions
 from semiser.options.features import FeaturesOptions
 from semiser.prediction.features import Block, ComputedFeatures, make_family, with_places
-from semiser.prediction.scaling import Moments, choose_strategies, own_statistics
+from semiser.prediction.scaling import Moments, choose_strategies, own_statistics, scale_bands
 from semiser.prediction.sources import Sources
+from semiser.shards.store import ShardedTable
+from semiser.training.data import FoldRows
+from semiser.training.samples import read_samples
 from semiser.training.scaling import Scaler
 
 
@@ -65,7 +69,7 @@ def test_all_layouts_of_a_column_become_matrices(tmp_path):
     found = ComputedFeatures(families, _sources(tmp_path, "abc", "a", "quiet"), tmp_path / "store", EngineOptions())
     (block,) = found.blocks({"vector": "vector", "flat": "frames", "listed": "frames"})
     assert [row["audio_path"] for row in block.rows] == ["a", "abc"]
-    np.testing.assert_array_equal(block.features["vector"][0], [[1, 2, 3, 4, 5, 6], [11, 12, 13, 14, 15, 16]])
+    np.testing.assert_array_equal(block.features["vector"][0], [[[1, 2, 3], [4, 5, 6]], [[11, 12, 13], [14, 15, 16]]])
     for column in ("flat", "listed"):
         assert [values.shape for values in block.features[column]] == [(1, 2), (3, 2)]
         np.testing.assert_array_equal(block.features[column][1], [[0, 1], [2, 3], [4, 5]])
@@ -154,3 +158,31 @@ def test_files_that_training_did_not_have_are_refused(tmp_path):
     here = FeaturesOptions(face_track={"track": {"yunet_model": str(model)}})
     with pytest.raises(ValueError, match=r"features\.face_track: the files named here make other options \(track\)"):
         make_family(facts, here, "")
+
+
+def test_samples_that_are_trained_on_say_which_family_made_them(tmp_path):
+    family = Vector(FamilyOptions())
+    computed = ComputedFeatures([family], _sources(tmp_path, "a", "b"), tmp_path / "store", EngineOptions())
+    (receipt,) = computed._receipts.values()
+    table = ShardedTable(receipt.table)
+    table.commit(receipt)
+    samples = read_samples({"vector": table.dataset()}, ["input/a", "input/b"])
+    assert samples.families == {"vector": {"family": "vector", "version": 1, "options": {}, "libraries": {}}}
+    run = SimpleNamespace(scaling={}, fabric=SimpleNamespace(device="cpu"))
+    rows = FoldRows(
+        np.arange(2), np.array(["train", "test"]), ["x", None], np.array(["c", "c"]), np.array(["a", "b"]), ("x",)
+    )
+    samples.of_fold(rows, run)
+    assert run.families == samples.families
+
+
+def test_matrices_are_scaled_by_the_bands_of_any_axis():
+    """Two rows of 2 bands x 3 frames; a band's statistics are over rows and frames."""
+    values = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
+    found = own_statistics([Block([{"speaker_id": "a"}], {"x": [values]}, [[]])], band_axis=0)["a"]["x"]
+    assert found.mean.tolist() == [4, 7]  # of 0 1 2 6 7 8 and of 3 4 5 9 10 11
+    scaled = scale_bands(values, found, band_axis=0)
+    assert scaled.shape == (2, 2, 3)
+    np.testing.assert_allclose(scaled[:, 1], (values[:, 1] - 7) / found.std[1], rtol=1e-6)
+    frames = scale_bands(values[0], Scaler(np.array([0.0, 0, 1]), np.array([1.0, 1, 2])), band_axis=-1)
+    np.testing.assert_allclose(frames, [[0, 1, 0.5], [3, 4, 2]])

@@ -162,7 +162,7 @@ class InProcess:
 
 
 def _by_utterance(table: pa.Table, column: str, ids: Sequence[str]) -> list[np.ndarray]:
-    """One array (rows, D) per utterance; of a column with T vectors in a row, (T, D)."""
+    """One array per utterance, see `semiser.prediction.loaded.Features`."""
     owners = table["utterance_id"].to_numpy()
     matrices = _row_matrices(table.schema.field(column), table[column].combine_chunks())
     order = np.argsort(owners, kind="stable")
@@ -171,9 +171,10 @@ def _by_utterance(table: pa.Table, column: str, ids: Sequence[str]) -> list[np.n
 
 
 def _row_matrices(field: pa.Field, values: pa.Array) -> Sequence[np.ndarray]:
-    """Each row's value as a matrix: (1, D) for a fixed-size list, (T, D) for T vectors, flat or as a list of lists."""
+    """Each row's value: (1, D) or (1, *shape) for a fixed-size list, (T, D) for T vectors, flat or a list of lists."""
     if pa.types.is_fixed_size_list(values.type):
-        return values.flatten().to_numpy().reshape(len(values), 1, -1)
+        shape = json.loads((field.metadata or {}).get(b"shape", b"[-1]"))
+        return values.flatten().to_numpy().reshape(len(values), 1, *shape)
     if pa.types.is_fixed_size_list(values.type.value_type):
         return [row.values.flatten().to_numpy().reshape(-1, values.type.value_type.list_size) for row in values]
     width = json.loads(field.metadata[b"shape"])[1]

@@ -21,9 +21,14 @@ from semiser.training.scaling import Scaler
 
 SYSTEMS = ("mmmd",)
 
-# Feature column to one array per utterance, scaled: (rows, D), where rows is 1 for a family with a row per utterance,
-# the number of segments or chunks for one with several, and T for one whose value is a list of T vectors.
+# Feature column to one array per utterance: (rows, D) of vectors, (rows, *shape) of matrices, rows being the number of
+# segments or chunks and 1 for a family with one row; (T, width) of a series of T frames.
 Features = Mapping[str, Sequence[np.ndarray]]
+
+
+def as_it_is(column: str, values: np.ndarray) -> np.ndarray:
+    """The default of `Loaded.prepare`."""
+    return values
 
 
 @dataclass(frozen=True)
@@ -33,15 +38,20 @@ class Loaded:
     Attributes:
         classes: C class names in the order of the probabilities.
         columns: the feature columns that `predict` takes, those of `card["families"]` or some of them.
-        predict: scaled features of N utterances -> probabilities, float of shape (N, C).
-        scaling: column to the training statistics; a column without is taken as it is.
+        predict: features of N utterances, prepared and scaled -> probabilities, float of shape (N, C).
+        prepare: `(column, values of one utterance) -> values`, before scaling: what training did to them there, such
+            as making all series one length.
+        scaling: column to the training statistics, of the entries of one axis; a column without is taken as it is.
+        band_axis: that axis of a row, as in `SampleFeatures`: -1 for vectors and for frames x bands.
         by_speaker: whether training scaled every speaker by their own statistics.
     """
 
     classes: tuple[str, ...]
     columns: tuple[str, ...]
     predict: Callable[[Features], np.ndarray]
+    prepare: Callable[[str, np.ndarray], np.ndarray] = as_it_is
     scaling: Mapping[str, Scaler] = field(default_factory=dict)
+    band_axis: int = -1
     by_speaker: bool = False
 
 

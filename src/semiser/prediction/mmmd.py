@@ -32,4 +32,4 @@ def load(card: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
         x = np.concatenate([np.concatenate(features[column]) for column in columns], axis=1)  # (N, D)
         return mmmd.predict(network, torch.from_numpy(x), options).numpy()
 
-    return Loaded(classes, columns, predict, scaling, card["scaling"] == "speaker")
+    return Loaded(classes, columns, predict, scaling=scaling, by_speaker=card["scaling"] == "speaker")

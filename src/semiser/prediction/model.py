@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +16,7 @@ from semiser.options.features import FeaturesOptions
 from semiser.options.predict import PredictOptions
 from semiser.prediction.features import Block, ComputedFeatures, make_family
 from semiser.prediction.loaded import Features, load_network, read_card
-from semiser.prediction.scaling import INPUT, TRAINING, choose_strategies, own_statistics
+from semiser.prediction.scaling import INPUT, TRAINING, choose_strategies, own_statistics, scale_bands
 from semiser.prediction.sources import CORPUS, find_sources
 from semiser.training.scaling import Scaler
 
@@ -104,14 +105,22 @@ class Model:
         own: dict[str | None, dict[str, Scaler]] = {}
         if set(strategies.values()) - {TRAINING}:
             columns = {column: self._family_of[column] for column in self._loaded.scaling}
-            own = own_statistics(computed.blocks(columns))
-        for block in computed.blocks(self._family_of):
+            own = own_statistics(self._prepared(computed.blocks(columns)), self._loaded.band_axis)
+        for block in self._prepared(computed.blocks(self._family_of)):
             used = [strategies[row["speaker_id"]] for row in block.rows]
             scalers = [self._loaded.scaling if strategy == TRAINING else own[row["speaker_id"]]
                        for row, strategy in zip(block.rows, used, strict=True)]  # fmt: skip
-            probabilities = self._loaded.predict(_scaled(block, scalers))
+            probabilities = self._loaded.predict(_scaled(block, scalers, self._loaded.band_axis))
             for row, strategy, missing, found in zip(block.rows, used, block.missing, probabilities, strict=True):
                 yield {**row, "scaling": strategy, "missing": missing, "probabilities": found}
+
+    def _prepared(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        prepare = self._loaded.prepare
+        for block in blocks:
+            features = {
+                column: [prepare(column, values) for values in arrays] for column, arrays in block.features.items()
+            }
+            yield replace(block, features=features)
 
     def _table(self, rows: list[dict[str, Any]]) -> pa.Table:
         rows = sorted(rows, key=lambda row: row["utterance_id"])
@@ -137,11 +146,11 @@ class Model:
         return pa.table(columns | {"reason": column("reason", pa.string())})
 
 
-def _scaled(block: Block, scalers: list[Mapping[str, Scaler]]) -> Features:
+def _scaled(block: Block, scalers: list[Mapping[str, Scaler]], band_axis: int) -> Features:
     """Each utterance's features by its own scaler; a column that has none stays as it is."""
     return {
         column: [
-            scaler[column].apply(values) if column in scaler else values
+            scale_bands(values, scaler[column], band_axis) if column in scaler else values
             for values, scaler in zip(arrays, scalers, strict=True)
         ]
         for column, arrays in block.features.items()

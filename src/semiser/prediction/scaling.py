@@ -29,8 +29,8 @@ class Moments:
         self.count, self.mean, self.squares = 0, 0.0, 0.0
 
     def add(self, rows: np.ndarray) -> None:
-        """Take vectors (n, D) into account."""
-        rows = rows.astype(np.float64)
+        """Take vectors (..., D) into account."""
+        rows = rows.reshape(-1, rows.shape[-1]).astype(np.float64)
         mean, total = rows.mean(axis=0), self.count + len(rows)
         shift = mean - self.mean
         self.squares = self.squares + np.square(rows - mean).sum(axis=0) + shift**2 * self.count * len(rows) / total
@@ -57,13 +57,24 @@ def choose_strategies(speakers: Iterable[str | None], by_speaker: bool, min_utte
     }
 
 
-def own_statistics(blocks: Iterable[Block]) -> dict[str | None, dict[str, Scaler]]:
+def scale_bands(values: np.ndarray, scaler: Scaler, band_axis: int) -> np.ndarray:
+    """Rows (rows, ...) scaled by the statistics of the entries of one axis of a row."""
+    axis = _of_all(band_axis)
+    return np.moveaxis(scaler.apply(np.moveaxis(values, axis, -1)), -1, axis)
+
+
+def _of_all(band_axis: int) -> int:
+    """An axis of a row as an axis of all rows."""
+    return band_axis if band_axis < 0 else band_axis + 1
+
+
+def own_statistics(blocks: Iterable[Block], band_axis: int = -1) -> dict[str | None, dict[str, Scaler]]:
     """Statistics of each speaker's features, by column; None stands for all utterances without a speaker."""
     moments: dict[str | None, dict[str, Moments]] = defaultdict(lambda: defaultdict(Moments))
     for block in blocks:
         for column, arrays in block.features.items():
             for row, values in zip(block.rows, arrays, strict=True):
-                moments[row["speaker_id"]][column].add(values)
+                moments[row["speaker_id"]][column].add(np.moveaxis(values, _of_all(band_axis), -1))
     return {
         speaker: {column: found.scaler() for column, found in by_column.items()}
         for speaker, by_column in moments.items()
