@@ -100,18 +100,21 @@ def test_every_file_of_a_folder_has_a_row_and_what_is_unusable_a_reason(trained,
     write_wav(tmp_path / "below" / "short.wav", voice(0.05))
     (tmp_path / "empty.wav").touch()
     (tmp_path / "notes.txt").write_text("not speech")
+    (tmp_path / "gone.wav").symlink_to("nowhere")
+    (tmp_path / ".hidden.wav").touch()
     with caplog.at_level(logging.WARNING):
         found = semiser.load(card).predict(tmp_path)
     reasons = dict(zip(found["path"].to_pylist(), found["reason"].to_pylist(), strict=True))
     assert reasons == {
         "below/short.wav": "is10: 0.050 s of audio: IS10 needs at least 0.1 s",
         "empty.wav": "empty file (0 bytes)",
+        "gone.wav": "cannot be opened: No such file or directory",
         "good.wav": None,
         "notes.txt": "not an audio or video file by its name (.txt)",
     }
-    assert found["prediction"].null_count == 3
-    assert np.isclose(_probabilities(found, ("happiness", "sadness"))[2].sum(), 1)
-    assert "3 of 4 inputs have no prediction" in caplog.text
+    assert found["prediction"].null_count == 4
+    assert np.isclose(_probabilities(found, ("happiness", "sadness"))[3].sum(), 1)
+    assert "4 of 5 inputs have no prediction" in caplog.text
     assert "1 utterances, whose speaker has fewer than 5 here, are scaled by the training's" in caplog.text
 
 

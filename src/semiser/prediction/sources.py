@@ -59,10 +59,10 @@ def find_sources(path: str | Path, options: Mapping[str, Any] | None = None) -> 
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Files below a folder, relative to it; hidden ones are passed over."""
+    """Files below a folder, relative to it, broken links among them; hidden ones are passed over."""
     for path in folder.rglob("*"):
         relative = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in relative.parts):
+        if not path.is_dir() and not any(part.startswith(".") for part in relative.parts):
             yield relative
 
 
