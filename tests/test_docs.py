@@ -96,7 +96,7 @@ def test_commands_name_pipelines_and_envs_that_there_are(page):
 def test_the_documentation_builds_without_a_warning_and_asks_for_nothing_else(tmp_path):
     pytest.importorskip("mkdocs")
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr + run.stdout
     pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "site").glob("*.html")]

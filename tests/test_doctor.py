@@ -66,8 +66,9 @@ def test_tables_are_complete_or_not(tmp_path):
     assert _features(tmp_path, fbank={})[0][1:3] == ("note", "no complete table yet")
     table = tmp_path / "data/04_feature/fbank"
     table.mkdir(parents=True)
-    shards = [{"path": "b/00000.parquet"}, {"path": "a/00000.parquet"}, {"path": "a/00001.parquet"}]
-    (table / "_SUCCESS.json").write_text(json.dumps({"rows": 1234, "shards": shards}))
+    names = ("b/00000.parquet", "a/00000.parquet", "a/00001.parquet")
+    shards = [{"path": name, "key": "k", "rows": 1, "unusable": []} for name in names]
+    (table / "_SUCCESS.json").write_text(json.dumps({"family": "fbank", "rows": 1234, "shards": shards}))
     assert _features(tmp_path, fbank={})[0][1:3] == ("ok", "1,234 rows of a, b")
 
 

@@ -15,7 +15,7 @@ from semiser.options.engine import EngineOptions
 from semiser.options.family import FamilyOptions
 from semiser.options.features import FeaturesOptions
 from semiser.prediction.features import Block, ComputedFeatures, make_family, with_places
-from semiser.prediction.scaling import Moments, choose_strategies, own_statistics, scale_bands
+from semiser.prediction.scaling import choose_strategies, own_statistics, scale_bands
 from semiser.prediction.sources import Sources
 from semiser.shards.store import ShardedTable
 from semiser.training.data import FoldRows
@@ -93,18 +93,6 @@ def test_a_modality_that_nothing_has_is_the_reason_of_every_row(tmp_path):
     found = ComputedFeatures(families, _sources(tmp_path, "a", "b"), tmp_path / "store", EngineOptions())
     assert list(found.blocks({"vector": "vector"})) == []
     assert [reason for _, reason in found.refused(set())] == ["faces needs video_path, which nothing here has"] * 2
-
-
-def test_moments_of_blocks_are_those_of_all_rows():
-    rows = np.random.default_rng(0).normal(3, 2, (50, 4)).astype(np.float32)
-    rows[:, 3] = 0.1  # constant but for the rounding of float32
-    moments = Moments()
-    for block in np.split(rows, [1, 2, 20]):
-        moments.add(block)
-    expected = Scaler.fit(rows)
-    np.testing.assert_allclose(moments.scaler().mean, expected.mean, rtol=1e-12)
-    np.testing.assert_allclose(moments.scaler().std, expected.std, rtol=1e-12)
-    assert moments.scaler().std[3] == 0
 
 
 def test_statistics_are_kept_apart_by_speaker():

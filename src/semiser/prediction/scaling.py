@@ -17,30 +17,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from semiser.prediction.features import Block
-from semiser.training.scaling import CONSTANT_SHARE, Scaler
+from semiser.training.scaling import Moments, Scaler
 
 SPEAKER, INPUT, TRAINING = "speaker", "input", "training"
-
-
-class Moments:
-    """Mean and sum of squared deviations of vectors that come in blocks (Chan, Golub and LeVeque 1983)."""
-
-    def __init__(self) -> None:
-        self.count, self.mean, self.squares = 0, 0.0, 0.0
-
-    def add(self, rows: np.ndarray) -> None:
-        """Take vectors (..., D) into account."""
-        rows = rows.reshape(-1, rows.shape[-1]).astype(np.float64)
-        mean, total = rows.mean(axis=0), self.count + len(rows)
-        shift = mean - self.mean
-        self.squares = self.squares + np.square(rows - mean).sum(axis=0) + shift**2 * self.count * len(rows) / total
-        self.mean = self.mean + shift * len(rows) / total
-        self.count = total
-
-    def scaler(self) -> Scaler:
-        """Mean and population deviation; a deviation that is but rounding counts as 0, as in training."""
-        std = np.sqrt(self.squares / self.count)
-        return Scaler(self.mean, np.where(std <= CONSTANT_SHARE * np.abs(self.mean), 0.0, std))
 
 
 def choose_strategies(speakers: Iterable[str | None], by_speaker: bool, min_utterances: int) -> dict[str | None, str]:
@@ -74,7 +53,8 @@ def own_statistics(blocks: Iterable[Block], band_axis: int = -1) -> dict[str | N
     for block in blocks:
         for column, arrays in block.features.items():
             for row, values in zip(block.rows, arrays, strict=True):
-                moments[row["speaker_id"]][column].add(np.moveaxis(values, _of_all(band_axis), -1))
+                bands_last = np.moveaxis(values, _of_all(band_axis), -1)
+                moments[row["speaker_id"]][column].add(bands_last.reshape(-1, bands_last.shape[-1]))
     return {
         speaker: {column: found.scaler() for column, found in by_column.items()}
         for speaker, by_column in moments.items()
