@@ -100,7 +100,7 @@ def test_the_command_ends_with_1_where_a_run_would_fail(tmp_path, monkeypatch, r
     parameters = {"ingest": {"corpora": {"mine": {"reader": "manifest", "root": root}}}, "features": {"is10": None}}
 
     class Session:
-        config_loader = {"parameters": parameters}
+        config_loader = {"parameters": parameters, "globals": {"features": "data/04_feature"}}
 
         def __enter__(self):
             return self

@@ -38,9 +38,10 @@ def doctor(env: str | None, params: dict[str, Any]) -> None:
     from semiser.doctor import examine
 
     with KedroSession.create(project_path=Path.cwd(), env=env, runtime_params=params) as session:
-        parameters = session.load_context().config_loader["parameters"]  # unchecked: what is wrong is to be shown
+        configuration = session.load_context().config_loader
+    parameters = configuration["parameters"]  # unchecked: what is wrong is to be shown
     group, missing = None, 0
-    for check in examine(parameters, Path.cwd()):
+    for check in examine(parameters, Path.cwd(), configuration["globals"]["features"]):
         if check.group != group:
             group = check.group
             click.secho(f"\n{group}", bold=True)
