@@ -1,3 +1,25 @@
 """semiser: semi-supervised speech emotion recognition, from raw corpora to published tables."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from semiser.prediction.model import Model
+
 __version__ = "0.1.0"
+
+
+def load(card: "str | Path") -> "Model":
+    """A trained model, whose `predict(path)` gives a table of probabilities.
+
+    Args:
+        card: `card.json` of a model below data/06_models, or the folder that it lies in.
+
+    Raises:
+        FileNotFoundError: there is no card, or no weights beside it.
+        ValueError: not a card of a model that can predict.
+    """
+    from semiser.prediction.model import Model
+
+    return Model(card)

@@ -2,11 +2,17 @@
 
 import difflib
 import logging
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+
+from semiser.options.tracking import TrackingOptions
 
 logger = logging.getLogger(__name__)
 
@@ -15,6 +21,8 @@ PARAMETER_GROUPS = (
     "features",
     "ingest",
     "mmmd_sweeps",
+    "predict",
+    "tracking",
     "train_avspnet",
     "train_faces",
     "train_mmmd",
@@ -36,6 +44,94 @@ class KnownParameters:
             ValueError: an unknown group; the message names it and the nearest known ones.
         """
         check_parameter_groups(context.config_loader["parameters"])
+
+
+class RunRecord:
+    """Write `run.json` beside every metrics.json: the command, when it was run, and the versions that ran."""
+
+    @hook_impl
+    def after_catalog_created(self, catalog: CatalogProtocol) -> None:
+        """Keep the catalog, which knows where metrics are saved."""
+        self._catalog = catalog
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        """Keep what the run was started with."""
+        self._command = command_line(run_params)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Write the record where the metrics of a training pipeline were saved."""
+        if dataset_name.endswith("_metrics"):
+            from semiser.reporting.record import write_record
+
+            write_record(self._catalog[dataset_name], self._command)
+
+
+def command_line(run_params: dict[str, Any]) -> str:
+    """The command that starts a run with these pipelines, env, tags, nodes and params."""
+    words = ["kedro", "run"]
+    if run_params.get("env"):
+        words += ["--env", run_params["env"]]
+    for option, name in (("--pipelines", "pipeline_names"), ("--tags", "tags"), ("--nodes", "node_names")):
+        if run_params.get(name) and run_params[name] != ["__default__"]:
+            words.append(f"{option}={','.join(run_params[name])}")
+    if run_params.get("runtime_params"):
+        words += ["--params", ",".join(f"{key}={value}" for key, value in _flat(run_params["runtime_params"]))]
+    return shlex.join(words)
+
+
+def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", "null" if value is None else value
+
+
+class Tracking:
+    """Record a run by MLflow where `tracking.enabled` asks for it; otherwise nothing is imported and nothing kept."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Read the options, and refuse a run that could not be recorded before any work.
+
+        Raises:
+            ImportError: MLflow is not installed.
+        """
+        self._parameters = context.config_loader["parameters"]
+        self._options = TrackingOptions(**self._parameters.get("tracking", {}))
+        self._project = context.project_path
+        if self._options.enabled:
+            from semiser.tracking import require_mlflow
+
+            require_mlflow()
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any], catalog: CatalogProtocol) -> None:
+        """Keep what the record will name."""
+        self._command, self._catalog = command_line(run_params), catalog
+        self._metrics: dict[str, Path] = {}
+        self._curves: dict[str, Any] = {}
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Note the metrics and curves that this run made."""
+        if not self._options.enabled:
+            return
+        if dataset_name.endswith("_metrics"):
+            path = Path(self._catalog[dataset_name]._describe()["filepath"])
+            self._metrics[path.parent.name] = path
+        elif dataset_name.endswith("_curves"):
+            self._curves[dataset_name] = data
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Write the record."""
+        if self._options.enabled and self._metrics:
+            from semiser.tracking import record
+
+            record(self._options, self._project, self._command, self._parameters, self._metrics, self._curves)
 
 
 class LastWord:

@@ -5,8 +5,8 @@ from kedro.pipeline import Pipeline
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """All pipelines by the name of their folder; `__default__` goes from raw corpora to metrics."""
+    """All pipelines by the name of their folder; `__default__` goes from raw corpora to the report."""
     found = find_pipelines(raise_errors=True)
     if "__default__" in found:
-        found["__default__"] = found["features"] + found["train_mmmd"]
+        found["__default__"] = found["features"] + found["train_mmmd"] + found["report"]
     return found

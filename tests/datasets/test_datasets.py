@@ -6,6 +6,7 @@ import pytest
 from kedro.io import DatasetError
 
 from semiser.datasets.arrow import ArrowDataset, table_preview
+from semiser.datasets.document import DocumentDataset
 from semiser.datasets.sharded import FolderDataset, ShardedTableDataset
 from semiser.shards.store import Receipt, ShardedTable, ShardReport
 
@@ -82,3 +83,14 @@ def test_an_optional_table_whose_family_is_off_loads_as_none(tmp_path):
     assert dataset.load() is None
     with pytest.raises(DatasetError, match="switch its family on"):
         required.load()
+
+
+def test_a_document_may_be_optional_and_is_published_whole(tmp_path):
+    path = tmp_path / "below" / "facts.json"
+    optional = DocumentDataset(filepath=str(path), optional=True)
+    assert optional.load() is None and not optional.exists()
+    with pytest.raises(DatasetError, match=r"facts\.json; `kedro run --pipelines=x` makes it"):
+        DocumentDataset(filepath=str(path), made_by="kedro run --pipelines=x").load()
+    optional.save({"名": [1, None]})
+    assert optional.load() == {"名": [1, None]} and json.loads(optional.preview()) == {"名": [1, None]}
+    assert [file.name for file in path.parent.iterdir()] == ["facts.json"]

@@ -1,11 +1,14 @@
 """The project as Kedro sees it, in a folder of its own: what is registered, what is imported, what a run leaves."""
 
 import csv
+import functools
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
@@ -80,6 +83,79 @@ def test_the_default_pipeline_goes_from_raw_corpus_to_metrics(project, first_run
         assert (data / "08_reporting/train_mmmd" / figure).read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_default_pipeline_ends_with_a_report_of_the_same_run(project, first_run):
+    reporting = project / "data/08_reporting"
+    page = (reporting / "report.html").read_text()
+    assert "<strong>svm</strong> scored best: UAR <strong>1.000</strong>" in page
+    assert "<code>kedro run</code>" in page
+    (finding,) = json.loads((reporting / "report.json").read_text())["findings"]
+    assert (finding["corpora"], finding["best"], finding["mean"]) == (["tiny"], "svm", 1.0)
+    comparison = pd.read_csv(reporting / "report.csv")
+    ours = comparison[comparison["ours"].notna()]
+    assert set(ours["ours_variant"]) == {"mmd"} and set(ours["comparable"]) == {"another corpus"}
+    record = json.loads((reporting / "train_mmmd/run.json").read_text())
+    assert record["command"] == "kedro run" and "torch" in record["versions"]
+
+
+@pytest.fixture(scope="module")
+def viz(project, first_run):
+    """The address of a static build of kedro-viz, served on this machine."""
+    run = _kedro(project, "viz", "build", "--include-previews")
+    assert (project / "build/index.html").is_file(), run.stderr  # a failed build exits with 0
+    handler = functools.partial(QuietHandler, directory=project / "build")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files without a line per request."""
+
+    def log_message(self, *_):
+        pass
+
+
+def test_kedro_viz_knows_layers_and_previews_of_what_a_person_opens(project, viz):
+    build = project / "build/api"
+    graph = json.loads((build / "main").read_text())
+    assert graph["layers"] == ["intermediate", "feature", "model_input", "model_output", "reporting"]
+    nodes = {node["name"]: node for node in graph["nodes"]}
+    previews = {name: json.loads((build / "nodes" / node["id"]).read_text()) for name, node in nodes.items()
+                if node["type"] == "data"}  # fmt: skip
+    kinds = {
+        "utterances": "TablePreview",
+        "is10": "TablePreview",
+        "mmmd_folds": "TablePreview",
+        "mmd_predictions": "TablePreview",
+        "mmmd_table": "TablePreview",
+        "mmmd_metrics": "JSONPreview",
+        "mmmd_confusion": "ImagePreview",
+        "mmmd_curves_figure": "ImagePreview",
+        "report_summary": "JSONPreview",
+        "report_comparison": "TablePreview",
+    }
+    assert {name: previews[name]["preview_type"] for name in kinds} == kinds
+    assert all(previews[name]["preview"] for name in kinds)
+    assert [row[0] for row in previews["mmmd_table"]["preview"]["data"]] == ["svm", "mmd"]
+
+
+def test_kedro_viz_shows_nodes_and_a_preview_in_a_browser(project, viz, tmp_path):
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        pytest.skip("no Chromium on this machine")
+    nodes = json.loads((project / "build/api/main").read_text())["nodes"]
+    table = next(node["id"] for node in nodes if node["name"] == "mmmd_table")
+    options = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+        "--disable-component-update --disable-sync --window-size=1600,1000 --virtual-time-budget=15000"
+    )
+    command = [browser, *options.split(), f"--user-data-dir={tmp_path}", "--dump-dom", f"{viz}/?sid={table}"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+    assert all(name in shown for name in ("evaluate_mmmd", "train_mmd", "mmmd_table"))
+    assert all(text in shown for text in ("Expand preview", "uar_ci95_low"))
+
+
 def test_tables_are_read_by_plain_pandas_and_pyarrow(project, first_run):
     data = project / "data"
     utterances = pd.read_parquet(data / "02_intermediate/utterances.parquet")
@@ -137,6 +213,8 @@ def test_a_training_pipeline_without_features_says_which_command_makes_them(proj
     assert "kedro run --pipelines=" in run.stderr.splitlines()[-1]
 
 
+REGISTERED = sorted(path.parent.name for path in (ROOT / "src/semiser/pipelines").glob("*/pipeline.py"))
+
 _IMPORTED = """
 import sys
 from pathlib import Path
@@ -154,7 +232,7 @@ print([name for name in heavy if name in sys.modules])
     "requested, found",
     [
         ("['ingest']", "['ingest']"),
-        ("None", "['__default__', 'features', 'ingest', 'mmmd_sweeps', 'train_avspnet', 'train_faces', 'train_mmmd']"),
+        ("None", str(["__default__", *REGISTERED])),
     ],
 )
 def test_registering_pipelines_imports_nothing_heavy(project, requested, found):

@@ -1,8 +1,9 @@
 """The data of one fold as tensors: what a system's `fit` gets."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.dataset
 import torch
 from torch import Tensor
 
+from semiser.shards.store import METADATA_KEY
 from semiser.training.fold_table import ROLES
 
 if TYPE_CHECKING:
@@ -74,6 +76,19 @@ class FoldRows:
     def by_role(self) -> dict[str, Tensor]:
         """Role to the places of its utterances in the fold, int64."""
         return {role: torch.from_numpy(np.flatnonzero(self.roles == role)) for role in ROLES}
+
+
+def family_of(table: pa.dataset.Dataset) -> dict[str, Any]:
+    """The family that made a feature table, as its shards' footers have it: family, version, options, libraries.
+
+    Returns:
+        What it takes to compute the features of a new utterance alike; empty for a table that is in no shards.
+    """
+    fragment = next(iter(table.get_fragments()), None)
+    if not isinstance(fragment, pa.dataset.ParquetFileFragment):
+        return {}
+    facts = json.loads((fragment.metadata.metadata or {}).get(METADATA_KEY.encode(), b"{}"))
+    return {name: facts[name] for name in ("family", "version", "options", "libraries") if name in facts}
 
 
 def with_features(utterances: pa.Table, table: pa.dataset.Dataset) -> pa.Table:

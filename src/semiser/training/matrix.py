@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pyarrow.dataset
 import torch
 
 from semiser.options.training import ScalingOptions
-from semiser.training.data import FoldData, FoldRows
+from semiser.training.data import FoldData, FoldRows, family_of
 from semiser.training.run import TrainingRun
 from semiser.training.scaling import scale
 
@@ -26,6 +26,7 @@ class MatrixFeatures:
         ranges: feature column to where it lies in x, (first, last + 1).
         as_is: the feature columns that are not scaled, such as one-hot vectors.
         scaling: strategies by name (`semiser.training.scaling`).
+        families: feature column to the family that made it (`family_of`), for the models' cards.
     """
 
     x: np.ndarray
@@ -33,6 +34,7 @@ class MatrixFeatures:
     ranges: dict[str, tuple[int, int]]
     as_is: frozenset[str]
     scaling: ScalingOptions
+    families: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """Where the columns lie and how they are scaled."""
@@ -57,6 +59,7 @@ class MatrixFeatures:
             scaled.features[:, first:end] = x[:, first:end]
             mean[first:end], std[first:end] = 0, 1
         run.scaling = {"strategy": scaling.strategy, "mean": mean, "std": std}
+        run.families = self.families
         tensor = torch.from_numpy(np.ascontiguousarray(scaled.features))
         data = FoldData(tensor, rows.y(), rows.by_role(), rows.classes, self.names, self.ranges)
         return data.to(run.fabric.device)
@@ -85,7 +88,8 @@ def read_matrix(
         ranges[column] = (len(names), len(names) + len(of_column))
         names += of_column
     x = np.concatenate([feature_matrix(table, column, utterance_ids) for column, table in tables.items()], axis=1)
-    return MatrixFeatures(x, tuple(names), ranges, frozenset(as_is) & frozenset(ranges), scaling)
+    families = {column: family_of(table) for column, table in tables.items()}
+    return MatrixFeatures(x, tuple(names), ranges, frozenset(as_is) & frozenset(ranges), scaling, families)
 
 
 def feature_matrix(table: pyarrow.dataset.Dataset, column: str, utterance_ids: Sequence[str]) -> np.ndarray:

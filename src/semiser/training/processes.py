@@ -106,7 +106,8 @@ def fit_in_processes(
         with tempfile.TemporaryDirectory(prefix="semiser-") as folder:
             outcome = Path(folder) / "outcome.pt"
             made_with = {"folder": run.folder, "seed": run.seed, "key": run.key, "options": training}
-            fabric.launch(partial(_fit_one_part, made_with, run.scaling, fit, data, options, outcome))
+            handed_over = {"scaling": run.scaling, "families": run.families}
+            fabric.launch(partial(_fit_one_part, made_with, handed_over, fit, data, options, outcome))
             found = torch.load(outcome, weights_only=True)
     finally:  # Fabric leaves the port in the environment, where the next fold would take it again
         os.environ.pop(_PORT, None)
@@ -116,10 +117,10 @@ def fit_in_processes(
     return found["probabilities"]
 
 
-def _fit_one_part(made_with: dict, scaling: dict, fit, data, options, outcome: Path, fabric: Fabric) -> None:
+def _fit_one_part(made_with: dict, handed_over: dict, fit, data, options, outcome: Path, fabric: Fabric) -> None:
     """What each process does. Results go through a file: a queue would want its reader before the processes end."""
     run = TrainingRun(**made_with, fabric=fabric)
-    run.scaling = scaling
+    run.scaling, run.families = handed_over["scaling"], handed_over["families"]
     probabilities = fit(data.to(fabric.device), options, run)
     if fabric.is_global_zero:
         torch.save({"probabilities": probabilities.cpu(), "curves": run.curves}, outcome)

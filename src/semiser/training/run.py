@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, distributed
 
+from semiser import __version__
 from semiser.options.training import TrainingOptions
 from semiser.shards.publish import publishing_on_disk
 
@@ -36,6 +37,7 @@ class TrainingRun:
         key: fingerprint of data, options and seed.
         curves: a row per logged value: epoch, name, value.
         scaling: strategy, mean and standard deviation that a new utterance must be scaled with.
+        families: feature column to the family that computes it for a new utterance: name, version, options.
     """
 
     def __init__(self, folder: Path, seed: int, options: TrainingOptions, key: str, fabric: Fabric | None = None):
@@ -53,6 +55,7 @@ class TrainingRun:
         self._every_s, self._saved_at = options.checkpoint_every_s, time.monotonic()
         self.curves: list[dict[str, Any]] = []
         self.scaling: dict[str, Any] = {}
+        self.families: Mapping[str, Any] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
     def seed_everything(self) -> None:
@@ -159,14 +162,18 @@ class TrainingRun:
         return found == self.key
 
     def save_model(self, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
-        """Save final weights as safetensors and, last, their JSON card; then drop the checkpoint."""
+        """Save final weights as safetensors and, last, their JSON card; then drop the checkpoint.
+
+        Every card says with which seed, data and options (`key`), features and semiser the model was made.
+        """
         if not self.fabric.is_global_zero:
             return
         data = safetensors_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
         with publishing_on_disk(self.folder / "model.safetensors") as file:
             file.write(data)
+        made = {"seed": self.seed, "key": self.key, "semiser": __version__, "families": self.families}
         with publishing_on_disk(self.folder / "card.json") as file:
-            file.write(json.dumps({"seed": self.seed, "key": self.key, **card}, ensure_ascii=False, indent=1).encode())
+            file.write(json.dumps({**made, **card}, ensure_ascii=False, indent=1).encode())
         (self.folder / _CHECKPOINT).unlink(missing_ok=True)
 
 

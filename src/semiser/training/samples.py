@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from semiser.options.training import ScalingOptions
-from semiser.training.data import FoldRows
+from semiser.training.data import FoldRows, family_of
 from semiser.training.run import TrainingRun
 from semiser.training.scaling import scale
 
@@ -71,6 +71,7 @@ class SampleFeatures:
         about: facts of the utterances by name, float32 of shape (U, ...).
         scaling: strategies by name; None leaves values as they are.
         band_axis: axis of a sample whose entries (frequency bands) have statistics of their own, -1 for frames x bands.
+        families: feature column to the family that made it (`family_of`), for the models' cards.
     """
 
     x: Mapping[str, np.ndarray]
@@ -78,6 +79,7 @@ class SampleFeatures:
     about: Mapping[str, np.ndarray] = field(default_factory=dict)
     scaling: ScalingOptions | None = None
     band_axis: int = -1
+    families: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def facts(self) -> dict[str, Any]:
         """How the samples are scaled."""
@@ -105,6 +107,7 @@ class SampleFeatures:
 
     def of_fold(self, rows: FoldRows, run: TrainingRun) -> SampleData:
         """The fold's tensors on the device; the scalers go to the run, to be saved beside the weights."""
+        run.families = self.families
         place = np.full(len(self._digests), -1, np.int64)
         place[rows.numbers] = np.arange(len(rows.numbers))
         utterance, x = place[self.utterance], dict(self.x)
@@ -158,7 +161,8 @@ def read_samples(
     if any(not np.array_equal(first, other) for other in others):
         raise ValueError(f"the tables of {', '.join(tables)} differ in their samples per utterance: take one of them")
     x = {column: values for column, (values, _) in found.items()}
-    return SampleFeatures(x, first, dict(about or {}), scaling, band_axis)
+    families = {column: family_of(table) for column, table in tables.items()}
+    return SampleFeatures(x, first, dict(about or {}), scaling, band_axis, families)
 
 
 def _read_column(

@@ -1,0 +1,169 @@
+"""What a set-up has and lacks: `kedro semiser doctor`.
+
+Every check says what was found and, where something is missing, what to do. `missing` stops a run with the present
+options; `note` does not.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from semiser.corpora.utterance import Utterance
+from semiser.options.base import Options
+from semiser.options.features import FeaturesOptions
+from semiser.options.ingest import CorpusOptions, IngestOptions
+from semiser.shards.store import ShardedTable
+
+ENOUGH_DISK_GB = 5.0
+_STORE = "data/04_feature"
+EXTRAS = {
+    "demo": ("espeakng_loader", "makes the demo corpus anew"),
+    "wav2vec": ("transformers", "wav2vec 2.0 features"),
+    "tracking": ("mlflow", "experiment tracking"),
+    "docs": ("mkdocs", "builds the documentation"),
+}
+# Files that are made by a run and not by the user: (family, option) to the command.
+_MADE = {
+    ("expression", "weights"): "kedro run --pipelines=train_faces",
+    ("dface", "weights"): "kedro run --pipelines=train_faces",
+}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding: `group` is the heading it stands under; `advice` is empty where there is nothing to do."""
+
+    group: str
+    name: str
+    state: Literal["ok", "note", "missing"]
+    found: str
+    advice: str = ""
+
+
+def examine(parameters: Mapping[str, Any], project: str | Path, store: str = _STORE) -> Iterator[Check]:
+    """All checks of a project with its parameters, in the order in which they are shown.
+
+    Args:
+        parameters: as Kedro loads them for an env.
+        project: folder that relative paths start from.
+        store: where the feature tables lie, a folder or an fsspec path.
+    """
+    project = Path(project)
+    yield from check_corpora(parameters.get("ingest", {}), project)
+    yield from check_features(parameters.get("features", {}), project, store)
+    yield from check_machine(project, parameters.get("training", {}).get("accelerator", "auto"))
+    yield from check_extras()
+
+
+def check_corpora(parameters: Mapping[str, Any], project: Path) -> Iterator[Check]:
+    """Each corpus: whether it is there, and how many utterances its reader finds, by names alone."""
+    for name, corpus in (parameters.get("corpora") or {}).items():
+        if corpus is None:
+            yield Check("corpora", name, "ok", "switched off")
+            continue
+        try:
+            options = IngestOptions(corpora={name: corpus}).active[name]
+        except ValidationError as error:
+            yield Check("corpora", name, "missing", _first_problem(error), f"mend ingest.corpora.{name}")
+            continue
+        yield _check_corpus(name, options, project / options.root)
+
+
+def _check_corpus(name: str, corpus: CorpusOptions, root: Path) -> Check:
+    from semiser.corpora.registry import get_reader
+
+    if not root.is_dir():
+        advice = f"set ingest.corpora.{name}.root to the corpus's folder, or ingest.corpora.{name} to null"
+        return Check("corpora", name, "missing", f"{corpus.root} is not a folder", advice)
+    reader = get_reader(corpus.reader)
+    try:
+        rows = [isinstance(row, Utterance) for row in reader.read(name, root, reader.options(**corpus.options))]
+    except (OSError, ValueError) as error:
+        return Check("corpora", name, "missing", str(error), "mend it, or switch the corpus off")
+    found, rejected = sum(rows), len(rows) - sum(rows)
+    expected = (reader.expected if corpus.expected is None else corpus.expected).get("utterances")
+    text = f"{found:,} utterances" + (f", {rejected:,} files that cannot be used" if rejected else "")
+    if not found:
+        advice = f"the reader {corpus.reader} looks for {reader.pattern}, such as {reader.example}"
+        return Check("corpora", name, "missing", f"nothing usable in {corpus.root}", advice)
+    if expected and expected != found:
+        return Check("corpora", name, "note", f"{text}; {expected:,} are published", "see whether the copy is complete")
+    return Check("corpora", name, "ok", text)
+
+
+def check_features(parameters: Mapping[str, Any], project: Path, store: str = _STORE) -> Iterator[Check]:
+    """Each family: whether its files are there, and whether its table is complete."""
+    try:
+        options = FeaturesOptions(**parameters)
+    except ValidationError as error:
+        yield Check("features", "options", "missing", _first_problem(error), "mend the parameters of features")
+        return
+    for name in FeaturesOptions.model_fields:
+        family = getattr(options, name)
+        if name == "shards" or family is None:
+            continue
+        lacking = [(option, path) for option, path in _files(family) if not (project / path).exists()]
+        for option, path in lacking:
+            made = _MADE.get((name, option))
+            state, advice = ("note", f"`{made}` makes it") if made else ("missing", f"set features.{name}.{option}")
+            yield Check("features", name, state, f"{option}: nothing at {path}", advice)
+        if not lacking:
+            yield _check_table(name, store if "://" in store else str(project / store))
+
+
+def _check_table(name: str, store: str) -> Check:
+    manifest = ShardedTable(f"{store}/{name}").manifest()
+    if manifest is None:
+        return Check("features", name, "note", "no complete table yet", "`kedro run --pipelines=features` makes it")
+    corpora = sorted({shard["path"].split("/")[0] for shard in manifest["shards"]})
+    return Check("features", name, "ok", f"{manifest['rows']:,} rows of {', '.join(corpora) or 'no corpus'}")
+
+
+def _files(options: Options, above: str = "") -> Iterator[tuple[str, str]]:
+    """Options that name files of this machine: those that are no part of a fingerprint, and are paths."""
+    for name, field in type(options).model_fields.items():
+        value = getattr(options, name)
+        if isinstance(value, Options):
+            yield from _files(value, f"{above}{name}.")
+        elif field.exclude and isinstance(value, str | Path):
+            yield f"{above}{name}", str(value)
+
+
+def check_machine(project: Path, accelerator: str) -> Iterator[Check]:
+    """Processors, GPU and free disk."""
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    yield Check("machine", "processors", "ok", f"{processors}, one worker each for features")
+    import torch
+
+    if torch.cuda.is_available():
+        yield Check("machine", "GPU", "ok", torch.cuda.get_device_name(0))
+    elif accelerator == "cuda":
+        advice = "install a torch with CUDA, or set training.accelerator to auto"
+        yield Check("machine", "GPU", "missing", "training.accelerator is cuda, and torch finds none", advice)
+    else:
+        yield Check(
+            "machine", "GPU", "ok", "none: training takes the processor, which the small networks here can do with"
+        )
+    free_gb = shutil.disk_usage(project).free / 1e9
+    state, advice = ("ok", "") if free_gb >= ENOUGH_DISK_GB else ("note", "features of large corpora need more")
+    yield Check("machine", "free disk", state, f"{free_gb:.1f} GB", advice)
+
+
+def check_extras() -> Iterator[Check]:
+    """The optional dependencies; none is needed for what is on by default."""
+    for extra, (module, purpose) in EXTRAS.items():
+        if find_spec(module):
+            yield Check("extras", extra, "ok", f"installed: {purpose}")
+        else:
+            yield Check("extras", extra, "note", f"not installed: {purpose}", f'pip install -e ".[{extra}]"')
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"

@@ -1,0 +1,27 @@
+"""`params:predict`: what is to be predicted, and with which model."""
+
+from typing import Any
+
+from pydantic import Field
+
+from semiser.options.base import Options
+
+
+class PredictOptions(Options):
+    """The `predict` parameter group.
+
+    Attributes:
+        input: an audio or video file, a folder of them, or a manifest (`.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.parquet`)
+            in the layout of the reader `manifest`, whose paths are relative to the manifest's folder.
+        card: `card.json` of a trained model, or the folder that it lies in.
+        manifest: options of the reader `manifest` (aliases, language, ...), where the input is a manifest.
+        min_utterances: a model that was trained on features scaled by speaker scales a speaker by their own statistics
+            from this number of utterances on, and with the statistics of its training below.
+        word_vectors: file of the word vectors that text features were made with.
+    """
+
+    input: str | None = None
+    card: str | None = None
+    manifest: dict[str, Any] = {}
+    min_utterances: int = Field(default=5, ge=2)
+    word_vectors: str = "data/04_feature/word_vectors.arrow"

@@ -1,0 +1,106 @@
+"""What a trained model is to prediction, and who builds it from its card.
+
+A system takes part by its name in `SYSTEMS` and a module `semiser.prediction.<name>` with a function
+
+    load(card: dict, tensors: dict[str, Tensor]) -> Loaded
+
+of what the system gave to `TrainingRun.save_model`, `card["system"]` being the name. All else (finding the input,
+features with the options of training, scaling, batches, refusals) is the same for every system: see `model`.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semiser.training.scaling import Scaler
+
+SYSTEMS = ("mmmd",)
+
+# Feature column to one array per utterance: (rows, D) of vectors, (rows, *shape) of matrices, rows being the number of
+# segments or chunks and 1 for a family with one row; (T, width) of a series of T frames.
+Features = Mapping[str, Sequence[np.ndarray]]
+
+
+def as_it_is(column: str, values: np.ndarray) -> np.ndarray:
+    """The default of `Loaded.prepare`."""
+    return values
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A trained model.
+
+    Attributes:
+        classes: C class names in the order of the probabilities.
+        columns: the feature columns that `predict` takes, those of `card["families"]` or some of them.
+        predict: features of N utterances, prepared and scaled -> probabilities, float of shape (N, C).
+        prepare: `(column, values of one utterance) -> values`, before scaling: what training did to them there, such
+            as making all series one length.
+        scaling: column to the training statistics, of the entries of one axis; a column without is taken as it is.
+        band_axis: that axis of a row, as in `SampleFeatures`: -1 for vectors and for frames x bands.
+        by_speaker: whether training scaled every speaker by their own statistics.
+    """
+
+    classes: tuple[str, ...]
+    columns: tuple[str, ...]
+    predict: Callable[[Features], np.ndarray]
+    prepare: Callable[[str, np.ndarray], np.ndarray] = as_it_is
+    scaling: Mapping[str, Scaler] = field(default_factory=dict)
+    band_axis: int = -1
+    by_speaker: bool = False
+
+
+def read_card(path: str | Path) -> tuple[dict[str, Any], Path]:
+    """A model's card, and the folder that it lies in.
+
+    Args:
+        path: `card.json`, or its folder.
+
+    Raises:
+        FileNotFoundError: there is no card; for the baseline, which saves no model, the message says so.
+        ValueError: not a card, of a system that cannot predict, or without the features' provenance.
+    """
+    path = Path(path)
+    folder = path if path.is_dir() else path.parent
+    file = folder / "card.json" if path.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(f"no model card at {file}: {_instead(folder)}")
+    try:
+        card = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{file} is no model card: {error}") from error
+    if not isinstance(card, dict) or "system" not in card:
+        raise ValueError(f"{file} is no model card: it names no system")
+    if card["system"] not in SYSTEMS:
+        raise ValueError(f"{file}: models of {card['system']!r} do not predict; those of {', '.join(SYSTEMS)} do")
+    if not card.get("families") or not all(card["families"].values()):
+        raise ValueError(
+            f"{file} does not say how its features were made (an older semiser wrote it): train again with "
+            "`--params training.reuse=false`"
+        )
+    return card, folder
+
+
+def _instead(folder: Path) -> str:
+    if "svm" in folder.parts:
+        return "the SVM is a baseline for the tables and saves no model; take a neural variant's card"
+    return "give the card.json of a trained model, below data/06_models/<pipeline>/<variant>/seed-S/fold-FF"
+
+
+def load_network(card: dict[str, Any], folder: Path) -> Loaded:
+    """The model of a card, by its system's loader.
+
+    Raises:
+        FileNotFoundError: the weights are not beside the card.
+    """
+    from safetensors.torch import load_file
+
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise FileNotFoundError(f"no {weights.name} beside the card in {folder}: both are needed, copy them together")
+    return import_module(f"semiser.prediction.{card['system']}").load(card, load_file(weights))

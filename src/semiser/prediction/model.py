@@ -1,0 +1,178 @@
+"""A trained model on new speech: `semiser.load(card).predict(path)`."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from semiser.options.engine import EngineOptions
+from semiser.options.features import FeaturesOptions
+from semiser.options.predict import PredictOptions
+from semiser.prediction.features import Block, ComputedFeatures, make_family
+from semiser.prediction.loaded import Features, load_network, read_card
+from semiser.prediction.scaling import INPUT, TRAINING, choose_strategies, own_statistics, scale_bands
+from semiser.prediction.sources import CORPUS, find_sources
+from semiser.training.scaling import Scaler
+
+logger = logging.getLogger(__name__)
+_DEFAULTS, _NO_PLACES = PredictOptions(), FeaturesOptions()
+
+
+class Model:
+    """A trained model.
+
+    Attributes:
+        card: what the model's training wrote about it.
+        classes: names in the order of the probabilities.
+        families: the feature families that it needs, by name: version, options and libraries, as in training.
+    """
+
+    def __init__(self, card: str | Path):
+        """Load the model.
+
+        Args:
+            card: `card.json` of a trained model, or the folder that it lies in.
+        """
+        self.card, folder = read_card(card)
+        self._loaded = load_network(self.card, folder)
+        self.classes = self._loaded.classes
+        facts = {column: self.card["families"][column] for column in self._loaded.columns}
+        self._family_of = {column: made["family"] for column, made in facts.items()}
+        self.families = {made["family"]: made for made in facts.values()}
+
+    def predict(
+        self,
+        path: str | Path,
+        *,
+        manifest: Mapping[str, Any] | None = None,
+        min_utterances: int = _DEFAULTS.min_utterances,
+        features: FeaturesOptions = _NO_PLACES,
+        word_vectors: str | Path = _DEFAULTS.word_vectors,
+        store: str | Path | None = None,
+        engine: EngineOptions | None = None,
+    ) -> pa.Table:
+        """Probabilities of every utterance at a path.
+
+        Features are computed by the families, and with the options, that the model was trained with. What an utterance
+        lacks is what it was in training: a transcript or social attribute that is not known is zeros, and named in
+        the column `missing`; an utterance without usable audio, or without the face that the model needs, has no
+        prediction but a reason.
+
+        Args:
+            path: an audio or video file, a folder of them, or a manifest.
+            manifest: options of the reader `manifest`.
+            min_utterances: that a speaker needs for statistics of their own, see `semiser.prediction.scaling`.
+            features: where feature families find weights and dictionaries on this machine, for a model that needs
+                them: `FeaturesOptions(dface={"weights": "data/06_models/faces/dface"})`.
+            word_vectors: file of the word vectors, for a model that reads text.
+            store: folder that keeps the features, so that they are not computed again; None keeps nothing.
+            engine: how wide features are computed; as many tasks as processors by default.
+
+        Returns:
+            A row per file or manifest line, in the order of their ids: `utterance_id`, `path`, `start_s`, `end_s`,
+            `speaker_id`, `prediction`, `probability/<class>` in [0, 1], `scaling` (whose statistics), `missing`, and
+            `reason`, which is null where there is a prediction.
+
+        Raises:
+            FileNotFoundError: nothing is at the path, or weights or word vectors of a feature are missing.
+            ValueError: a folder without a file, a manifest that is not understood, or features that cannot be computed
+                as in training.
+        """
+        families = [make_family(facts, features, word_vectors) for facts in self.families.values()]
+        sources = find_sources(path, manifest)
+        rows = [{"utterance_id": f"{CORPUS}/{bad.path}", "audio_path": bad.path, "reason": bad.reason}
+                for bad in sources.rejected]  # fmt: skip
+        if sources.utterances.num_rows:
+            with TemporaryDirectory() as temporary:
+                computed = ComputedFeatures(families, sources, store or temporary, engine or EngineOptions())
+                found = list(self._predict(computed, min_utterances))
+                rows += found
+                usable = {row["utterance_id"] for row in found}
+                rows += [{**row, "reason": reason} for row, reason in computed.refused(usable)]
+        _warn(rows, self._loaded.by_speaker, min_utterances)
+        return self._table(rows)
+
+    def _predict(self, computed: ComputedFeatures, min_utterances: int) -> Iterator[dict[str, Any]]:
+        """A row per usable utterance. The features are read twice where speakers bring statistics, else once."""
+        speakers = [row["speaker_id"] for block in computed.blocks({}) for row in block.rows]
+        strategies = choose_strategies(speakers, self._loaded.by_speaker, min_utterances)
+        own: dict[str | None, dict[str, Scaler]] = {}
+        if set(strategies.values()) - {TRAINING}:
+            columns = {column: self._family_of[column] for column in self._loaded.scaling}
+            own = own_statistics(self._prepared(computed.blocks(columns)), self._loaded.band_axis)
+        for block in self._prepared(computed.blocks(self._family_of)):
+            used = [strategies[row["speaker_id"]] for row in block.rows]
+            scalers = [self._loaded.scaling if strategy == TRAINING else own[row["speaker_id"]]
+                       for row, strategy in zip(block.rows, used, strict=True)]  # fmt: skip
+            probabilities = self._loaded.predict(_scaled(block, scalers, self._loaded.band_axis))
+            for row, strategy, missing, found in zip(block.rows, used, block.missing, probabilities, strict=True):
+                yield {**row, "scaling": strategy, "missing": missing, "probabilities": found}
+
+    def _prepared(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        prepare = self._loaded.prepare
+        for block in blocks:
+            features = {
+                column: [prepare(column, values) for values in arrays] for column, arrays in block.features.items()
+            }
+            yield replace(block, features=features)
+
+    def _table(self, rows: list[dict[str, Any]]) -> pa.Table:
+        rows = sorted(rows, key=lambda row: row["utterance_id"])
+
+        def column(name: str, kind: pa.DataType) -> pa.Array:
+            return pa.array([row.get(name) for row in rows], kind)
+
+        found = [row.get("probabilities") for row in rows]
+        best = [None if values is None else self.classes[int(np.argmax(values))] for values in found]
+        columns = {
+            "utterance_id": pa.array([row["utterance_id"].removeprefix(f"{CORPUS}/") for row in rows], pa.string()),
+            "path": column("audio_path", pa.string()),
+            "start_s": column("start_s", pa.float64()),
+            "end_s": column("end_s", pa.float64()),
+            "speaker_id": column("speaker_id", pa.string()),
+            "prediction": pa.array(best, pa.string()),
+        }
+        for place, name in enumerate(self.classes):
+            values = [None if row is None else float(row[place]) for row in found]
+            columns[f"probability/{name}"] = pa.array(values, pa.float64())
+        missing = [", ".join(row.get("missing", [])) or None for row in rows]
+        columns |= {"scaling": column("scaling", pa.string()), "missing": pa.array(missing, pa.string())}
+        return pa.table(columns | {"reason": column("reason", pa.string())})
+
+
+def _scaled(block: Block, scalers: list[Mapping[str, Scaler]], band_axis: int) -> Features:
+    """Each utterance's features by its own scaler; a column that has none stays as it is."""
+    return {
+        column: [
+            scale_bands(values, scaler[column], band_axis) if column in scaler else values
+            for values, scaler in zip(arrays, scalers, strict=True)
+        ]
+        for column, arrays in block.features.items()
+    }
+
+
+def _warn(rows: list[dict[str, Any]], by_speaker: bool, min_utterances: int) -> None:
+    """Say in the log what the table says row by row, and a reader of its first rows might miss."""
+    predicted = [row for row in rows if "scaling" in row]
+    if refused := len(rows) - len(predicted):
+        logger.warning("%d of %d inputs have no prediction: the column `reason` says why", refused, len(rows))
+    for name, count in Counter(name for row in predicted for name in row["missing"]).items():
+        logger.warning("%d of %d utterances have no %s: zeros, as in training", count, len(predicted), name)
+    used = Counter(row["scaling"] for row in predicted)
+    if by_speaker and used[TRAINING]:
+        logger.warning(
+            "the model was trained on speakers scaled by their own statistics; %d utterances, whose speaker has fewer "
+            "than %d here, are scaled by the training's, which is worse: give more of their speech",
+            used[TRAINING], min_utterances,
+        )  # fmt: skip
+    if used[INPUT]:
+        logger.warning(
+            "%d utterances name no speaker and are scaled together, as of one: a manifest with speaker_id does better",
+            used[INPUT],
+        )

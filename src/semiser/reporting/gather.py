@@ -1,0 +1,98 @@
+"""What the pipelines left below data/08_reporting, whichever of them were run."""
+
+import csv
+import json
+import struct
+from base64 import b64encode
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_DOTS_PER_INCH = 150  # that the catalog saves figures with
+_CSS_PIXELS_PER_INCH = 96
+_PASSED_OVER = ("predict",)  # what a user asked of a model is no result of an experiment
+_CAPTIONS = {
+    "confusion": "Confusion matrices over all folds: rows are targets, in percent of the row, with counts.",
+    "curves": "Training curves: mean over folds and seeds, in a band of one standard deviation.",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: its file's name, a caption, its bytes as a `data:` address, its size on a page in CSS pixels."""
+
+    name: str
+    caption: str
+    address: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Results:
+    """What one pipeline left.
+
+    Attributes:
+        pipeline: name of its folder.
+        metrics: its metrics.json; None where it has none, as sweeps.
+        record: its run.json: command, time, versions; empty where there is none.
+        pictures: its figures.
+        tables: name to rows of its CSV files, metrics.csv apart.
+    """
+
+    pipeline: str
+    metrics: dict[str, Any] | None
+    record: dict[str, Any]
+    pictures: list[Picture] = field(default_factory=list)
+    tables: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+
+    @property
+    def system(self) -> str:
+        """The system that the pipeline trains."""
+        return self.pipeline.removeprefix("train_")
+
+
+def gather(folder: str | Path) -> list[Results]:
+    """Every pipeline's results, those with metrics first.
+
+    Args:
+        folder: data/08_reporting.
+
+    Raises:
+        ValueError: a file is not what its name says; the message names it.
+    """
+    folder = Path(folder)
+    places = sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+    found = [_read(path) for path in places if path.name not in _PASSED_OVER]
+    kept = [results for results in found if results.metrics or results.pictures or results.tables]
+    return sorted(kept, key=lambda results: results.metrics is None)
+
+
+def _read(folder: Path) -> Results:
+    pictures = [_picture(path) for path in sorted(folder.glob("*.png"))]
+    tables = {path.stem: _rows(path) for path in sorted(folder.glob("*.csv")) if path.name != "metrics.csv"}
+    return Results(folder.name, _json(folder / "metrics.json"), _json(folder / "run.json") or {}, pictures, tables)
+
+
+def _json(path: Path) -> Any:
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}): run its pipeline again, or remove it") from error
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _picture(path: Path) -> Picture:
+    caption = _CAPTIONS.get(path.stem, path.stem.replace("_", " ").capitalize() + ".")
+    data = path.read_bytes()
+    if not data.startswith(_PNG):
+        raise ValueError(f"{path} is no PNG: run its pipeline again, or remove it")
+    width, height = (round(side * _CSS_PIXELS_PER_INCH / _DOTS_PER_INCH) for side in struct.unpack(">II", data[16:24]))
+    return Picture(path.stem, caption, f"data:image/png;base64,{b64encode(data).decode()}", width, height)

@@ -1,0 +1,88 @@
+"""Who did best, and how sure that is, on figures made up to be worked out by hand."""
+
+import pytest
+
+from semiser.reporting.findings import find_best, holm, metric_label, task_of
+
+
+def figure(mean, low=None, high=None):
+    return {"mean": mean, "std": 0.01, "ci95": [low, high], "per_fold": [mean], "pooled": mean}
+
+
+def metrics(variants, paired=(), units=12, corpora=("emodb",), metric="uar"):
+    statistics = {"ci95": f"percentile bootstrap of the mean, 2000 resamples of {units} units (speaker)"}
+    protocol = {"corpora": {name: {} for name in corpora}, "classes": ["a", "b", "c", "d"], "statistics": statistics}
+    tests = {
+        pair: {metric: {"difference": difference, "ci95": [None, None], "p": p, "test": "swap", "utterances": 9}}
+        for pair, difference, p in paired
+    }
+    return {
+        "protocol": protocol,
+        "variants": {name: {metric: figure(mean)} for name, mean in variants.items()},
+        "paired": tests,
+    }
+
+
+def test_the_best_its_lead_and_its_chance():
+    (found,) = find_best("train_x", metrics({"svm": 0.5, "net": 0.6}, [("net - svm", 0.1, 0.02)]))
+    assert (found.best, found.second, found.lead, found.p, found.chance) == ("net", "svm", 0.1, 0.02, 0.25)
+    assert found.ahead_of == ("svm",) and found.units == 12 and found.caution == "" and not found.demo
+    assert found.certainty == "The lead is significant over every other variant."
+
+
+def test_a_pair_counts_in_either_direction():
+    (found,) = find_best("train_x", metrics({"svm": 0.6, "net": 0.5}, [("net - svm", -0.1, 0.3)]))
+    assert (found.best, found.lead) == ("svm", 0.1)
+    assert found.certainty == "Not sure: the lead is not significant over the other variant and may be chance."
+
+
+def test_several_comparisons_are_corrected():
+    pairs = [("a - b", 0.1, 0.04), ("a - c", 0.2, 0.001), ("a - d", 0.3, 0.03)]
+    (found,) = find_best("train_x", metrics({"a": 0.7, "b": 0.6, "c": 0.5, "d": 0.4}, pairs))
+    # Holm: 0.001 * 3 < 0.05, then 0.03 * 2 > 0.05 stops.
+    assert found.ahead_of == ("c",)
+    assert "significant over c (5 % level, 3 comparisons, Holm's correction), not over the others" in found.certainty
+
+
+def test_tasks_and_shares_are_apart_and_features_compete():
+    variants = {
+        "ssgan/task=arousal/features=fft": 0.6,
+        "ssgan/task=arousal/features=fbank": 0.7,
+        "ssgan/task=valence/features=fft": 0.4,
+        "net/share=0.25": 0.3,
+    }
+    found = {finding.setting: finding for finding in find_best("train_x", metrics(variants))}
+    assert set(found) == {"task=arousal", "task=valence", "share=0.25"}
+    assert found["task=arousal"].best == "ssgan/task=arousal/features=fbank"
+    assert found["task=arousal"].certainty == "The variants were not tested against each other."
+    assert found["task=arousal"].lead == pytest.approx(0.1)
+    assert found["task=valence"].certainty == "There is no other variant to compare with."
+
+
+def test_few_speakers_and_the_demo_are_named():
+    (found,) = find_best("train_x", metrics({"a": 0.5}, units=4, corpora=("demo_wild", "demo_acted")))
+    assert found.caution.startswith("Only 4 speakers were tested") and found.demo
+
+
+def test_concordance_decides_where_there_is_no_uar():
+    (found,) = find_best("train_x", metrics({"a": 0.1, "b": 0.3}, metric="ccc/arousal"))
+    assert (found.metric, found.best, found.chance) == ("ccc/arousal", "b", None)
+
+
+def test_an_undefined_figure_is_passed_over():
+    (found,) = find_best("train_x", metrics({"a": None, "b": 0.3}))
+    assert found.best == "b" and found.second is None
+    assert find_best("train_x", metrics({"a": None})) == []
+
+
+def test_holm_by_hand():
+    assert holm({"a": 0.01, "b": 0.024, "c": 0.04}) == {"a", "b", "c"}  # 0.03, 0.048, 0.04
+    assert holm({"a": 0.02, "b": 0.001}) == {"a", "b"}
+    assert holm({"a": 0.03, "b": 0.04}) == set()
+    assert holm({}) == set()
+
+
+def test_names():
+    assert task_of("net/task=emotion/features=x/share=0.25") == "task=emotion/share=0.25"
+    assert metric_label("f1/anger") == "F1 anger" and metric_label("ccc/arousal") == "CCC arousal"
+    assert metric_label("uar") == "UAR"
