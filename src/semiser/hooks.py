@@ -10,7 +10,9 @@ from kedro.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
 
-PARAMETER_GROUPS = ("engine", "features", "ingest", "mmmd_sweeps", "train_faces", "train_mmmd", "training")
+PARAMETER_GROUPS = (
+    "engine", "features", "ingest", "mmmd_sweeps", "train_began", "train_faces", "train_mmmd", "training",
+)  # fmt: skip
 
 
 class KnownParameters:
