@@ -173,8 +173,8 @@ def find_collapse(curves: Sequence[dict[str, Any]]) -> str | None:
     """Whether a training has collapsed, from the last quarter of its points: a sentence, or None.
 
     It has collapsed where M_global is not finite, where its mean over the last quarter lies more than a tenth above the
-    lowest mean of an earlier quarter, or where k_t stood at 0 or at 1 all through the last quarter. Fewer than eight
-    points say nothing.
+    lowest mean of an earlier quarter, or where k_t stood at 0 or at 1 all through the last quarter. Fewer than
+    twenty points say nothing.
 
     Args:
         curves: rows with `name` (m_global, k, others are passed over) and `value`, in the order of time.
@@ -183,7 +183,7 @@ def find_collapse(curves: Sequence[dict[str, Any]]) -> str | None:
     if not all(map(math.isfinite, m_global)):
         return "M_global is not finite"
     window = len(m_global) // 4
-    if window < 2:
+    if window < 5:
         return None
     first = len(m_global) - 4 * window  # what does not fill a quarter is left out at the beginning
     *earlier, last = (fmean(m_global[first + n * window : first + (n + 1) * window]) for n in range(4))
