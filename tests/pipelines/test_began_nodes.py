@@ -9,6 +9,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+import torch
 import yaml
 from helpers import voice, write_wav
 
@@ -30,6 +31,8 @@ from semiser.pipelines.train_began.nodes import (
     train_began_svm,
     tune_began,
 )
+from semiser.systems import began_classifier
+from semiser.training.samples import read_samples
 
 CPU = TrainingOptions(accelerator="cpu")
 ROOT = Path(__file__).parents[2]
@@ -136,6 +139,16 @@ def test_the_encoder_is_trained_once_and_shared_by_all_folds(tables, tmp_path):
     again = _run_all(tables, options, str(tmp_path))
     assert (tmp_path / "encoder" / "card.json").stat().st_mtime_ns == stamp
     assert again["neural"]["began"][0].equals(found["neural"]["began"][0])
+
+
+@pytest.mark.parametrize("variant", ["began", "from_scratch"])
+def test_a_saved_classifier_predicts_from_chunks_what_the_experiment_did(tables, tmp_path, variant):
+    options = _options(variants=["began", variant], scaling={"strategy": "global"})
+    found = _run_all(tables, options, str(tmp_path))["neural"][variant][0].to_pylist()[0]
+    saved = began_classifier.load(tmp_path / variant / "seed-0" / f"fold-{found['fold']:02d}")
+    chunks = read_samples({"chunks": tables[1]}, [found["utterance_id"]]).x["chunks"]
+    np.testing.assert_allclose(saved.predict(torch.from_numpy(chunks)), found["probabilities"], atol=1e-5)
+    assert saved.outputs == ("high", "low")
 
 
 def test_the_encoder_sees_no_utterance_that_some_fold_uses(tables, tmp_path):

@@ -6,13 +6,17 @@ prediction is the mean over its chunks of the probabilities (of the values of th
 """
 
 import copy
+import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.dataset
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,9 +24,10 @@ from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.networks.began import FeatureMap, MapClassifier
 from semiser.options.began import DIMENSIONS, BeganFitOptions, ClassifierOptions
 from semiser.options.training import ScalingOptions
-from semiser.systems.began import COLUMN
+from semiser.systems.began import COLUMN, load_feature_map
 from semiser.training.run import TrainingRun
 from semiser.training.samples import SampleData, SampleFeatures
+from semiser.training.scaling import Scaler
 from semiser.training.stream import SampleStream
 
 MAP = "map"
@@ -247,3 +252,53 @@ def _save(network: nn.Module, data: SampleData, options: BeganFitOptions, run: T
         "scaling": run.scaling["strategy"],
     }
     run.save_model({**network.state_dict(), **scaling}, card)
+
+
+@dataclass(frozen=True)
+class SavedClassifier:
+    """A classifier with all that it needs to predict from the chunks of an utterance.
+
+    Attributes:
+        network: for prediction.
+        frozen: convolutions of the frozen encoder; None where the network has its own.
+        scaler: of the training part, by channel and bin, or by bin. Under the strategy `speaker` a known speaker's
+            samples are scaled by that speaker's statistics instead.
+        options: as trained.
+        outputs: classes or dimensions.
+    """
+
+    network: Classifier
+    frozen: FeatureMap | None
+    scaler: Scaler
+    options: BeganFitOptions
+    outputs: tuple[str, ...]
+
+    @torch.no_grad()
+    def predict(self, chunks: Tensor) -> Tensor:
+        """Probabilities, or arousal and valence, of one utterance: (chunks, bins, frames) -> (outputs,)."""
+        x = chunks if self.frozen is None else self.frozen(chunks).flatten(1, 2)
+        scaled = np.ascontiguousarray(self.scaler.apply(x.movedim(1, -1).numpy()).swapaxes(1, 2))
+        output = self.network(torch.from_numpy(scaled))
+        return (output.softmax(1) if self.options.task == "emotion" else output).mean(0)
+
+
+def load(folder: Path) -> SavedClassifier:
+    """The classifier that `fit` saved in a folder; its frozen encoder is found in a folder above.
+
+    Raises:
+        FileNotFoundError: the frozen encoder is not there.
+    """
+    card = json.loads((folder / "card.json").read_bytes())
+    options, weights = BeganFitOptions(**card["options"]), load_file(folder / "model.safetensors")
+    scaler = Scaler(*(weights.pop(f"scaling.{name}").numpy() for name in ("mean", "std")))
+    network = Classifier(options, len(card["classes"]))
+    network.load_state_dict(weights)
+    frozen = load_feature_map(_find(folder, options.frozen), options.stage) if options.frozen else None
+    return SavedClassifier(network.eval(), frozen, scaler, options, tuple(card["classes"]))
+
+
+def _find(folder: Path, frozen: str) -> Path:
+    for above in folder.resolve().parents:
+        if (above / frozen / "card.json").exists():
+            return above / frozen
+    raise FileNotFoundError(f"{folder}: its frozen encoder {frozen!r} is in no folder above; train it with train_began")
