@@ -183,6 +183,10 @@ def test_the_study_is_resumable_and_its_values_are_what_is_trained(tables, tmp_p
     ("changes", "message"),
     [
         ({"tune": {"space": {"width": {"choices": [1]}}}}, r"tune\.space names width, which classifier has not"),
+        (
+            {"tune": {"space": {"epochs": {"choices": [1]}}}, "variants": ["svm"]},
+            "variants does not name began",
+        ),
         ({"tasks": ["dimensions"]}, "tasks must be emotion, or emotion and dimensions"),
         ({"folds": {"experiment": "e", "corpora": ["c"], "acted": [{"corpus": "u", "emotions": {"a": "a"}}]}}, "acted"),
         (

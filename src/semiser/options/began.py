@@ -180,6 +180,10 @@ class TrainBeganOptions(Options):
                 f"tune.space names {', '.join(unknown)}, which classifier has not: it has "
                 f"{', '.join(ClassifierOptions.model_fields)}"
             )
+        if self.tune and "began" not in self.variants:
+            raise ValueError(
+                "tune: the study tunes the classifier on BEGAN's encoder, but variants does not name began"
+            )
         split = self.folds.protocol.kind == "official_split" and self.folds.protocol.validation
         if self.folds.validation.kind == "none" and not split:
             named = [name for name in ("classifier", "dimensions", "from_scratch")
