@@ -137,7 +137,7 @@ def test_training_lowers_the_loss_and_the_card_says_what_was_done(chunks, tmp_pa
     options = TINY.model_copy(update={"epochs": 30})
     card, curves = began.train_encoder(_stream(chunks), SHAPE, options, CPU, tmp_path / "encoder")
     assert (card["chunks"], card["epochs"], card["collapse"], card["shape"]) == (40, 30, None, [9, 8])
-    assert EncoderOptions(**card["training"]) == options
+    assert EncoderOptions(**card["training"]) == options and card["diversity"] > 0
     real = curves.filter(pa.compute.equal(curves["name"], "real_loss"))
     assert real["epoch"].to_pylist()[:4] == [0, 0, 0, 1]  # 5 steps of an epoch: points after 2, 4 and at its end
     assert real["value"][-1].as_py() < 0.5 * real["value"][0].as_py()
@@ -205,11 +205,18 @@ def test_what_counts_as_collapse(m_global, k, expected):
     assert found is None if expected is None else found.startswith(expected)
 
 
+def test_diversity_is_the_spread_of_generated_chunks_against_that_of_chunks():
+    x = torch.tensor([[[0.0, 1.0]], [[2.0, 1.0]]])  # deviations sqrt(2) and 0
+    z = torch.tensor([[0.0], [1.0]])
+    assert began.diversity(lambda z: z[:, :, None].expand(-1, 1, 2), x, z) == pytest.approx(1.0)
+    assert began.diversity(lambda z: torch.zeros(2, 1, 2), x, z) == 0
+
+
 def test_a_deliberately_collapsed_training_is_reported_and_a_healthy_one_is_not(chunks, tmp_path, caplog):
-    """Without balance (a step of k_t that jumps to 0 or 1) and with a large step D earns by spoiling L(G(z))."""
+    """With gamma 0 the balance asks for L(G(z)) = 0: k_t never leaves 0, and D has no opponent."""
     healthy = TINY.model_copy(update={"epochs": 20})
     assert began.fit(_stream(chunks), SHAPE, healthy, _run(tmp_path / "healthy"))["collapse"] is None
-    broken = healthy.model_copy(update={"lambda_k": 100.0, "learning_rate": 0.05})
+    broken = healthy.model_copy(update={"gamma": 0.0})
     collapse = began.fit(_stream(chunks), SHAPE, broken, _run(tmp_path / "broken"))["collapse"]
     assert collapse and collapse in caplog.text
     assert json.loads((tmp_path / "broken" / "card.json").read_bytes())["collapse"] == collapse

@@ -42,6 +42,7 @@ from semiser.training.stream import SampleStream
 logger = logging.getLogger(__name__)
 
 COLUMN = "chunks"
+LEAST_DIVERSITY = 0.1  # below it generated chunks count as alike
 _CURVES = "curves.json"
 
 
@@ -55,7 +56,8 @@ def fit(stream: SampleStream, shape: tuple[int, int], options: EncoderOptions, r
         run: device, seed, checkpoint and curves.
 
     Returns:
-        What the card says of the training: chunks, epochs, the last point, and `collapse`, None where there is none.
+        What the card says of the training: chunks, epochs, the last point of the curves, `diversity`, and `collapse`,
+        None where there is none.
     """
     run.seed_everything()
     state = _fresh_state(shape, options, run)
@@ -72,7 +74,7 @@ def fit(stream: SampleStream, shape: tuple[int, int], options: EncoderOptions, r
             state |= {"epoch": epoch + 1, "step": 0}
             run.save_checkpoint(state)
             bar.update()
-    facts = _facts(run, len(stream), options.epochs)
+    facts = _facts(state, stream, options, run)
     _save(state, shape, options, facts, run)
     return facts
 
@@ -195,12 +197,38 @@ def find_collapse(curves: Sequence[dict[str, Any]]) -> str | None:
     return None
 
 
-def _facts(run: TrainingRun, chunks: int, epochs: int) -> dict[str, Any]:
+@torch.no_grad()
+def diversity(generator: nn.Module, x: Tensor, z: Tensor) -> float:
+    """How much generated chunks differ from each other: their deviation over z against that of chunks, 1 being equal.
+
+    Each deviation is taken over the chunks at every bin and frame, and averaged. Near 0 G makes one and the same chunk,
+    which M_global and k_t do not show.
+
+    Args:
+        generator: G.
+        x: chunks, (B, used bins, used frames).
+        z: noise, (B, code).
+    """
+    return float(generator(z).std(0).mean() / x.std(0).mean())
+
+
+def _facts(state: dict[str, Any], stream: SampleStream, options: EncoderOptions, run: TrainingRun) -> dict[str, Any]:
+    found = find_collapse(run.curves)
+    if found:
+        logger.warning("%s: the training has collapsed: %s", run.folder, found)
+    spread = _diversity(state["generator"].module, stream, run.seed)
+    if spread < LEAST_DIVERSITY:
+        logger.warning("%s: generated chunks are alike, their deviation is %.3f of that of chunks", run.folder, spread)
     last = {row["name"]: row["value"] for row in run.curves}
-    collapse = find_collapse(run.curves)
-    if collapse:
-        logger.warning("%s: the training has collapsed: %s", run.folder, collapse)
-    return {"chunks": chunks, "epochs": epochs, "last": last, "collapse": collapse}
+    return {"chunks": len(stream), "epochs": options.epochs, "last": last, "diversity": spread, "collapse": found}
+
+
+def _diversity(generator: Decoder, stream: SampleStream, seed: int) -> float:
+    """`diversity` over 256 chunks drawn at random."""
+    x = crop(next(stream.batches(256, seed)).x[COLUMN], generator.layout)
+    z = torch.rand(256, generator.code.in_features, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+    device = next(generator.parameters()).device
+    return diversity(generator, x.to(device), z.to(device))
 
 
 def _save(

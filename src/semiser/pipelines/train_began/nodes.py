@@ -257,7 +257,9 @@ def evaluate_began(
     predictions = pa.concat_tables([table for table in tables if "dimension" not in table.column_names and len(table)])
     facts = {
         "scaling": options.scaling.strategy,
-        "encoder": {name: encoder[name] for name in ("chunks", "epochs", "last", "collapse")} if encoder else None,
+        "encoder": {name: encoder[name] for name in ("chunks", "epochs", "last", "diversity", "collapse")}
+        if encoder
+        else None,
         "tuned": study.get("best"),
         "folds_hash": folds_hash(folds),
     }
@@ -294,5 +296,6 @@ def plot_began_encoder(
     from semiser.systems.began import sample_chunks
 
     drawn = curves_figure(curves)
-    drawn.suptitle(f"collapsed: {encoder['collapse']}" if encoder["collapse"] else "no sign of collapse")
+    said = f"collapsed: {encoder['collapse']}" if encoder["collapse"] else "M_global and k show no collapse"
+    drawn.suptitle(f"{said}; diversity of generated chunks {encoder['diversity']:.3f}")
     return drawn, spectrograms_figure(sample_chunks(chunks, always_unlabelled(folds), _encoder_folder(models, "began")))
