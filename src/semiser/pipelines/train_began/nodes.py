@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from semiser.training.experiment import Experiment
 
 logger = logging.getLogger(__name__)
-Dataset = Any  # pyarrow.dataset.Dataset, whose import would load pandas; None for a family that is switched off
+Dataset = Any  # pyarrow.dataset.Dataset, whose import would load pandas
 Tables = tuple[pa.Table, pa.Table, pa.Table]  # predictions, dimensions, curves
 
 
@@ -23,19 +23,10 @@ def make_began_folds(utterances: pa.Table, chunks: Dataset, is10: Dataset, optio
     from semiser.training.data import with_features
     from semiser.training.folds import make_folds
 
-    utterances = with_features(utterances, _required("chunks", chunks))
+    utterances = with_features(utterances, chunks)
     if "svm" in options.variants:
-        utterances = with_features(utterances, _required("is10", is10))
+        utterances = with_features(utterances, is10)
     return make_folds(utterances, options.folds)
-
-
-def _required(family: str, table: Dataset) -> Dataset:
-    if table is None:
-        raise ValueError(
-            f"train_began needs features.{family}, which is switched off: switch it on and run "
-            f"`kedro run --pipelines=features`{', or take svm out of variants' if family == 'is10' else ''}"
-        )
-    return table
 
 
 def train_began_encoder(
