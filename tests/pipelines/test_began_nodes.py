@@ -31,6 +31,7 @@ from semiser.pipelines.train_began.nodes import (
     train_began_svm,
     tune_began,
 )
+from semiser.shards.store import METADATA_KEY
 from semiser.systems import began_classifier
 from semiser.training.samples import read_samples
 
@@ -62,7 +63,9 @@ def _chunk_table(folder: Path, signals: dict[str, np.ndarray]) -> pa.dataset.Dat
     ids = [name for name, chunks in values.items() for _ in chunks]
     flat = pa.array(np.concatenate(list(values.values())).ravel())
     columns = [pa.array(ids), pa.FixedSizeListArray.from_arrays(flat, int(np.prod(CHUNKS.shape)))]
-    pq.write_table(pa.table(columns, schema=schema), folder / "chunks.parquet")
+    with pq.ParquetWriter(folder / "chunks.parquet", schema) as writer:
+        writer.write_table(pa.table(columns, schema=schema))
+        writer.add_key_value_metadata({METADATA_KEY: json.dumps({"key": "k"})})
     return pa.dataset.dataset(folder / "chunks.parquet")
 
 

@@ -135,7 +135,7 @@ def test_a_killed_training_goes_on_to_the_undisturbed_weights_with_its_k(chunks,
 
 def test_training_lowers_the_loss_and_the_card_says_what_was_done(chunks, tmp_path):
     options = TINY.model_copy(update={"epochs": 30})
-    card, curves = began.train_encoder(_stream(chunks), SHAPE, options, CPU, tmp_path / "encoder")
+    card, curves = began.train_encoder(chunks, IDS, options, CPU, tmp_path / "encoder")
     assert (card["chunks"], card["epochs"], card["collapse"], card["shape"]) == (40, 30, None, [9, 8])
     assert EncoderOptions(**card["training"]) == options and card["diversity"] > 0
     real = curves.filter(pa.compute.equal(curves["name"], "real_loss"))
@@ -148,17 +148,17 @@ def test_a_finished_encoder_is_reused_until_chunks_or_options_change(chunks, tmp
     folder, trained, fit = tmp_path / "encoder", [], began.fit
     monkeypatch.setattr(began, "fit", lambda *arguments: trained.append(1) or fit(*arguments))
     for _ in range(2):
-        began.train_encoder(_stream(chunks), SHAPE, TINY, CPU, folder)
+        began.train_encoder(chunks, IDS, TINY, CPU, folder)
     assert len(trained) == 1
-    began.train_encoder(_stream(chunks), SHAPE, TINY.model_copy(update={"gamma": 0.5}), CPU, folder)
+    began.train_encoder(chunks, IDS, TINY.model_copy(update={"gamma": 0.5}), CPU, folder)
     assert len(trained) == 2
     other = _table(tmp_path / "other.parquet", key="other")
-    began.train_encoder(_stream(other), SHAPE, TINY.model_copy(update={"gamma": 0.5}), CPU, folder)
+    began.train_encoder(other, IDS, TINY.model_copy(update={"gamma": 0.5}), CPU, folder)
     assert len(trained) == 3
 
 
 def test_a_saved_encoder_computes_what_the_trained_one_did(chunks, tmp_path):
-    began.train_encoder(_stream(chunks), SHAPE, TINY, CPU, tmp_path / "encoder")
+    began.train_encoder(chunks, IDS, TINY, CPU, tmp_path / "encoder")
     d, g = began.load_networks(tmp_path / "encoder")
     x = torch.rand(3, 9, 8)
     torch.testing.assert_close(began.load_feature_map(tmp_path / "encoder")(x), d.encoder.map(x))

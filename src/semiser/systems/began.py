@@ -251,13 +251,17 @@ def _card(shape: tuple[int, int], network: BeganNetworkOptions, facts: dict[str,
 
 
 def train_encoder(
-    stream: SampleStream, shape: tuple[int, int], options: EncoderOptions, training: TrainingOptions, folder: Path
+    chunks: pyarrow.dataset.Dataset,
+    utterance_ids: Sequence[str],
+    options: EncoderOptions,
+    training: TrainingOptions,
+    folder: Path,
 ) -> tuple[dict[str, Any], pa.Table]:
     """Train BEGAN with the first seed, unless the folder has it already, on the same chunks with the same options.
 
     Args:
-        stream: unlabelled chunks.
-        shape: bins and frames of a chunk.
+        chunks: the `chunks` table.
+        utterance_ids: the unlabelled utterances.
         options: network and training.
         training: device, precision, checkpoints.
         folder: where weights, card and curves go.
@@ -265,21 +269,18 @@ def train_encoder(
     Returns:
         The card, and the curves: several points of an epoch stand under its number, in the order of time.
     """
-    seed, key = training.seeds[0], _key(stream, options, training)
+    stream = SampleStream(chunks, [COLUMN], utterance_ids, block_rows=options.block_rows)
+    facts = {"version": __version__, "options": options.model_dump(mode="json"), "seed": training.seeds[0],
+             "precision": training.precision, "utterances": list(utterance_ids), "shards": stream.keys()}  # fmt: skip
+    seed, key = training.seeds[0], hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     card = folder / "card.json"
     if training.reuse and card.exists() and json.loads(card.read_bytes())["key"] == key:
         logger.info("%s: trained before on the same chunks with the same options", folder)
     else:
-        fit(stream, shape, options, TrainingRun(folder, seed, training, key))
+        fit(stream, chunk_shape(chunks), options, TrainingRun(folder, seed, training, key))
     curves = json.loads((folder / _CURVES).read_bytes())
     rows = [{"variant": "encoder", "fold": 0, "seed": seed, **row} for row in curves]
     return json.loads(card.read_bytes()), pa.Table.from_pylist(rows, CURVES_SCHEMA)
-
-
-def _key(stream: SampleStream, options: EncoderOptions, training: TrainingOptions) -> str:
-    facts = {"version": __version__, "options": options.model_dump(mode="json"), "seed": training.seeds[0],
-             "precision": training.precision}  # fmt: skip
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode() + stream.digest()).hexdigest()
 
 
 def save_random_encoder(

@@ -39,11 +39,10 @@ def train_began_encoder(
     """
     if "began" not in options.variants:
         return {}, _empty_tables()[2]
-    from semiser.systems.began import COLUMN, chunk_shape, train_encoder
-    from semiser.training.stream import SampleStream
+    from semiser.systems.began import train_encoder
 
-    stream = SampleStream(chunks, [COLUMN], always_unlabelled(folds), block_rows=options.encoder.block_rows)
-    return train_encoder(stream, chunk_shape(chunks), options.encoder, training, _encoder_folder(models, "began"))
+    folder = _encoder_folder(models, "began")
+    return train_encoder(chunks, always_unlabelled(folds), options.encoder, training, folder)
 
 
 def always_unlabelled(folds: pa.Table) -> list[str]:
