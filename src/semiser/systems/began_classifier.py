@@ -127,18 +127,20 @@ def _train_epoch(data: SampleData, options: BeganFitOptions, state: dict[str, An
         for group in state["optimiser"].param_groups:
             progress = (state["epoch"] + state["step"] / len(batches)) / how.epochs
             group["lr"] = how.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-        batch = run.share(batch)
+        own = run.share(batch)
         state["network"].train()
-        noisy = x[batch] + how.input_noise * torch.randn_like(x[batch]) if how.input_noise else x[batch]
-        output, utterance = state["network"](noisy), data.utterance[batch]
+        with run.own_draws():
+            noisy = x[own] + how.input_noise * torch.randn_like(x[own]) if how.input_noise else x[own]
+            output, utterance = state["network"](noisy), data.utterance[own]
         if options.task == "emotion":
-            loss = F.cross_entropy(output, data.y[utterance], weights)
-        else:
+            size = len(batch) if weights is None else weights[data.y[data.utterance[batch]]].sum()
+            loss = F.cross_entropy(output, data.y[utterance], weights, reduction="sum") / run.divisor(size)
+        else:  # of several processes each takes the concordance of its own part
             loss = dimension_loss(output, data.about["dimensions"][utterance], how.dimension_loss)
         state["optimiser"].zero_grad()
         run.fabric.backward(loss)
         state["optimiser"].step()
-        state |= {"step": state["step"] + 1, "sum": state["sum"] + loss.detach()}
+        state |= {"step": state["step"] + 1, "sum": state["sum"] + run.average(loss.detach())}
         run.save_checkpoint(state)
     run.log(state["epoch"], loss=float(state["sum"]) / len(batches), **_validate(data, options, state))
     state |= {"epoch": state["epoch"] + 1, "step": 0, "sum": 0.0}
