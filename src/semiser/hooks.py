@@ -28,6 +28,8 @@ PARAMETER_GROUPS = (
     "train_mmmd",
     "training",
 )
+    "engine", "features", "ingest", "mmmd_sweeps", "train_began", "train_faces", "train_mmmd", "training",
+)  # fmt: skip
 
 
 class KnownParameters:

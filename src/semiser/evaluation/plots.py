@@ -133,6 +133,25 @@ def reconstruction_figure(panels: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
+def spectrograms_figure(rows: dict[str, np.ndarray]) -> Figure:
+    """Spectrograms side by side, low frequencies below; all have the same colours.
+
+    Args:
+        rows: title of a row to its spectrograms in [-1, 1], (count, bins, frames).
+    """
+    count = max(map(len, rows.values()))
+    figure = Figure(figsize=(1.1 * count + 1, 2.2 * len(rows)), layout="constrained")
+    axes = figure.subplots(len(rows), count, squeeze=False)
+    for line, (title, spectrograms) in zip(axes, rows.items(), strict=True):
+        for axis, values in zip(line, spectrograms, strict=False):
+            image = axis.imshow(values, origin="lower", aspect="auto", vmin=-1, vmax=1, interpolation="nearest")
+        for axis in line:
+            axis.set(xticks=[], yticks=[])
+        line[0].set_ylabel(title)
+    figure.colorbar(image, ax=axes, label="scaled level", shrink=0.6)
+    return figure
+
+
 def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
     """A grid of `count` panels of the given size in inches."""
     columns = min(count, PANELS_PER_ROW)

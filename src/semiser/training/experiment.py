@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 # fit(data, options, run) -> probabilities or scores of the test utterances, shape (tests, classes). What data is, is
 # up to the experiment's features: `FoldData` of a matrix, `SampleData` of samples.
 Fit = Callable[[Any, Any, TrainingRun], Tensor]
+# tabulate(experiment, test rows of the fold, fit's result, variant, fold and seed, key) -> a row per prediction, with
+# the key in the schema's metadata
+Tabulate = Callable[["Experiment", pa.Table, np.ndarray, dict[str, Any], str], pa.Table]
 
 _PREDICTIONS = "predictions.parquet"
 _CURVES = "curves.json"
@@ -139,7 +142,12 @@ def experiment_on(
 
 
 def run_variant(
-    experiment: Experiment, variant: str, fit: Fit, options: Options, training: TrainingOptions
+    experiment: Experiment,
+    variant: str,
+    fit: Fit,
+    options: Options,
+    training: TrainingOptions,
+    tabulate: Tabulate | None = None,
 ) -> tuple[pa.Table, pa.Table]:
     """Train and test one variant on every fold with every seed, one after the other.
 
@@ -151,6 +159,7 @@ def run_variant(
         fit: the system; a function that can be imported by name where several processes train.
         options: the system's options.
         training: devices, seeds, checkpoints.
+        tabulate: what becomes of the fit's result; None: classes with their probabilities.
 
     Returns:
         Predictions, a row per test utterance, fold and seed; and training curves.
@@ -160,7 +169,7 @@ def run_variant(
     with progress(f"train {variant}", len(numbers) * len(training.seeds), "folds") as bar:
         for seed in training.seeds:
             for number in numbers:
-                found = _run_fold(experiment, variant, fit, options, training, seed, number)
+                found = _run_fold(experiment, variant, fit, options, training, seed, number, tabulate or _predictions)
                 predictions.append(found[0])
                 curves += found[1]
                 bar.update()
@@ -168,7 +177,14 @@ def run_variant(
 
 
 def _run_fold(
-    experiment: Experiment, variant: str, fit: Fit, options: Options, training: TrainingOptions, seed: int, number: int
+    experiment: Experiment,
+    variant: str,
+    fit: Fit,
+    options: Options,
+    training: TrainingOptions,
+    seed: int,
+    number: int,
+    tabulate: Tabulate,
 ) -> tuple[pa.Table, list[dict[str, Any]]]:
     folder = experiment.models / variant / f"seed-{seed}" / f"fold-{number:02d}"
     fold = experiment.folds.filter(pc.equal(experiment.folds["fold"], number))
@@ -184,7 +200,8 @@ def _run_fold(
     else:
         probabilities = fit_in_processes(fit, data, options, training, run)
     labels = {"variant": variant, "fold": number, "seed": seed}
-    table = _predictions(experiment, fold, probabilities.numpy(force=True), labels, key)
+    test = fold.filter(pc.equal(fold["role"], "test"))
+    table = tabulate(experiment, test, probabilities.numpy(force=True), labels, key)
     curves = [{**labels, **row} for row in run.curves]
     with publishing_on_disk(folder / _CURVES) as file:
         file.write(json.dumps(curves).encode())
@@ -236,10 +253,9 @@ def _finished(folder: Path, key: str) -> tuple[pa.Table, list[dict[str, Any]]] |
 
 
 def _predictions(
-    experiment: Experiment, fold: pa.Table, probabilities: np.ndarray, labels: dict[str, Any], key: str
+    experiment: Experiment, test: pa.Table, probabilities: np.ndarray, labels: dict[str, Any], key: str
 ) -> pa.Table:
     """A row per test utterance; the schema's metadata holds the class order and the fold's key."""
-    test = fold.filter(pc.equal(fold["role"], "test"))
     speakers = dict(zip(experiment.utterance_ids, experiment.speakers, strict=True))
     predicted = [experiment.classes[number] for number in probabilities.argmax(axis=1)]
     ids = test["utterance_id"].to_pylist()

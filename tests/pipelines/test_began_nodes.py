@@ -1,0 +1,267 @@
+"""Nodes of train_began on small material: every variant, both tasks, the study, and the protocols of the envs."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+import torch
+import yaml
+from helpers import voice, write_wav
+
+from semiser.corpora.ingest import ingest
+from semiser.features.chunks import compute_chunks
+from semiser.features.spectra import matrix_field
+from semiser.options.audio_features import ChunksOptions
+from semiser.options.began import VARIANTS, TrainBeganOptions
+from semiser.options.ingest import IngestOptions
+from semiser.options.training import TrainingOptions
+from semiser.pipelines.train_began.nodes import (
+    always_unlabelled,
+    evaluate_began,
+    make_began_folds,
+    neural_trainer,
+    plot_began_curves,
+    plot_began_encoder,
+    train_began_encoder,
+    train_began_svm,
+    tune_began,
+)
+from semiser.shards.store import METADATA_KEY
+from semiser.systems import began_classifier
+from semiser.training.samples import read_samples
+
+CPU = TrainingOptions(accelerator="cpu")
+ROOT = Path(__file__).parents[2]
+NEURAL = VARIANTS[1:]
+CHUNKS = ChunksOptions(dft_size=64, step=400, sample_rate_hz=8000, chunk_s=0.25)  # 33 bins x 6 frames
+TINY_CLASSIFIER = {"filters": [2], "epochs": 2, "batch_size": 8}
+TINY = {
+    "encoder": {
+        "network": {"filters": 2, "code": 2, "convolutions": 1, "smallest": [4, 3]},
+        "epochs": 1,
+        "batch_size": 4,
+        "log_every_steps": 1,
+    },
+    "classifier": TINY_CLASSIFIER,
+    "from_scratch": TINY_CLASSIFIER,
+}
+
+
+def _options(**changes) -> TrainBeganOptions:
+    folds = {"experiment": "e", "corpora": ["c"], "unlabelled_corpora": ["u"]}
+    return TrainBeganOptions(**{"folds": folds} | TINY | changes)
+
+
+def _chunk_table(folder: Path, signals: dict[str, np.ndarray]) -> pa.dataset.Dataset:
+    values = {name: compute_chunks(signal, CHUNKS) for name, signal in signals.items()}
+    schema = pa.schema([pa.field("utterance_id", pa.string()), matrix_field("chunks", CHUNKS.shape, ("bin", "frame"))])
+    ids = [name for name, chunks in values.items() for _ in chunks]
+    flat = pa.array(np.concatenate(list(values.values())).ravel())
+    columns = [pa.array(ids), pa.FixedSizeListArray.from_arrays(flat, int(np.prod(CHUNKS.shape)))]
+    with pq.ParquetWriter(folder / "chunks.parquet", schema) as writer:
+        writer.write_table(pa.table(columns, schema=schema))
+        writer.add_key_value_metadata({METADATA_KEY: json.dumps({"key": "k"})})
+    return pa.dataset.dataset(folder / "chunks.parquet")
+
+
+def _is10_table(ids: list[str]) -> pa.dataset.Dataset:
+    field = pa.field("is10", pa.list_(pa.float32(), 3), metadata={"names": json.dumps(["a", "b", "c"])})
+    values = np.random.default_rng(0).normal(size=(len(ids), 3)).astype(np.float32)
+    columns = [pa.array(ids), pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), 3)]
+    return pa.dataset.dataset(pa.table(columns, schema=pa.schema([pa.field("utterance_id", pa.string()), field])))
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    """Speakers a, b, d of corpus c, six utterances each, high and low by turns; two utterances of corpus u."""
+    ids = [f"c/{speaker}{n}" for speaker in "abd" for n in range(6)] + ["u/0", "u/1"]
+    high = [n % 2 for n in range(20)]
+    utterances = pa.table(
+        {
+            "utterance_id": ids,
+            "corpus": [name[0] for name in ids],
+            "speaker_id": [name[:3] for name in ids],
+            "emotion": ["high" if flag else "low" for flag in high],
+            "arousal": [0.5 * flag for flag in high],
+            "valence": [None if name == "c/a0" else 0.1 * n for n, name in enumerate(ids)],
+        }
+    )
+    signals = {
+        name: voice(0.5, 8000, 200 if flag else 100, n) for n, (name, flag) in enumerate(zip(ids, high, strict=True))
+    }
+    return utterances, _chunk_table(tmp_path_factory.mktemp("chunks"), signals), _is10_table(ids)
+
+
+def _run_all(tables, options, models):
+    """What the pipeline makes, by the name of the node."""
+    utterances, chunks, is10 = tables
+    folds = make_began_folds(utterances, chunks, is10, options)
+    encoder, encoder_curves = train_began_encoder(folds, chunks, options, CPU, models)
+    study = tune_began(folds, utterances, chunks, encoder, options, CPU, models)
+    svm = train_began_svm(folds, utterances, is10, options, CPU, models)
+    neural = {
+        name: neural_trainer(name)(folds, utterances, chunks, encoder, study, options, CPU, models) for name in NEURAL
+    }
+    predictions = [svm, *(tables[0] for tables in neural.values())]
+    dimensions = [tables[1] for tables in neural.values()]
+    metrics, table, _ = evaluate_began(folds, encoder, study, options, *predictions, *dimensions)
+    return {"folds": folds, "encoder": encoder, "encoder_curves": encoder_curves, "study": study, "neural": neural,
+            "metrics": metrics, "table": table}  # fmt: skip
+
+
+def test_every_variant_and_both_tasks_are_trained_and_scored(tables, tmp_path):
+    found = _run_all(tables, _options(tasks=["emotion", "dimensions"]), str(tmp_path))
+    variants = found["metrics"]["variants"]
+    assert set(variants) == {*VARIANTS, *(f"{name}/task=dimensions" for name in NEURAL)}
+    assert set(variants["began/task=dimensions"]) == {"ccc/arousal", "ccc/valence"}
+    assert "began - svm" in found["metrics"]["paired"]
+    protocol = found["metrics"]["protocol"]
+    assert protocol["encoder"]["chunks"] == 4 and protocol["corpora"]["c"]["utterances"] == 18
+    assert found["study"] == {} and found["encoder"]["system"] == "began"
+    valence = found["neural"]["began"][1].filter(pa.compute.equal(found["neural"]["began"][1]["dimension"], "valence"))
+    assert len(valence) == 17 and "c/a0" not in valence["utterance_id"].to_pylist()
+    for figure in plot_began_encoder(
+        found["folds"], tables[1], found["encoder"], found["encoder_curves"], str(tmp_path)
+    ):
+        assert len(figure.axes) >= 4
+    titles = [axis.get_title() for axis in plot_began_curves(*(kind[2] for kind in found["neural"].values())).axes]
+    assert "loss" in titles
+
+
+def test_the_encoder_is_trained_once_and_shared_by_all_folds(tables, tmp_path):
+    options = _options(variants=["began"])
+    found = _run_all(tables, options, str(tmp_path))
+    cards = sorted((tmp_path / "began").rglob("card.json"))
+    assert len(cards) == 3 and {json.loads(card.read_bytes())["options"]["frozen"] for card in cards} == {"encoder"}
+    stamp = (tmp_path / "encoder" / "card.json").stat().st_mtime_ns
+    again = _run_all(tables, options, str(tmp_path))
+    assert (tmp_path / "encoder" / "card.json").stat().st_mtime_ns == stamp
+    assert again["neural"]["began"][0].equals(found["neural"]["began"][0])
+
+
+@pytest.mark.parametrize("variant", ["began", "from_scratch"])
+def test_a_saved_classifier_predicts_from_chunks_what_the_experiment_did(tables, tmp_path, variant):
+    options = _options(variants=["began", variant], scaling={"strategy": "global"})
+    found = _run_all(tables, options, str(tmp_path))["neural"][variant][0].to_pylist()[0]
+    saved = began_classifier.load(tmp_path / variant / "seed-0" / f"fold-{found['fold']:02d}")
+    chunks = read_samples({"chunks": tables[1]}, [found["utterance_id"]]).x["chunks"]
+    np.testing.assert_allclose(saved.predict(torch.from_numpy(chunks)), found["probabilities"], atol=1e-5)
+    assert saved.outputs == ("high", "low")
+
+
+def test_the_encoder_sees_no_utterance_that_some_fold_uses(tables, tmp_path):
+    utterances, chunks, is10 = tables
+    budget = {"experiment": "e", "corpora": ["c"], "unlabelled_corpora": ["u"], "label_budget": {"share": 0.5}}
+    folds = make_began_folds(utterances, chunks, is10, _options(folds=budget))
+    hidden = folds.filter(pa.compute.equal(folds["role"], "unlabelled"))["utterance_id"].to_pylist()
+    assert sum(name.startswith("c/") for name in hidden) == 6
+    assert always_unlabelled(folds) == ["u/0", "u/1"]
+    alone = _options(folds={"experiment": "e", "corpora": ["c"]})
+    folds = make_began_folds(utterances, chunks, is10, alone)
+    with pytest.raises(ValueError, match=r"nothing to learn from; name a corpus in train_began\.folds\.unlabelled"):
+        train_began_encoder(folds, chunks, alone, CPU, str(tmp_path))
+    others = alone.model_copy(update={"variants": ("random_encoder",)})
+    assert train_began_encoder(folds, chunks, others, CPU, str(tmp_path))[0] == {}
+
+
+def test_the_study_is_resumable_and_its_values_are_what_is_trained(tables, tmp_path):
+    space = {"filters": {"choices": [[3], [5]]}, "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
+    options = _options(variants=["began"], tune={"trials": 2, "folds": 1, "space": space})
+    found = _run_all(tables, options, str(tmp_path))
+    assert found["study"]["trials"] == 2 and (tmp_path / "study" / "study.sqlite").exists()
+    card = json.loads((tmp_path / "began/seed-0/fold-00/card.json").read_bytes())
+    assert {name: card["options"]["classifier"][name] for name in space} == found["study"]["best"]
+    assert found["metrics"]["protocol"]["tuned"] == found["study"]["best"]
+    more = options.model_copy(update={"tune": options.tune.model_copy(update={"trials": 3})})
+    again = _run_all(tables, more, str(tmp_path))
+    assert again["study"]["scores"][:2] == found["study"]["scores"] and again["study"]["trials"] == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tune": {"space": {"width": {"choices": [1]}}}}, r"tune\.space names width, which classifier has not"),
+        (
+            {"tune": {"space": {"epochs": {"choices": [1]}}}, "variants": ["svm"]},
+            "variants does not name began",
+        ),
+        ({"tasks": ["dimensions"]}, "tasks must be emotion, or emotion and dimensions"),
+        ({"folds": {"experiment": "e", "corpora": ["c"], "acted": [{"corpus": "u", "emotions": {"a": "a"}}]}}, "acted"),
+        (
+            {
+                "folds": {"experiment": "e", "corpora": ["c"], "validation": {"kind": "none"}},
+                "classifier": {"select": "validation"},
+            },
+            "classifier needs validation data",
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        _options(**changes)
+
+
+def _env_options(env: str, **changes) -> TrainBeganOptions:
+    """The options of an env, its networks made tiny and LibriSpeech replaced by corpus u."""
+    base, own = (
+        yaml.safe_load((ROOT / "conf" / name / "parameters_train_began.yml").read_text())["train_began"]
+        for name in ("base", env)
+    )
+    folds = base["folds"] | own["folds"] | {"unlabelled_corpora": ["u"]} | changes
+    return TrainBeganOptions(**base | own | TINY | {"folds": folds})
+
+
+def _ingested(root: Path, reader: str):
+    """Utterances of a corpus's folder, and of two unlabelled files; their chunks and IS10 features."""
+    for number in range(2):
+        write_wav(root / "u" / f"{number}.wav", voice(0.3, 8000, seed=number), 8000)
+    (root / "u" / "utterances.csv").write_text("audio_path,speaker_id\n0.wav,x\n1.wav,y\n")
+    corpora = {reader: {"reader": reader, "root": str(root / reader)},
+               "u": {"reader": "manifest", "root": str(root / "u")}}  # fmt: skip
+    utterances = ingest(IngestOptions(corpora=corpora)).utterances
+    folder = {name: Path(corpora[name]["root"]) for name in corpora}
+    rows = zip(*(utterances[name].to_pylist() for name in ("utterance_id", "corpus", "audio_path")), strict=True)
+    signals = {name: soundfile.read(folder[corpus] / path, dtype="float32")[0] for name, corpus, path in rows}
+    return utterances, _chunk_table(root, signals), _is10_table(list(signals))
+
+
+@pytest.mark.parametrize("name", ["AudioData/{speaker}/{code}{take:02d}.wav", "ALL/{speaker}_{code}{take:02d}.wav"])
+def test_savee_runs_by_its_protocol_in_either_layout(tmp_path, name):
+    for speaker in ("DC", "KL"):
+        for place, code in enumerate("a d f h n sa su".split()):
+            for take in (1, 2, 3, 4, 5):
+                file = tmp_path / "savee" / name.format(speaker=speaker, code=code, take=take)
+                write_wav(file, voice(0.3, 8000, 80 + 20 * place, seed=take), 8000)
+    tables, options = _ingested(tmp_path, "savee"), _env_options("began_savee")
+    found = _run_all(tables, options, str(tmp_path / "models"))
+    folds = pq.read_table(_saved(found["folds"], tmp_path))
+    assert folds["fold"].unique().to_pylist() == list(range(10))
+    first = folds.filter(pa.compute.equal(folds["fold"], 0)).to_pandas()
+    counts = first[first.role != "unlabelled"].groupby("role").size()
+    assert (counts["train"], counts["test"]) == (42, 28)  # 3 and 2 of each speaker's 5 of each class
+    assert set(found["metrics"]["variants"]) == set(VARIANTS)
+
+
+def _saved(table: pa.Table, folder: Path) -> Path:
+    pq.write_table(table, folder / "folds.parquet")
+    return folder / "folds.parquet"
+
+
+def test_omg_runs_by_its_split_with_f_scores_and_concordances(tmp_path):
+    root = tmp_path / "omg"
+    for part, count in (("Train", 14), ("Validation", 7), ("Test", 7)):
+        lines = ["link,start,end,video,utterance,arousal,valence,EmotionMaxVote"]
+        for number in range(count):
+            lines.append(f"x,0,1,{part}v,utterance_{number}.mp4,{number / 20},{0.2 - number / 20},{number % 7}")
+            write_wav(root / part / f"{part}v" / f"utterance_{number}.wav", voice(0.3, 8000, 80 + number), 8000)
+        suffix = "_WithLabels" if part == "Test" else ""
+        root.joinpath(f"omg_{part}Videos{suffix}.csv").write_text("\n".join(lines) + "\n")
+    tables, options = _ingested(tmp_path, "omg"), _env_options("began_omg")
+    variants = _run_all(tables, options, str(tmp_path / "models"))["metrics"]["variants"]
+    assert {"macro_f1", "weighted_f1"} <= set(variants["began"])
+    assert set(variants["began/task=dimensions"]) == {"ccc/arousal", "ccc/valence"}
