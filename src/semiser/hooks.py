@@ -10,7 +10,17 @@ from kedro.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
 
-PARAMETER_GROUPS = ("engine", "features", "ingest", "mmmd_sweeps", "train_faces", "train_mmmd", "training")
+PARAMETER_GROUPS = (
+    "cmkt_sweeps",
+    "engine",
+    "features",
+    "ingest",
+    "mmmd_sweeps",
+    "train_cmkt",
+    "train_faces",
+    "train_mmmd",
+    "training",
+)
 
 
 class KnownParameters:
