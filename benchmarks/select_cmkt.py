@@ -3,8 +3,8 @@
     python benchmarks/select_cmkt.py fixmatch threshold=0.5 optimisation.learning_rate=0.003 [--seeds 1]
 
 Reads the tables of a finished `kedro run --env cmkt_casia --pipelines=features` below `data`. Takes the options of that
-env with the changes that are named, trains the variant on two speakers (a tenth of their labels, the rest unlabelled) and
-scores the next one, four times; the fourth speaker, the fold's test part, is predicted and not looked at. Prints the mean
+env with the changes that are named, trains the variant on two speakers (a tenth of their labels, the rest unlabelled)
+and scores the next one, four times; the fourth speaker, the test part of the fold, is not looked at. Prints the mean
 UAR and appends it with the options to a file.
 """
 
@@ -37,10 +37,13 @@ def main() -> None:
     arguments = parser.parse_args()
     data, options = Path(arguments.data), _options(arguments.changes)
     utterances = pq.read_table(data / "02_intermediate" / "utterances.parquet")
-    stft = ShardedTable(str(data / "04_feature" / "stft")).dataset()
-    folds = make_cmkt_folds(utterances, stft, None, options)
+    tables = [
+        ShardedTable(str(data / "04_feature" / name)).dataset() if name == options.input else None
+        for name in ("stft", "wav2vec", "fbank")
+    ]
+    folds = make_cmkt_folds(utterances, *tables, options)
     with tempfile.TemporaryDirectory() as models:
-        experiment = cmkt_experiment(folds, utterances, stft, None, None, options, models)
+        experiment = cmkt_experiment(folds, utterances, *tables, None, options, models)
         for variant in arguments.variants.split(","):
             started = time.process_time()
             training = TrainingOptions(accelerator="cpu", checkpoint_every_s=1e9, seeds=range(arguments.seeds))

@@ -251,7 +251,9 @@ class TrainCmktOptions(Options):
 
     Attributes:
         folds: who is trained on, validated and tested, and whose audio is unlabelled.
-        input: feature table.
+        input: feature table; `stft` and `wav2vec` are the paper's, `fbank` (log mel bands, up to 555 frames) is ours.
+        scaling: `none` takes features as extracted, `speaker` standardises each band with each speaker's own mean and
+            deviation, which is transductive.
         pool_frames: frames that are averaged into one before the network; 1 keeps them all.
         memory_mib: samples held in memory; where all of the experiment's take more, those that are unlabelled in
             every fold are read from the shards block by block.
@@ -271,7 +273,8 @@ class TrainCmktOptions(Options):
     """
 
     folds: FoldOptions
-    input: Literal["stft", "wav2vec"] = "stft"
+    input: Literal["stft", "wav2vec", "fbank"] = "stft"
+    scaling: Literal["none", "speaker"] = "none"
     pool_frames: int = Field(default=1, ge=1)
     memory_mib: int = Field(default=4096, ge=0)
     block_rows: int = Field(default=2048, ge=1)

@@ -346,6 +346,7 @@ def _save(network: nn.Module, data: FrameData, options: CmktOptions, run: Traini
         "input": {
             "column": features.column,
             "pool_frames": features.pool,
+            "scaling": "speaker" if features.by_speaker else "none",
             "frames": features.shape[0],
             "width": features.shape[1],
         },

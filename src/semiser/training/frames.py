@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,9 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from semiser.features.spectra import fit_frames
 from semiser.shards.store import METADATA_KEY
 from semiser.training.data import FoldRows
 from semiser.training.run import TrainingRun
+from semiser.training.samples import FitFrames
+from semiser.training.scaling import Scaler
 from semiser.training.stream import SampleStream
 
 READ_ROWS = 128  # utterances read at a time: 140 MiB of 555 x 512
@@ -170,36 +173,36 @@ class FrameFeatures:
 
     Attributes:
         table: feature table with `frames` and the column.
-        column: fixed-size matrices, padded with 0 at the head.
+        column: its matrices.
+        shape: frames of the longest input after pooling, and values of a frame.
         utterance_ids: of the experiment.
-        frames: number of last frames that hold audio, in the table, int64 of shape (U,).
+        frames: number of last frames that hold audio, before pooling, int64 of shape (U,).
         x: samples in memory, pooled and without padding that none of them needs, float32 of shape (M, T, D).
         place: number of each utterance's sample in x, int64 of shape (U,); -1: it is streamed.
         visual: p_v of each utterance, float32 of shape (U, C); NaN where there is none.
         pool: frames that are averaged into one.
+        fit_frames: of a stream whose matrices differ in length.
         block_rows: of a stream.
+        by_speaker: whether x is standardised by speaker.
     """
 
     table: pa.dataset.Dataset
     column: str
+    shape: tuple[int, int]
     utterance_ids: Sequence[str]
     frames: Tensor
     x: Tensor
     place: Tensor
     visual: np.ndarray
     pool: int
+    fit_frames: FitFrames
     block_rows: int
+    by_speaker: bool
 
     @cached_property
     def pooled_frames(self) -> Tensor:
         """Number of last frames that hold audio after pooling, int64 of shape (U,)."""
         return (self.frames + self.pool - 1) // self.pool
-
-    @cached_property
-    def shape(self) -> tuple[int, int]:
-        """Frames after pooling, and values of a frame, of the longest input."""
-        frames, width = _shape(self.table, self.column)
-        return math.ceil(frames / self.pool), width
 
     def source(self, numbers: Tensor) -> Source:
         """The samples of utterances of which all are in memory, or else all are read from the shards."""
@@ -207,12 +210,12 @@ class FrameFeatures:
         if (taken >= 0).all():
             return InMemory(self.x, taken)
         ids = [self.utterance_ids[number] for number in numbers]
-        stream = SampleStream(self.table, [self.column], ids, block_rows=self.block_rows)
+        stream = SampleStream(self.table, [self.column], ids, self.fit_frames, self.block_rows)
         return Streamed(stream, self.column, self.frames[numbers], self.pool)
 
     def facts(self) -> dict[str, Any]:
-        """The column and how it is pooled."""
-        return {"column": self.column, "pool_frames": self.pool}
+        """The column, and how it is pooled and scaled."""
+        return {"column": self.column, "pool_frames": self.pool, "shape": self.shape, "by_speaker": self.by_speaker}
 
     def digest(self, numbers: np.ndarray) -> bytes:
         """Hash of samples, frames and visual knowledge; of what is streamed the keys of the table's shards count."""
@@ -248,7 +251,9 @@ def read_frames(
     kept: np.ndarray,
     visual: np.ndarray,
     *,
+    longest: int = 555,
     pool: int = 1,
+    speakers: Sequence[str | None] | None = None,
     memory_mib: int = 4096,
     block_rows: int = 2048,
 ) -> FrameFeatures:
@@ -256,31 +261,46 @@ def read_frames(
 
     Args:
         table: feature table with `frames` and the column.
-        column: fixed-size matrices, padded with 0 at the head.
+        column: matrices of one size, padded with 0 at the head, or with as many rows as the utterance has frames.
         utterance_ids: the experiment's utterances.
         kept: which of them are in memory in any case, bool of shape (U,).
         visual: p_v of each, (U, C), NaN where there is none.
+        longest: frames of an utterance, where matrices differ in length; more are cut at the end.
         pool: frames that are averaged into one.
+        speakers: of the utterances; each speaker's frames are then standardised band by band with their own mean and
+            deviation, which is transductive. None: as extracted.
         memory_mib: what all may take together; where they take more, those that are not `kept` are streamed.
         block_rows: of a stream.
 
     Raises:
         KeyError: an utterance has no row in the table.
+        ValueError: speakers are to be scaled, but not all are known, or not all utterances fit into memory.
     """
-    frames = _read_frame_counts(table, column, utterance_ids)
-    longest = -(-int(frames.max()) // pool)
-    width = _shape(table, column)[1]
-    if len(utterance_ids) * longest * width * 4 <= memory_mib * 2**20:
+    rows, width = json.loads(table.schema.field(column).metadata[b"shape"])
+    longest = rows or longest
+    frames = _read_frame_counts(table, column, utterance_ids).clamp(max=longest)
+    length = -(-int(frames.max()) // pool)
+    needed_mib = len(utterance_ids) * length * width * 4 / 2**20
+    if needed_mib <= memory_mib:
         kept = np.ones(len(utterance_ids), bool)
-    numbers = np.flatnonzero(kept)
-    x = torch.zeros(len(numbers), longest, width)
-    ids = [utterance_ids[number] for number in numbers]
-    stream = SampleStream(table, [column], ids, block_rows=READ_ROWS)
+    elif speakers is not None:
+        raise ValueError(
+            f"scaling by speaker needs all utterances in memory: they take {needed_mib:.0f} MiB, memory_mib is "
+            f"{memory_mib}; raise it, or set scaling to none"
+        )
+    fit, numbers = partial(fit_frames, frames=longest), np.flatnonzero(kept)
+    x = torch.zeros(len(numbers), length, width)
+    stream = SampleStream(table, [column], [utterance_ids[number] for number in numbers], fit, READ_ROWS)
     for samples, places in Streamed(stream, column, frames[numbers], pool).in_order(READ_ROWS):
-        x[places] = samples[:, -longest:]
+        x[places] = samples[:, -length:]
+    if speakers is not None:
+        _scale_speakers(x, -(-frames // pool), speakers)
     place = torch.full((len(utterance_ids),), -1)
     place[numbers] = torch.arange(len(numbers))
-    return FrameFeatures(table, column, utterance_ids, frames, x, place, visual, pool, block_rows)
+    shape = (math.ceil(longest / pool), width)
+    return FrameFeatures(
+        table, column, shape, utterance_ids, frames, x, place, visual, pool, fit, block_rows, speakers is not None
+    )
 
 
 def _read_frame_counts(table: pa.dataset.Dataset, column: str, utterance_ids: Sequence[str]) -> Tensor:
@@ -291,6 +311,14 @@ def _read_frame_counts(table: pa.dataset.Dataset, column: str, utterance_ids: Se
     return torch.tensor([counts[name] for name in utterance_ids])
 
 
-def _shape(table: pa.dataset.Dataset, column: str) -> tuple[int, int]:
-    frames, width = json.loads(table.schema.field(column).metadata[b"shape"])
-    return frames, width
+def _scale_speakers(x: Tensor, frames: Tensor, speakers: Sequence[str | None]) -> None:
+    """Standardise every speaker's audio frames of x (U, T, D) in place; padding stays 0, which is then the mean."""
+    if unknown := sum(name is None for name in speakers):
+        raise ValueError(
+            f"scaling by speaker needs speaker_id, which is null for {unknown} utterances; set scaling to none"
+        )
+    audio = torch.arange(x.shape[1]) >= x.shape[1] - frames[:, None]  # (U, T)
+    for name in sorted(set(speakers)):
+        own = torch.tensor([speaker == name for speaker in speakers])[:, None] & audio
+        values = x[own].numpy()  # (frames of the speaker, D)
+        x[own] = torch.from_numpy(Scaler.fit(values).apply(values))

@@ -19,6 +19,7 @@ def sweep_trainer(sweep: SweepName) -> Callable[..., pa.Table]:
         utterances: pa.Table,
         stft: Dataset,
         wav2vec: Dataset,
+        fbank: Dataset,
         expression: Dataset,
         options: TrainCmktOptions,
         training: TrainingOptions,
@@ -29,7 +30,7 @@ def sweep_trainer(sweep: SweepName) -> Callable[..., pa.Table]:
         from semiser.systems import cmkt
         from semiser.training.experiment import run_variant
 
-        experiment = cmkt_experiment(folds, utterances, stft, wav2vec, expression, options, models)
+        experiment = cmkt_experiment(folds, utterances, stft, wav2vec, fbank, expression, options, models)
         tables = [
             run_variant(experiment, f"{VARIANT_OF[sweep]}/{sweep}={name}", cmkt.fit, chosen, training)[0]
             for name, chosen in sweeps.settings(sweep, options)

@@ -6,7 +6,7 @@ from semiser.options.cmkt_sweeps import SWEEPS
 from semiser.pipelines.cmkt_sweeps.nodes import evaluate_sweep, sweep_trainer
 from semiser.pipelines.train_cmkt import create_pipeline as create_train_cmkt
 
-_DATA = ["cmkt_folds", "utterances", "stft", "wav2vec", "expression", "params:train_cmkt", "params:training"]
+_DATA = ["cmkt_folds", "utterances", "stft", "wav2vec", "fbank", "expression", "params:train_cmkt", "params:training"]
 
 
 def create_pipeline() -> Pipeline:

@@ -26,12 +26,14 @@ _PAIRS = [
 ]  # fmt: skip
 
 
-def make_cmkt_folds(utterances: pa.Table, stft: Dataset, wav2vec: Dataset, options: TrainCmktOptions) -> pa.Table:
+def make_cmkt_folds(
+    utterances: pa.Table, stft: Dataset, wav2vec: Dataset, fbank: Dataset, options: TrainCmktOptions
+) -> pa.Table:
     """The experiment's folds, as data, over the utterances that have the audio features."""
     from semiser.training.data import with_features
     from semiser.training.folds import make_folds
 
-    return make_folds(with_features(utterances, _input_table(stft, wav2vec, options)), options.folds)
+    return make_folds(with_features(utterances, _input_table(stft, wav2vec, fbank, options)), options.folds)
 
 
 def variant_trainer(variant: VariantName) -> Callable[..., tuple[pa.Table, pa.Table]]:
@@ -42,6 +44,7 @@ def variant_trainer(variant: VariantName) -> Callable[..., tuple[pa.Table, pa.Ta
         utterances: pa.Table,
         stft: Dataset,
         wav2vec: Dataset,
+        fbank: Dataset,
         expression: Dataset,
         options: TrainCmktOptions,
         training: TrainingOptions,
@@ -53,7 +56,7 @@ def variant_trainer(variant: VariantName) -> Callable[..., tuple[pa.Table, pa.Ta
         from semiser.systems import cmkt
         from semiser.training.experiment import run_variant
 
-        experiment = cmkt_experiment(folds, utterances, stft, wav2vec, expression, options, models)
+        experiment = cmkt_experiment(folds, utterances, stft, wav2vec, fbank, expression, options, models)
         return run_variant(experiment, variant, cmkt.fit, options.neural(variant), training)
 
     train.__name__ = train.__qualname__ = f"train_{variant}"
@@ -65,6 +68,7 @@ def cmkt_experiment(
     utterances: pa.Table,
     stft: Dataset,
     wav2vec: Dataset,
+    fbank: Dataset,
     expression: Dataset,
     options: TrainCmktOptions,
     models: str,
@@ -77,26 +81,30 @@ def cmkt_experiment(
     from semiser.training.frames import read_frames
     from semiser.training.visual import read_knowledge
 
-    table = _input_table(stft, wav2vec, options)
+    table = _input_table(stft, wav2vec, fbank, options)
     heard = set(folds.filter(pc.not_equal(folds["role"], "unlabelled"))["utterance_id"].to_pylist())
+
+    speaker_of = dict(zip(utterances["utterance_id"].to_pylist(), utterances["speaker_id"].to_pylist(), strict=True))
 
     def read(ids: list[str]):
         kept = np.array([name in heard for name in ids])
         visual = read_knowledge(folds, utterances, expression, ids, options)
+        speakers = [speaker_of[name] for name in ids]
         return read_frames(
             table, options.input, ids, kept, visual,
-            pool=options.pool_frames, memory_mib=options.memory_mib, block_rows=options.block_rows,
+            pool=options.pool_frames, speakers=speakers if options.scaling == "speaker" else None,
+            memory_mib=options.memory_mib, block_rows=options.block_rows,
         )  # fmt: skip
 
     return experiment_on(folds, utterances, read, models)
 
 
-def _input_table(stft: Dataset, wav2vec: Dataset, options: TrainCmktOptions) -> Dataset:
-    table = {"stft": stft, "wav2vec": wav2vec}[options.input]
+def _input_table(stft: Dataset, wav2vec: Dataset, fbank: Dataset, options: TrainCmktOptions) -> Dataset:
+    table = {"stft": stft, "wav2vec": wav2vec, "fbank": fbank}[options.input]
     if table is None:
         raise ValueError(
             f"train_cmkt.input is {options.input}, but features.{options.input} is switched off: switch it on and run "
-            "`kedro run --pipelines=features`, or choose the other input"
+            "`kedro run --pipelines=features`, or choose another input"
         )
     return table
 
@@ -136,7 +144,7 @@ def cmkt_protocol(
 
     ids = pc.unique(folds["utterance_id"]).to_pylist()
     visual = read_knowledge(folds, utterances, expression, ids, options)
-    facts = {"input": options.input, "pool_frames": options.pool_frames, "scaling": "as extracted"}
+    facts = {"input": options.input, "pool_frames": options.pool_frames, "scaling": options.scaling}
     facts["folds_hash"] = folds_hash(folds)
     return protocol_facts(folds) | facts | knowledge_facts(folds, visual, ids, options)
 

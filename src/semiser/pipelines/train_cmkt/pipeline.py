@@ -11,7 +11,7 @@ from semiser.pipelines.train_cmkt.nodes import (
     variant_trainer,
 )
 
-_DATA = ["cmkt_folds", "utterances", "stft", "wav2vec", "expression"]
+_DATA = ["cmkt_folds", "utterances", "stft", "wav2vec", "fbank", "expression"]
 
 
 def create_pipeline() -> Pipeline:
@@ -30,7 +30,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 func=make_cmkt_folds,
-                inputs=["utterances", "stft", "wav2vec", "params:train_cmkt"],
+                inputs=["utterances", "stft", "wav2vec", "fbank", "params:train_cmkt"],
                 outputs="cmkt_folds",
                 name="make_cmkt_folds",
             ),
