@@ -23,7 +23,10 @@ def _run(path, fold, rows, variant="fixmatch"):
 
 def test_pseudo_labels_are_counted_and_judged_by_epoch_and_class(tmp_path):
     first = [(0, 1, 0, True), (0, 2, 0, True), (0, 3, 0, True), (1, 1, 1, False), (1, 2, 1, True)]
-    runs = [_run(tmp_path / "0.parquet", 0, first), _run(tmp_path / "1.parquet", 1, [(0, 0, 1, True), (1, 0, 0, False)])]
+    runs = [
+        _run(tmp_path / "0.parquet", 0, first),
+        _run(tmp_path / "1.parquet", 1, [(0, 0, 1, True), (1, 0, 0, False)]),
+    ]
     table = count_pseudo_labels(FOLDS, runs, ["a", "b"])
     assert table.values.tolist() == [
         ["fixmatch", 0, "a", 3, 3, 2, 1],  # u is a, v is not, w is not known

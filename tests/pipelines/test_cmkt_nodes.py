@@ -16,7 +16,6 @@ from semiser.demo.faces import random_identity
 from semiser.options.audio_features import StftOptions
 from semiser.options.cmkt import VARIANTS, TrainCmktOptions
 from semiser.options.cmkt_sweeps import CmktSweepsOptions
-from semiser.options.engine import EngineOptions
 from semiser.options.face_features import EXPRESSIONS, ExpressionOptions, MobileNetOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.ingest import IngestOptions
@@ -167,10 +166,16 @@ def _save_network(folder):
     return folder
 
 
+class _Inline:
+    """An engine without workers, whose start would take longer than their work."""
+
+    def map(self, function, tasks, pool):
+        return ((task, function(task)) for task in tasks)
+
+
 def test_ch_sims_in_small_goes_from_mp4_to_the_table(tmp_path):
     from semiser.features.registry import AUDIO, VIDEO, make_families
     from semiser.pipelines.ingest.nodes import ingest_corpora
-    from semiser.shards.engine import make_engine
     from semiser.shards.extract import extract_group
     from semiser.shards.store import ShardedTable
 
@@ -183,10 +188,7 @@ def test_ch_sims_in_small_goes_from_mp4_to_the_table(tmp_path):
     features = FeaturesOptions(**off | {name: options for name, options in chosen.items()})
     for group in (AUDIO, VIDEO):
         families, store = make_families(group, features), str(tmp_path / "features")
-        receipts = extract_group(
-            families, store, utterances, {"ch_sims": corpus["root"]}, make_engine(EngineOptions(workers=1)),
-            features.shards,
-        )  # fmt: skip
+        receipts = extract_group(families, store, utterances, {"ch_sims": corpus["root"]}, _Inline(), features.shards)
         for receipt in receipts:
             ShardedTable(receipt.table).commit(receipt)
     stft, expression = (ShardedTable(f"{store}/{name}").dataset() for name in ("stft", "expression"))
