@@ -156,7 +156,8 @@ print([name for name in heavy if name in sys.modules])
         ("['ingest']", "['ingest']"),
         (
             "None",
-            "['__default__', 'cmkt_sweeps', 'features', 'ingest', 'mmmd_sweeps', 'train_cmkt', 'train_faces', 'train_mmmd']",
+            "['__default__', 'cmkt_sweeps', 'features', 'ingest', 'mmmd_sweeps', 'train_cmkt', 'train_faces', "
+            "'train_mmmd']",
         ),
     ],
 )
