@@ -82,7 +82,7 @@ def pseudo_label_figure(counts: "pd.DataFrame") -> Figure:
     figure = Figure(figsize=(9.2, 2.7 * max(len(variants), 1)), layout="constrained")
     if not variants:
         return figure
-    for axes, variant in zip(figure.subplots(len(variants), 2, squeeze=False), variants, strict=True):
+    for axes, variant in zip(figure.subplots(len(variants), 2, sharex="row", squeeze=False), variants, strict=True):
         rows = counts[counts["variant"] == variant]
         for name, of_class in rows.groupby("class", sort=False):
             _draw_share(axes[0], of_class, "kept", "seen", name)
