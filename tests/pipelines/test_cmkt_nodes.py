@@ -90,6 +90,28 @@ def test_variants_that_are_not_named_give_empty_tables(tables, tmp_path, scaling
     assert len(plot_curves(*curves).axes) == 3  # loss, unlabelled loss, share kept
 
 
+def test_hidden_labels_do_not_reach_the_training(tables, tmp_path):
+    """With a face network's probabilities, other hidden labels give the same predictions and another precision."""
+    faces = np.random.default_rng(1).dirichlet(np.ones(8), 16).tolist()
+    tables = (tables[0].append_column("visual_probabilities", pa.array(faces)), *tables[1:])
+    class_map = {"anger": "low", "sadness": "low", "fear": "low", "neutral": "high", "happiness": "high"}
+    class_map |= {"surprise": "high", "disgust": "low", "contempt": "high"}
+    options = _options(input="fbank", visual={"kind": "published"}, class_map=class_map, variants=["consistent_random"])
+    folds = make_cmkt_folds(*tables, options)
+    swapped = [{"low": "high", "high": "low"}[name] for name in folds["true_label"].to_pylist()]
+    hidden = [role == "unlabelled" for role in folds["role"].to_pylist()]
+    labels = [new if hide else old for new, old, hide in zip(swapped, folds["label"].to_pylist(), hidden, strict=True)]
+    place = folds.schema.get_field_index("true_label")
+    found = []
+    for number, table in enumerate((folds, folds.set_column(place, "true_label", pa.array(labels)))):
+        models = str(tmp_path / str(number))
+        predictions, curves = variant_trainer("consistent_random")(table, *tables, None, options, CPU, models)
+        found.append((predictions, curves, measure_pseudo_labels(table, models, curves)[0]))
+    assert found[0][0].equals(found[1][0]) and found[0][1].equals(found[1][1])
+    correct = [(counts["correct"].sum(), counts["kept"].sum()) for *_, counts in found]
+    assert correct[0][0] + correct[1][0] == correct[0][1] == correct[1][1] > 0
+
+
 def test_scaling_gives_each_speaker_mean_0_in_each_band_over_the_audio_frames(tables, tmp_path):
     from semiser.pipelines.train_cmkt.nodes import cmkt_experiment
 

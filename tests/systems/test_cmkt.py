@@ -7,7 +7,6 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from semiser.networks.transformer import SpeechTransformer
@@ -267,11 +266,10 @@ def test_the_card_is_enough_to_build_and_feed_the_network(features, tmp_path):
     run = _run(tmp_path)
     data = _fold(features(), run)
     expected = cmkt.fit(data, TRAIN.neural("supervised"), run)
-    card = json.loads((tmp_path / "card.json").read_text())
-    assert (card["system"], card["classes"], card["input"]["column"]) == ("cmkt", ["a", "b", "c"], "stft")
-    options = CmktOptions(**card["options"])
-    network = SpeechTransformer(card["input"]["width"], card["input"]["frames"], len(card["classes"]), options.network)
-    network.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    network, card = cmkt.load_network(tmp_path)
+    assert (card["system"], card["classes"], card["options"]["labelled"]) == ("cmkt", ["a", "b", "c"], True)
+    fed = {"column": "stft", "pool_frames": 1, "scaling": "none", "frames": FRAMES, "width": WIDTH}
+    assert card["input"] == fed
     torch.testing.assert_close(cmkt.predict(network, data, data.rows["test"]), expected)
 
 
@@ -313,8 +311,7 @@ def test_selection_keeps_the_best_epoch_of_the_validation_part(features, tmp_pat
     run = _run(tmp_path)
     data = _fold(features(), run)
     cmkt.fit(data, options, run)
-    network = SpeechTransformer(WIDTH, FRAMES, 3, options.network)
-    network.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    network, _ = cmkt.load_network(tmp_path)
     rows = data.rows["validation"]
     accuracy = (cmkt.predict(network, data, rows).argmax(1) == data.y[rows]).float().mean().item()
     assert accuracy == pytest.approx(max(row["value"] for row in run.curves if row["name"] == "validation_uar"))

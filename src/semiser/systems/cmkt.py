@@ -6,12 +6,15 @@ A training of two stages (DCMKT with fine-tuning) runs it twice with the same we
 """
 
 import copy
+import json
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -352,3 +355,12 @@ def _save(network: nn.Module, data: FrameData, options: CmktOptions, run: Traini
         },
     }
     run.save_model(network.state_dict(), card)
+
+
+def load_network(folder: Path) -> tuple[SpeechTransformer, dict[str, Any]]:
+    """A trained network in evaluation mode, and its card: what it is fed with, and the order of its classes."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    width, frames = card["input"]["width"], card["input"]["frames"]
+    network = SpeechTransformer(width, frames, len(card["classes"]), CmktOptions(**card["options"]).network)
+    network.load_state_dict(load_file(folder / "model.safetensors"))
+    return network.eval(), card
