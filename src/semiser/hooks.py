@@ -17,6 +17,7 @@ from semiser.options.tracking import TrackingOptions
 logger = logging.getLogger(__name__)
 
 PARAMETER_GROUPS = (
+    "cmkt_sweeps",
     "engine",
     "features",
     "ingest",
@@ -24,12 +25,12 @@ PARAMETER_GROUPS = (
     "predict",
     "tracking",
     "train_avspnet",
+    "train_began",
+    "train_cmkt",
     "train_faces",
     "train_mmmd",
     "training",
 )
-    "engine", "features", "ingest", "mmmd_sweeps", "train_began", "train_faces", "train_mmmd", "training",
-)  # fmt: skip
 
 
 class KnownParameters:

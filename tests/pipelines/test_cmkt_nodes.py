@@ -1,0 +1,244 @@
+"""Nodes of train_cmkt and cmkt_sweeps on a dozen utterances, and CH-SIMS in small from mp4 to the table."""
+
+import csv
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+import pytest
+import torch
+from helpers import voice
+
+from semiser.demo.clips import draw_frames, write_clip
+from semiser.demo.faces import random_identity
+from semiser.options.audio_features import StftOptions
+from semiser.options.cmkt import VARIANTS, TrainCmktOptions
+from semiser.options.cmkt_sweeps import CmktSweepsOptions
+from semiser.options.face_features import EXPRESSIONS, ExpressionOptions, MobileNetOptions
+from semiser.options.features import FeaturesOptions
+from semiser.options.ingest import IngestOptions
+from semiser.options.training import TrainingOptions
+from semiser.pipelines.cmkt_sweeps.nodes import evaluate_sweep, sweep_trainer
+from semiser.pipelines.train_cmkt.nodes import (
+    evaluate_variants,
+    make_cmkt_folds,
+    measure_pseudo_labels,
+    plot_curves,
+    variant_trainer,
+)
+from semiser.training.run import TrainingRun
+
+CPU = TrainingOptions(accelerator="cpu")
+TINY = {
+    "network": {"blocks": 1, "heads": 2, "hidden": 8, "feedforward": 8, "mlp": 8},
+    "optimisation": {"epochs": 2, "batch_size": 4},
+    "pool_frames": 2,
+    "threshold": 0.4,
+}
+
+
+def _options(**changes) -> TrainCmktOptions:
+    folds = {"experiment": "e", "corpora": ["c"], "classes": ["low", "high"], "validation": {"kind": "none"}}
+    folds["label_budget"] = {"share": 0.5}
+    return TrainCmktOptions(**{"folds": folds, "visual": {"kind": "simulated"}} | TINY | changes)
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Speakers a and b, eight utterances each; of fbank two to five frames of 3 bands."""
+    ids = [f"c/{speaker}{n}" for speaker in "ab" for n in range(8)]
+    utterances = pa.table(
+        {
+            "utterance_id": ids,
+            "corpus": ["c"] * 16,
+            "speaker_id": [name[:3] for name in ids],
+            "emotion": ["low", "high"] * 8,
+        }
+    )
+    random = np.random.default_rng(0)
+    frames = random.integers(2, 6, 16)
+    field = pa.field("fbank", pa.list_(pa.float32()), metadata={"shape": json.dumps([None, 3])})
+    schema = pa.schema([pa.field("utterance_id", pa.string()), pa.field("frames", pa.int32()), field])
+    values = [random.normal(5, 2, 3 * count).astype(np.float32) for count in frames]
+    pq.write_table(pa.table([ids, pa.array(frames, pa.int32()), values], schema=schema), tmp_path / "fbank.parquet")
+    return utterances, None, None, pa.dataset.dataset(str(tmp_path / "fbank.parquet"))
+
+
+@pytest.mark.parametrize("scaling", ["none", "speaker"])
+def test_variants_that_are_not_named_give_empty_tables(tables, tmp_path, scaling):
+    options = _options(input="fbank", scaling=scaling, variants=["supervised", "fixmatch", "consistent_random"])
+    folds = make_cmkt_folds(*tables, options)
+    models = str(tmp_path / "models")
+    found = [variant_trainer(name)(folds, *tables, None, options, CPU, models) for name in VARIANTS]
+    assert [name for name, tables_ in zip(VARIANTS, found, strict=True) if len(tables_[0])] == list(options.variants)
+    metrics, table, _ = evaluate_variants(folds, tables[0], None, options, *(pair[0] for pair in found))
+    assert list(metrics["variants"]) == table["variant"].tolist() == list(options.variants)
+    assert metrics["protocol"]["scaling"] == scaling
+    assert metrics["protocol"]["visual"]["warning"].startswith("SIMULATED")
+    assert set(metrics["paired"]) == {
+        "consistent_random - supervised",
+        "consistent_random - fixmatch",
+        "fixmatch - supervised",
+    }
+    curves = [pair[1] for pair in found]
+    counts, figure = measure_pseudo_labels(folds, models, *curves)
+    assert set(counts["variant"]) == {"fixmatch", "consistent_random"} and len(figure.axes) == 4
+    assert counts.groupby(["variant", "epoch"])["seen"].sum().tolist() == [8] * 4  # 4 in each of 2 folds
+    assert (counts["known"] == counts["kept"]).all()
+    assert len(plot_curves(*curves).axes) == 3  # loss, unlabelled loss, share kept
+
+
+def test_hidden_labels_do_not_reach_the_training(tables, tmp_path):
+    """With a face network's probabilities, other hidden labels give the same predictions and another precision."""
+    faces = np.random.default_rng(1).dirichlet(np.ones(8), 16).tolist()
+    tables = (tables[0].append_column("visual_probabilities", pa.array(faces)), *tables[1:])
+    class_map = {"anger": "low", "sadness": "low", "fear": "low", "neutral": "high", "happiness": "high"}
+    class_map |= {"surprise": "high", "disgust": "low", "contempt": "high"}
+    options = _options(input="fbank", visual={"kind": "published"}, class_map=class_map, variants=["consistent_random"])
+    folds = make_cmkt_folds(*tables, options)
+    swapped = [{"low": "high", "high": "low"}[name] for name in folds["true_label"].to_pylist()]
+    hidden = [role == "unlabelled" for role in folds["role"].to_pylist()]
+    labels = [new if hide else old for new, old, hide in zip(swapped, folds["label"].to_pylist(), hidden, strict=True)]
+    place = folds.schema.get_field_index("true_label")
+    found = []
+    for number, table in enumerate((folds, folds.set_column(place, "true_label", pa.array(labels)))):
+        models = str(tmp_path / str(number))
+        predictions, curves = variant_trainer("consistent_random")(table, *tables, None, options, CPU, models)
+        found.append((predictions, curves, measure_pseudo_labels(table, models, curves)[0]))
+    assert found[0][0].equals(found[1][0]) and found[0][1].equals(found[1][1])
+    correct = [(counts["correct"].sum(), counts["kept"].sum()) for *_, counts in found]
+    assert correct[0][0] + correct[1][0] == correct[0][1] == correct[1][1] > 0
+
+
+def test_scaling_gives_each_speaker_mean_0_in_each_band_over_the_audio_frames(tables, tmp_path):
+    from semiser.pipelines.train_cmkt.nodes import cmkt_experiment
+
+    options = _options(input="fbank", scaling="speaker", pool_frames=1)
+    folds = make_cmkt_folds(*tables, options)
+    features = cmkt_experiment(folds, *tables, None, options, str(tmp_path)).features
+    audio = torch.arange(5) >= 5 - features.frames[:, None]
+    for first in (0, 8):
+        own = features.x[first : first + 8][audio[first : first + 8]]
+        torch.testing.assert_close(own.mean(0), torch.zeros(3), atol=1e-5, rtol=0)
+        torch.testing.assert_close(own.std(0, correction=0), torch.ones(3))
+    assert not features.x[~audio].any() and features.shape == (555, 3)
+
+
+def test_an_input_whose_family_is_off_is_named(tables):
+    with pytest.raises(ValueError, match=r"train_cmkt\.input is wav2vec, but features\.wav2vec is switched off"):
+        make_cmkt_folds(*tables, _options(input="wav2vec"))
+
+
+def test_several_processes_are_refused(tables, tmp_path):
+    options = _options(input="fbank", variants=["supervised"])
+    folds, two = make_cmkt_folds(*tables, options), TrainingOptions(accelerator="cpu", devices=2)
+    with pytest.raises(ValueError, match=r"training\.devices is 2, but CMKT trains in one process"):
+        variant_trainer("supervised")(folds, *tables, None, options, two, str(tmp_path))
+
+
+def test_scaling_by_speaker_does_not_go_with_a_stream(tables, tmp_path):
+    options = _options(input="fbank", scaling="speaker", memory_mib=0, variants=["supervised"])
+    folds = make_cmkt_folds(*tables, options)
+    with pytest.raises(ValueError, match="needs all utterances in memory: they take 0 MiB, memory_mib is 0"):
+        variant_trainer("supervised")(folds, *tables, None, options, CPU, str(tmp_path))
+
+
+def test_a_sweep_trains_each_setting_and_draws_them(tables, tmp_path):
+    options, sweeps = _options(input="fbank"), CmktSweepsOptions(epsilon=[0, 1], epochs=1)
+    folds = make_cmkt_folds(*tables, options)
+    predictions = sweep_trainer("epsilon")(folds, *tables, None, options, CPU, str(tmp_path), sweeps)
+    metrics, table, figure = evaluate_sweep(folds, tables[0], None, options, predictions)
+    assert table["variant"].tolist() == ["consistent_random/epsilon=0", "consistent_random/epsilon=1"]
+    assert metrics["protocol"]["visual"]["kind"] == "simulated"
+    assert figure.axes[0].get_xlabel() == "epsilon" and "uar" in figure.axes[0].get_title()
+
+
+SENTIMENT_OF = {"happiness": 0.8, "sadness": -0.6, "neutral": 0.0}
+LEVELS = [
+    {"name": "negative", "up_to": -0.1, "inclusive": False},
+    {"name": "neutral", "up_to": 0.1},
+    {"name": "positive", "up_to": 1.0},
+]
+
+
+def _write_ch_sims(root):
+    """12 clips of half a second, drawn faces with a voice: 6 train, 3 validate, 3 test."""
+    lines = [["video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "annotation", "mode"]]
+    for number in range(12):
+        face = list(SENTIMENT_OF)[number % 3]
+        mode = "train" if number < 6 else "valid" if number < 9 else "test"
+        path = root / "Raw" / f"video_{number:04d}" / "0001.mp4"
+        path.parent.mkdir(parents=True)
+        sound = voice(0.5, pitch_hz=110 + 40 * (number % 3), seed=number)
+        write_clip(path, draw_frames(sound, face, random_identity(number), np.random.default_rng(number)), sound)
+        score = SENTIMENT_OF[face]
+        lines.append([path.parent.name, "0001", "好", score, score, score, score, "", mode])
+    with (root / "label.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(lines)
+
+
+def _save_network(folder):
+    """An untrained expression network, as train_faces would leave it."""
+    from semiser.networks.expression import build_expression_network
+
+    torch.manual_seed(0)
+    options = MobileNetOptions(input_size=32, stem_channels=4, stages=((1, 4, 1, 1),), last_channels=8, divisor=4)
+    network = build_expression_network(options, len(EXPRESSIONS))
+    card = {
+        "network": options.model_dump(mode="json"),
+        "classes": EXPRESSIONS,
+        "num_features": network.num_features,
+    }
+    TrainingRun(folder, 0, CPU, "k").save_model(network.state_dict(), card)
+    return folder
+
+
+class _Inline:
+    """An engine without workers, whose start would take longer than their work."""
+
+    def map(self, function, tasks, pool):
+        return ((task, function(task)) for task in tasks)
+
+
+def test_ch_sims_in_small_goes_from_mp4_to_the_table(tmp_path):
+    from semiser.features.registry import AUDIO, VIDEO, make_families
+    from semiser.pipelines.ingest.nodes import ingest_corpora
+    from semiser.shards.extract import extract_group
+    from semiser.shards.store import ShardedTable
+
+    _write_ch_sims(tmp_path / "ch_sims")
+    corpus = {"reader": "ch_sims", "root": str(tmp_path / "ch_sims"), "expected": {"utterances": 12}}
+    utterances, quarantine, _ = ingest_corpora(IngestOptions(corpora={"ch_sims": corpus}))
+    assert (utterances.num_rows, quarantine.num_rows) == (12, 0)
+    chosen = {"stft": StftOptions(), "expression": ExpressionOptions(weights=str(_save_network(tmp_path / "network")))}
+    off = dict.fromkeys({*AUDIO, *VIDEO} - set(chosen))
+    features = FeaturesOptions(**off | {name: options for name, options in chosen.items()})
+    for group in (AUDIO, VIDEO):
+        families, store = make_families(group, features), str(tmp_path / "features")
+        receipts = extract_group(families, store, utterances, {"ch_sims": corpus["root"]}, _Inline(), features.shards)
+        for receipt in receipts:
+            ShardedTable(receipt.table).commit(receipt)
+    stft, expression = (ShardedTable(f"{store}/{name}").dataset() for name in ("stft", "expression"))
+    folds = {
+        "experiment": "ch_sims",
+        "corpora": ["ch_sims"],
+        "target": "sentiment",
+        "discretise": {"kind": "levels", "levels": LEVELS},
+        "protocol": {"kind": "official_split", "validation": "valid"},
+        "validation": {"kind": "none"},
+        "label_budget": {"per_class": 1},
+    }
+    options = TrainCmktOptions(folds=folds, select="validation", **TINY | {"pool_frames": 8})
+    folds = make_cmkt_folds(utterances, stft, None, None, options)
+    data, models = (utterances, stft, None, None, expression, options, CPU), str(tmp_path / "models")
+    found = [variant_trainer(name)(folds, *data, models) for name in VARIANTS]
+    metrics, table, figure = evaluate_variants(folds, utterances, expression, options, *(pair[0] for pair in found))
+    assert table["variant"].tolist() == list(VARIANTS) and len(figure.axes) == 9
+    assert metrics["protocol"]["classes"] == ["negative", "neutral", "positive"]
+    facts = metrics["protocol"]["visual"]
+    assert (facts["unlabelled_utterances"], facts["with_knowledge"]) == (3, 3)
+    assert metrics["protocol"]["test"]["utterances"] == 3
+    counts, _ = measure_pseudo_labels(folds, models, *(pair[1] for pair in found))
+    assert counts.groupby(["variant", "epoch"])["seen"].sum().eq(3).all()
