@@ -10,7 +10,17 @@ from kedro.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
 
-PARAMETER_GROUPS = ("engine", "features", "ingest", "mmmd_sweeps", "train_faces", "train_mmmd", "training")
+PARAMETER_GROUPS = (
+    "engine",
+    "features",
+    "ingest",
+    "mmmd_sweeps",
+    "mssgan_sweeps",
+    "train_faces",
+    "train_mmmd",
+    "train_mssgan",
+    "training",
+)
 
 
 class KnownParameters:
