@@ -4,8 +4,8 @@
 
 Reads the tables of a finished `kedro run --env ssgan_casia --pipelines=features` below `data`, and makes the folds of
 that env: in each the test speaker is left out, the next one validates. A candidate's score is the best validation UAR
-of its epochs, mean over folds and seeds; the test part is not scored. Scores are kept in a JSON file, so that a run that
-was stopped goes on.
+of its epochs, mean over folds and seeds; the test part is not scored. Scores are kept in a JSON file, so that a run
+that was stopped goes on.
 """
 
 import argparse
@@ -30,10 +30,10 @@ from semiser.training.experiment import run_variant
 CANDIDATES: list[tuple[str, dict]] = [
     ("fsbase", {}),
     ("ssgan", {}),
+    ("ssgan", {"optimisation": {"learning_rate": 2e-3}}),
+    ("ssgan", {"gan": {"consistency_weight": 10.0}}),
     ("fsbase", {"optimisation": {"learning_rate": 2e-3}}),
     ("fsbase", {"network": {"dropout": 0.5}}),
-    ("ssgan", {"gan": {"consistency_weight": 10.0}}),
-    ("ssgan", {"optimisation": {"learning_rate": 5e-4}}),
     ("fsbase", {"crop": {"kept_frames": 128}}),
     ("fsbase", {"scaling": {"strategy": "global"}}),
 ]
@@ -64,7 +64,9 @@ def main() -> None:
 
 def score(variant: str, changes: dict, setting: Setting, seeds: int) -> float:
     """Mean over folds and seeds of the best validation UAR."""
-    config = OmegaConfigLoader("conf", base_env="base", default_run_env="ssgan_casia", merge_strategy={"parameters": "soft"})
+    config = OmegaConfigLoader(
+        "conf", base_env="base", default_run_env="ssgan_casia", merge_strategy={"parameters": "soft"}
+    )
     given = config["parameters"]["train_mssgan"]
     for group, values in changes.items():
         given[group] = given.get(group, {}) | values

@@ -132,7 +132,15 @@ def _write_video(path: Path, pictures: list[np.ndarray]) -> None:
 def reports(project):
     """One run from raw files to figures; the folder that these lie in."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "kedro", "run", "--pipelines=features,train_mssgan", "--params", "engine.workers=1"]
+    command = [
+        sys.executable,
+        "-m",
+        "kedro",
+        "run",
+        "--pipelines=features,train_mssgan",
+        "--params",
+        "engine.workers=1",
+    ]
     run = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     return project / "data/08_reporting/train_mssgan"
@@ -150,7 +158,7 @@ def test_both_tasks_and_modalities_are_scored_by_both_definitions_of_macro_f1(re
     }
     for figures in metrics["variants"].values():
         assert {"uar", "macro_f1", "macro_f1_uar_map"} <= set(figures) and len(figures["uar"]["per_fold"]) == 2
-    assert metrics["protocol"]["classes"] == dict.fromkeys(("arousal", "valence"), ["low", "medium", "high"])
+    assert metrics["protocol"]["classes"] == {task: ["low", "medium", "high"] for task in ("arousal", "valence")}
     assert "mssgan/task=valence/features=fbank+dface - ssgan/task=valence/features=dface" in metrics["paired"]
 
 

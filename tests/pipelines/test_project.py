@@ -154,7 +154,10 @@ print([name for name in heavy if name in sys.modules])
     "requested, found",
     [
         ("['ingest']", "['ingest']"),
-        ("None", "['__default__', 'features', 'ingest', 'mmmd_sweeps', 'train_faces', 'train_mmmd']"),
+        (
+            "None",
+            "['__default__', 'features', 'ingest', 'mmmd_sweeps', 'mssgan_sweeps', 'train_faces', 'train_mmmd', 'train_mssgan']",
+        ),
     ],
 )
 def test_registering_pipelines_imports_nothing_heavy(project, requested, found):

@@ -202,7 +202,7 @@ def evaluate_mssgan(
     return (
         metrics,
         metrics_table(metrics),
-        confusion_figure(predictions, classes),
+        confusion_figure(_two_lines(predictions), {_on_two_lines(name): names for name, names in classes.items()}),
         accuracy_by_side(with_faces, utterances),
     )
 
@@ -238,6 +238,16 @@ def evaluate_tasks(folds: pa.Table, predictions: pa.Table, options: TrainMssganO
         "ties": "a prediction that is one of several largest shares of the votes is right",
     }
     return {"protocol": protocol, **metrics}
+
+
+def _two_lines(predictions: pa.Table) -> pa.Table:
+    """The same with variants whose names fit above a small figure."""
+    names = pa.array([_on_two_lines(name) for name in predictions["variant"].to_pylist()], pa.string())
+    return predictions.set_column(predictions.schema.get_field_index("variant"), "variant", names)
+
+
+def _on_two_lines(variant: str) -> str:
+    return variant.replace("/features=", "\nfeatures=")
 
 
 def variant_pairs(variants: list[str]) -> list[tuple[str, str]]:
