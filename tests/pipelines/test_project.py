@@ -156,7 +156,8 @@ print([name for name in heavy if name in sys.modules])
         ("['ingest']", "['ingest']"),
         (
             "None",
-            "['__default__', 'features', 'ingest', 'mmmd_sweeps', 'mssgan_sweeps', 'train_faces', 'train_mmmd', 'train_mssgan']",
+            "['__default__', 'features', 'ingest', 'mmmd_sweeps', 'mssgan_sweeps', 'train_faces', 'train_mmmd', "
+            "'train_mssgan']",
         ),
     ],
 )
