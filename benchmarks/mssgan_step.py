@@ -82,7 +82,7 @@ def measure(context: mssgan.Context, run: TrainingRun, steps: int) -> None:
     print(f"floor    {1000 * median['floor']:8.1f} ms  {crops / median['floor']:8.1f} crops/s")
     ratio = statistics.median(floor / step for floor, step in zip(times["floor"], times["step"], strict=True))
     print(f"crops/s of a step, as a ratio to the floor: {ratio:.2f}")
-    print(f"share of drawing the crops in a step: {100 * median['drawing'] / median['step']:.1f} %")
+    print(f"share of drawing the crops in a step: {100 * median['drawing'] / median['step']:.2f} %")
 
 
 def floor_passes(context: mssgan.Context, batch: mssgan.Batch, state: dict) -> None:

@@ -26,16 +26,19 @@ from semiser.shards.store import ShardedTable
 from semiser.systems import mssgan
 from semiser.training.experiment import run_variant
 
+_FINER = {"crop": {"bands_averaged": 2}}
 # Variant, and what is changed of conf/ssgan_casia: group -> option -> value.
 CANDIDATES: list[tuple[str, dict]] = [
     ("fsbase", {}),
+    *(("fsbase", {"optimisation": {"learning_rate": rate}}) for rate in (2e-3, 1e-3)),
+    ("fsbase", {"optimisation": {"learning_rate": 1e-3}, "network": {"dropout": 0.5}}),
+    ("fsbase", {"optimisation": {"learning_rate": 2e-3}, "crop": {"frames": 192, "kept_frames": 256}}),
+    *(("fsbase", {"optimisation": {"learning_rate": rate}} | _FINER) for rate in (1e-3, 3e-4)),
+    ("fsbase", {"optimisation": {"learning_rate": 1e-3}, "network": {"dropout": 0.5}} | _FINER),
     ("ssgan", {}),
-    ("ssgan", {"optimisation": {"learning_rate": 2e-3}}),
+    ("ssgan", {"network": {"generator_channels": [32, 16, 8]}}),
+    ("ssgan", {"gan_optimisation": {"learning_rate": 2e-3}}),
     ("ssgan", {"gan": {"consistency_weight": 10.0}}),
-    ("fsbase", {"optimisation": {"learning_rate": 2e-3}}),
-    ("fsbase", {"network": {"dropout": 0.5}}),
-    ("fsbase", {"crop": {"kept_frames": 128}}),
-    ("fsbase", {"scaling": {"strategy": "global"}}),
 ]
 
 

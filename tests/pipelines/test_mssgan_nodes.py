@@ -118,6 +118,13 @@ def test_an_unlabelled_corpus_without_any_face_leaves_visual_settings(tables):
     assert set(protocols["e/task=valence/features=fbank"]["unlabelled_corpora"]) == {"u"}
 
 
+def test_a_corpus_without_any_face_cannot_be_told_by_faces(tables):
+    utterances, fbank, fft, dface = tables
+    none = pa.dataset.dataset(dface.to_table().slice(18))
+    with pytest.raises(ValueError, match="task=valence/features=dface: no utterance of c has the features dface"):
+        make_mssgan_folds(utterances, fbank, fft, none, _options())
+
+
 def test_a_family_that_is_switched_off_is_named_and_others_do_not_need_it(tables):
     with pytest.raises(ValueError, match=r"train_mssgan\.features names fft, but features\.fft is switched off"):
         make_mssgan_folds(*tables, _options(features=["fbank", "fft"]))

@@ -47,6 +47,12 @@ def _setting_folds(
         for name in corpora
         if before.get(name, 0) > after.get(name, 0)
     ]
+    if empty := [name for name in chosen.corpora if before.get(name) and not after.get(name)]:
+        raise ValueError(
+            f"{setting.suffix}: no utterance of {', '.join(empty)} has the features {setting.features}; take the set "
+            "out of train_mssgan.features, or switch its families on for the corpus and run "
+            "`kedro run --pipelines=features`"
+        )
     for row in dropped:
         logger.info(
             "%s: %d utterances of %s are left out: %s", setting.suffix, row["utterances"], row["corpus"], row["reason"]
