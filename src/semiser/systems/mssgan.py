@@ -67,7 +67,15 @@ def fit(data: SampleData, options: MssganOptions, run: TrainingRun) -> Tensor:
 
     Returns:
         Probabilities of the test utterances, shape (tests, K).
+
+    Raises:
+        ValueError: several processes are to train one fold.
     """
+    if run.fabric.world_size > 1:
+        raise ValueError(
+            "train_mssgan trains a fold in one process (two networks step in turn): set training.devices to 1, and "
+            "train other seeds or variants on other devices"
+        )
     run.seed_everything()
     context = make_context(data, options, run.seed)
     state = make_state(context, run)
@@ -138,7 +146,7 @@ def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> N
     targets = training_targets(context, state)
     steps = _planned(context, state)
     while state["step"] < len(steps):
-        losses = train_step(context, draw_batch(context, *steps[state["step"]], targets, run), state, run)
+        losses = train_step(context, draw_batch(context, *steps[state["step"]], targets), state, run)
         state["sums"] = {name: state["sums"].get(name, 0) + loss for name, loss in losses.items()}
         state["step"] += 1
         run.save_checkpoint(state)
@@ -304,16 +312,14 @@ def _repeated(rows: Tensor, length: int) -> Tensor:
     return rows[torch.cat(rounds)[:length].to(rows.device)]
 
 
-def draw_batch(context: Context, labelled: Tensor, unlabelled: Tensor, targets: Tensor, run: TrainingRun) -> Batch:
+def draw_batch(context: Context, labelled: Tensor, unlabelled: Tensor, targets: Tensor) -> Batch:
     """The crops of a step; a variant without GAN takes no unlabelled ones.
 
     Args:
         context: data and options.
-        labelled, unlabelled: utterances of the step, of which every process takes its share.
+        labelled, unlabelled: utterances of the step.
         targets: soft labels, (N, K).
-        run: the process.
     """
-    labelled, unlabelled = run.share(labelled), run.share(unlabelled)
     use = context.options.gan is not None and len(unlabelled) > 0
     return Batch(
         crops(context, labelled, draw=True), targets[labelled], crops(context, unlabelled, draw=True) if use else None
