@@ -22,6 +22,7 @@ PARAMETER_GROUPS = (
     "features",
     "ingest",
     "mmmd_sweeps",
+    "mssgan_sweeps",
     "predict",
     "tracking",
     "train_avspnet",
@@ -29,6 +30,7 @@ PARAMETER_GROUPS = (
     "train_cmkt",
     "train_faces",
     "train_mmmd",
+    "train_mssgan",
     "training",
 )
 

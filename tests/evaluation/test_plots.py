@@ -33,6 +33,13 @@ def test_confusion_figure_writes_row_percentages_and_counts(tmp_path):
     assert (tmp_path / "confusion.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_variants_may_have_classes_of_their_own():
+    svm, mmmd = confusion_figure(predictions(), {"svm": CLASSES, "mmmd": ["joy", "anger", "fear"]}).axes
+    assert [label.get_text() for label in svm.get_xticklabels()] == CLASSES
+    assert [label.get_text() for label in mmmd.get_yticklabels()] == ["joy", "anger", "fear"]
+    assert mmmd.texts[0].get_text() == "100 %\n1" and mmmd.texts[8].get_text() == "0 %\n0"
+
+
 def test_curves_are_means_over_folds_in_a_band():
     curves = pa.table(
         {

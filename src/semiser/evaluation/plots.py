@@ -1,7 +1,7 @@
 """Figures of the report: confusion matrices and training curves, drawn without a display."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 PANELS_PER_ROW = 3
 
 
-def confusion_figure(predictions: pa.Table, classes: list[str]) -> Figure:
+def confusion_figure(predictions: pa.Table, classes: Sequence[str] | Mapping[str, Sequence[str]]) -> Figure:
     """One confusion matrix per variant, over all folds and seeds: row percentages with the counts below.
 
     Args:
         predictions: table with `variant`, `seed`, `target` and `prediction`, see `report.PREDICTIONS_SCHEMA`.
-        classes: names in their order.
+        classes: names in their order; by variant where they differ.
 
     Raises:
         ValueError: there is no prediction.
@@ -31,11 +31,13 @@ def confusion_figure(predictions: pa.Table, classes: list[str]) -> Figure:
     variants = pc.unique(predictions["variant"]).to_pylist()
     if not variants:
         raise ValueError("there is no prediction to draw; run the training pipeline first")
-    side = max(3.4, 0.72 * len(classes) + 1.3)
+    of = classes if isinstance(classes, Mapping) else dict.fromkeys(variants, classes)
+    side = max(3.4, 0.72 * max(len(of[variant]) for variant in variants) + 1.3)
     figure, axes = _panels(len(variants), side, side)
     for axis, variant in zip(axes, variants, strict=True):
         rows = predictions.filter(pc.equal(predictions["variant"], variant))
-        _draw_confusion(axis, _confusion(rows, classes), classes, variant, len(pc.unique(rows["seed"])))
+        names = of[variant]
+        _draw_confusion(axis, _confusion(rows, names), names, variant, len(pc.unique(rows["seed"])))
     return figure
 
 
@@ -163,13 +165,13 @@ def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]
     return figure, list(axes[:count])
 
 
-def _confusion(rows: pa.Table, classes: list[str]) -> np.ndarray:
+def _confusion(rows: pa.Table, classes: Sequence[str]) -> np.ndarray:
     names = pa.array(classes, pa.string())
     codes = [pc.index_in(rows[column], value_set=names).to_numpy() for column in ("target", "prediction")]
     return confusion_matrix(*codes, len(classes))
 
 
-def _draw_confusion(axis: Axes, confusion: np.ndarray, classes: list[str], variant: str, seeds: int) -> None:
+def _draw_confusion(axis: Axes, confusion: np.ndarray, classes: Sequence[str], variant: str, seeds: int) -> None:
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     for row, column in np.ndindex(confusion.shape):

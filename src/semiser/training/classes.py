@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from semiser.options.folds import FoldOptions, SpeakerMean
+from semiser.options.folds import FoldOptions, Levels, SpeakerMean
 from semiser.training.coded import ABSENT, Coded, encode, encode_column, to_numpy
 
 
@@ -47,16 +47,24 @@ def _discretise(table: pa.Table, options: FoldOptions) -> pa.Array:
     if isinstance(how, SpeakerMean):
         level = (values > _speaker_means(table, values, options.target)).astype(int)
     else:
-        inclusive = np.array([level.inclusive for level in how.levels])
-        beyond = [values > level.up_to if inside else values >= level.up_to
-                  for level, inside in zip(how.levels, inclusive, strict=True)]  # fmt: skip
-        level = np.sum(beyond, axis=0)
-        if (outside := level == len(how.levels)).any():
-            raise ValueError(
-                f"target {options.target!r}: {int(outside.sum())} values such as {values[outside][0]:g} lie beyond the "
-                f"last level {how.names[-1]!r} (up_to {how.levels[-1].up_to:g}); raise its bound"
-            )
+        level = level_numbers(values, how, f"target {options.target!r}")
     return pa.array(how.names).take(pa.array(level, mask=np.isnan(values)))
+
+
+def level_numbers(values: np.ndarray, levels: Levels, what: str) -> np.ndarray:
+    """The level of each number, 0 for the lowest and for NaN, int64 of the same shape.
+
+    Raises:
+        ValueError: a number, which the message calls `what`, lies beyond the last level.
+    """
+    beyond = [values > level.up_to if level.inclusive else values >= level.up_to for level in levels.levels]
+    number = np.sum(beyond, axis=0)
+    if (outside := number == len(levels.levels)).any():
+        raise ValueError(
+            f"{what}: {int(outside.sum())} values such as {values[outside][0]:g} lie beyond the last level "
+            f"{levels.names[-1]!r} (up_to {levels.levels[-1].up_to:g}); raise its bound"
+        )
+    return number
 
 
 def _speaker_means(table: pa.Table, values: np.ndarray, target: str) -> np.ndarray:

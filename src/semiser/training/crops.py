@@ -1,0 +1,118 @@
+"""Crops of frames: audio features and face features of utterances at one width, on one clock (MSSGAN, section IV-B).
+
+The clock ticks every 10 ms from the utterance's start, as audio frames do. A face is seen at the tick of every audio
+frame: the latest sampled picture at or before it (`features.face_track.align_to_audio`), so a picture taken every
+0.24 s is repeated for 24 frames, and audio before the first face takes the first face.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+
+from semiser.options.mssgan import CropOptions
+from semiser.options.training import ScalingOptions
+from semiser.training.samples import SampleFeatures, read_samples
+
+FACES = "dface"
+STEP_S, WINDOW_S = 0.010, 0.025
+
+
+def read_crops(
+    tables: Mapping[str, pa.dataset.Dataset],
+    utterances: pa.Table,
+    options: CropOptions,
+    scaling: ScalingOptions | None = None,
+    about: Mapping[str, np.ndarray] | None = None,
+) -> SampleFeatures:
+    """The middle of every utterance, one sample each.
+
+    Args:
+        tables: feature column to the table that has it, frames x bands in as many rows as the utterance has frames, or
+            faces with their times.
+        utterances: whose crops are read, in this order.
+        options: width, and what is averaged.
+        scaling, about: of `SampleFeatures`.
+
+    Raises:
+        KeyError: an utterance has no row in a table.
+    """
+    x = {}
+    for column, table in tables.items():
+        read = _read_faces if column == FACES else _read_audio
+        bands = 1 if column == FACES else options.bands_averaged
+        x[column] = average(read(table, column, utterances, options.kept_frames), options.frames_averaged, bands)
+    return SampleFeatures(x, np.arange(len(utterances)), dict(about or {}), scaling)
+
+
+def middle_rows(frames: int, kept: int) -> np.ndarray:
+    """Numbers of the `kept` frames around the middle of so many; the first and last are repeated where they are fewer.
+
+    Returns:
+        (kept,) int64.
+    """
+    return np.clip(np.arange(kept) + (frames - kept) // 2, 0, frames - 1)
+
+
+def average(values: np.ndarray, frames: int, bands: int) -> np.ndarray:
+    """Means over so many neighbouring frames and bands: (N, T, W) -> (N, T / frames, W / bands).
+
+    Raises:
+        ValueError: the bands are no multiple of `bands`.
+    """
+    count, length, width = values.shape
+    if width % bands:
+        raise ValueError(f"crop.bands_averaged must divide the {width} bands, not be {bands}")
+    if frames == bands == 1:
+        return values
+    return values.reshape(count, length // frames, frames, width // bands, bands).mean(axis=(2, 4))
+
+
+def count_frames(utterances: pa.Table) -> list[int]:
+    """How many audio frames fit into each utterance, at least one, from its bounds in the video or its duration."""
+    from semiser.features.face_track import video_bounds  # loads OpenCV, which audio alone does not need
+
+    counts = []
+    for row in utterances.select(["audio_path", "video_path", *_TIMES]).to_pylist():
+        start_s, end_s = video_bounds(row)
+        seconds = row["duration_s"] if end_s is None else end_s - start_s
+        counts.append(max(1, 1 + int((seconds - WINDOW_S) / STEP_S + 1e-6)))
+    return counts
+
+
+_TIMES = ("start_s", "end_s", "video_start_s", "video_end_s", "duration_s")
+
+
+def _read_audio(table: pa.dataset.Dataset, column: str, utterances: pa.Table, kept: int) -> np.ndarray:
+    ids = utterances["utterance_id"].to_pylist()
+    return read_samples({column: table}, ids, lambda frames: frames[middle_rows(len(frames), kept)]).x[column]
+
+
+def _read_faces(table: pa.dataset.Dataset, column: str, utterances: pa.Table, kept: int) -> np.ndarray:
+    from semiser.features.face_track import align_to_audio
+
+    ids, counts = utterances["utterance_id"].to_pylist(), count_frames(utterances)
+    place = {name: number for number, name in enumerate(ids)}
+    width = table.schema.field(column).type.value_type.list_size
+    x, found = np.empty((len(ids), kept, width), np.float32), np.zeros(len(ids), bool)
+    for row in _face_rows(table, column):
+        if (number := place.get(row["utterance_id"])) is not None:
+            times_s = middle_rows(counts[number], kept) * STEP_S
+            x[number] = row["faces"].reshape(-1, width)[align_to_audio(row["times_s"], times_s)]
+            found[number] = True
+    if not found.all():
+        raise KeyError(f"{(~found).sum()} utterances have no {column}, the first is {ids[int(np.argmin(found))]}")
+    return x
+
+
+def _face_rows(table: pa.dataset.Dataset, column: str) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(columns=["utterance_id", column, "frame_time_s"], batch_size=256):
+        names, faces, times = (batch[name] for name in ("utterance_id", column, "frame_time_s"))
+        for number, name in enumerate(names.to_pylist()):
+            yield {
+                "utterance_id": name,
+                "faces": faces[number].values.flatten().to_numpy(),
+                "times_s": times[number].values.to_numpy(),
+            }

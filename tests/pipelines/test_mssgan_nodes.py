@@ -1,0 +1,182 @@
+"""Nodes of train_mssgan and mssgan_sweeps on a dozen utterances with audio and faces."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pytest
+
+from semiser.options.mssgan import TrainMssganOptions
+from semiser.options.mssgan_sweeps import MssganSweepsOptions
+from semiser.options.training import TrainingOptions
+from semiser.pipelines.mssgan_sweeps.nodes import ablation_evaluator, ablation_trainer
+from semiser.pipelines.train_mssgan.nodes import (
+    evaluate_mssgan,
+    make_mssgan_folds,
+    plot_mssgan_curves,
+    variant_pairs,
+    variant_trainer,
+)
+
+CPU = TrainingOptions(accelerator="cpu")
+SMALL = {
+    "crop": {"frames": 16, "kept_frames": 16},
+    "network": {"noise": 4, "generator_channels": [4], "discriminator_channels": [4]},
+    "optimisation": {"epochs": 1, "batches": 1, "batch_size": 4},
+    "self_training": {"epochs": 1},
+}
+LEVELS = {"levels": [{"name": "low", "up_to": 2}, {"name": "high", "up_to": 5}]}
+
+
+def _options(**changes) -> TrainMssganOptions:
+    folds = {"experiment": "e", "corpora": ["c"], "unlabelled_corpora": ["u"], "validation": {"kind": "speakers"}}
+    tasks = {
+        "valence": {"target": "valence", "votes": "valence_votes", "discretise": LEVELS},
+        "emotion": {"target": "emotion", "classes": ["calm", "anger", "joy"], "merges": {"rage": "anger"}},
+    }
+    given = {"folds": folds, "tasks": tasks, "features": ["fbank", "dface", "fbank+dface"]}
+    return TrainMssganOptions(**SMALL | given | changes)
+
+
+@pytest.fixture
+def tables():
+    """Speakers a, b and d of corpus c with six utterances each; corpus u is unlabelled, its second half has no face."""
+    ids = [f"c/{speaker}{n}" for speaker in "abd" for n in range(6)] + [f"u/u{n}" for n in range(4)]
+    count = len(ids)
+    emotions = [["calm", "rage", "joy"][n % 3] for n in range(18)] + [None] * 4
+    columns = {
+        "utterance_id": ids,
+        "corpus": [name[0] for name in ids],
+        "speaker_id": [name[:3] for name in ids],
+        "emotion": emotions,
+        "valence": [None] * count,
+        "valence_votes": [[1.0 + n % 2 * 3, 1.0 + n % 2 * 3] for n in range(18)] + [None] * 4,
+        "audio_path": ids,
+        "video_path": ids,
+        "video_side": ["left", "right"] * (count // 2),
+        "duration_s": [0.3] * count,
+    }
+    nothing = dict.fromkeys(("start_s", "end_s", "video_start_s", "video_end_s"), pa.nulls(count, pa.float64()))
+    utterances = pa.table(columns | nothing)
+    utterances = utterances.set_column(4, "valence", pa.nulls(count, pa.float64()))
+    random = np.random.default_rng(0)
+    field = pa.field("fbank", pa.list_(pa.float32()), metadata={"shape": json.dumps((None, 4))})
+    schema = pa.schema([pa.field("utterance_id", pa.string()), field])
+    values = [random.normal(size=28 * 4).astype(np.float32) for _ in ids]
+    fbank = pa.dataset.dataset(pa.table([pa.array(ids), pa.array(values)], schema=schema))
+    seen = ids[:20]
+    faces = {
+        "utterance_id": seen,
+        "dface": pa.array([random.normal(size=(2, 3)).tolist() for _ in seen], pa.list_(pa.list_(pa.float32(), 3))),
+        "frame_time_s": [[0.0, 0.24]] * len(seen),
+    }
+    return utterances, fbank, None, pa.dataset.dataset(pa.table(faces))
+
+
+def _train_all(tables, options, folder):
+    folds = make_mssgan_folds(*tables, options)
+    found = {
+        name: variant_trainer(name)(folds, *tables, options, CPU, str(folder))
+        for name in ("fsbase", "mfsbase", "ssbase", "ssgan", "mssgan")
+    }
+    return folds, found
+
+
+def test_every_variant_is_trained_on_its_modalities_and_tasks_with_other_classes_are_measured_apart(tables, tmp_path):
+    options = _options()
+    folds, found = _train_all(tables, options, tmp_path)
+    metrics, table, confusion, faces = evaluate_mssgan(
+        folds, tables[0], options, *(predictions for predictions, _ in found.values())
+    )
+    assert len(metrics["variants"]) == 2 * (3 * 2 + 2) == len(table) == len(confusion.axes)
+    assert metrics["protocol"]["classes"] == {"valence": ["low", "high"], "emotion": ["calm", "anger", "joy"]}
+    assert "f1/joy" in metrics["variants"]["mssgan/task=emotion/features=fbank+dface"]
+    assert "f1/joy" not in metrics["variants"]["mssgan/task=valence/features=fbank+dface"]
+    assert set(faces["face"]) == {"frontal", "side"} and faces["variant"].str.contains("dface").all()
+    assert {row["name"] for row in found["mssgan"][1].to_pylist()} > {"consistency", "generator_loss"}
+    figure = plot_mssgan_curves(*(curves for _, curves in found.values()))
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["fsbase", "mfsbase", "ssbase", "ssgan", "mssgan"]
+
+
+def test_what_has_no_face_is_left_out_of_visual_settings_and_counted(tables):
+    folds = make_mssgan_folds(*tables, _options())
+    protocols = json.loads(folds.schema.metadata[b"protocols"])
+    assert protocols["e/task=valence/features=fbank"]["left_out"] == []
+    dropped = [{"corpus": "u", "reason": "no features fbank+dface", "utterances": 2}]
+    assert protocols["e/task=valence/features=fbank+dface"]["left_out"] == dropped
+    assert set(protocols["e/task=valence/features=dface"]["unlabelled_corpora"]) == {"u"}
+
+
+def test_an_unlabelled_corpus_without_any_face_leaves_visual_settings(tables):
+    utterances, fbank, fft, dface = tables
+    without = pa.dataset.dataset(dface.to_table().slice(0, 18))
+    folds = make_mssgan_folds(utterances, fbank, fft, without, _options())
+    protocols = json.loads(folds.schema.metadata[b"protocols"])
+    assert protocols["e/task=valence/features=dface"]["unlabelled_corpora"] == {}
+    assert set(protocols["e/task=valence/features=fbank"]["unlabelled_corpora"]) == {"u"}
+
+
+def test_a_corpus_without_any_face_cannot_be_told_by_faces(tables):
+    utterances, fbank, fft, dface = tables
+    none = pa.dataset.dataset(dface.to_table().slice(18))
+    with pytest.raises(ValueError, match="task=valence/features=dface: no utterance of c has the features dface"):
+        make_mssgan_folds(utterances, fbank, fft, none, _options())
+
+
+def test_a_family_that_is_switched_off_is_named_and_others_do_not_need_it(tables):
+    with pytest.raises(ValueError, match=r"train_mssgan\.features names fft, but features\.fft is switched off"):
+        make_mssgan_folds(*tables, _options(features=["fbank", "fft"]))
+
+
+def test_variants_that_are_not_named_give_empty_tables(tables, tmp_path):
+    options = _options(
+        variants=["fsbase", "mfsbase"], features=["fbank"], tasks={"valence": _options().tasks["valence"]}
+    )
+    folds, found = _train_all(tables, options, tmp_path)
+    assert {name for name, (predictions, _) in found.items() if len(predictions)} == {"fsbase"}
+    metrics, _, _, faces = evaluate_mssgan(folds, tables[0], options, *(table for table, _ in found.values()))
+    assert list(metrics["variants"]) == ["fsbase/task=valence/features=fbank"] and len(faces) == 0
+
+
+def test_pairs_are_systems_on_the_same_features_and_two_modalities_against_each():
+    names = [f"{name}/task=t/features=fft" for name in ("fsbase", "ssbase", "ssgan")]
+    assert variant_pairs(names) == [(names[1], names[0]), (names[2], names[0]), (names[2], names[1])]
+    both = ["ssgan/task=t/features=dface", "mfsbase/task=t/features=fft+dface", "mssgan/task=t/features=fft+dface"]
+    pairs = variant_pairs([*names, *both])
+    assert {(a, b) for a, b in pairs if a == both[2]} == {(both[2], both[1]), (both[2], names[2]), (both[2], both[0])}
+    assert {b for a, b in pairs if a == both[1]} == {names[0]}
+
+
+SWEEPS = MssganSweepsOptions(
+    quantity={"task": "valence", "features": "fbank+dface"},
+    unlabelled_samples=[0, 2],
+    normalisation={"task": "emotion", "features": "fbank"},
+)
+
+
+@pytest.mark.parametrize(
+    "sweep, variants",
+    [
+        ("quantity", ["mssgan/unlabelled_samples=0", "mssgan/unlabelled_samples=2"]),
+        ("normalisation", [f"ssgan/unlabelled_scaling={how}" for how in ("none", "self", "shift", "combine")]),
+    ],
+)
+def test_an_ablation_trains_each_setting_and_draws_them(tables, tmp_path, sweep, variants):
+    options = _options()
+    folds = make_mssgan_folds(*tables, options)
+    predictions = ablation_trainer(sweep)(folds, *tables, options, CPU, str(tmp_path), SWEEPS)
+    table, figure, confusion = ablation_evaluator(sweep)(folds, predictions, options, SWEEPS)
+    assert table["variant"].tolist() == variants and len(confusion.axes) == len(variants)
+    assert figure.axes[0].get_xlabel() == variants[0].split("/")[1].split("=")[0]
+    cards = [json.loads((tmp_path / name / "seed-0/fold-00/card.json").read_text()) for name in variants]
+    if sweep == "quantity":
+        assert [card["options"]["gan"] is None for card in cards] == [True, False]
+    else:
+        assert all(card["options"]["gan"] for card in cards)
+
+
+def test_an_ablation_names_a_setting_that_has_folds():
+    with pytest.raises(ValueError, match=r"mssgan_sweeps\.quantity is task=valence/features=fft\+dface, but"):
+        MssganSweepsOptions(quantity={"task": "valence", "features": "fft+dface"}).setting("quantity", _options())
