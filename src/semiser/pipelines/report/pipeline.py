@@ -5,7 +5,7 @@ from kedro.pipeline import Node, Pipeline
 from semiser.pipelines.report.nodes import write_report
 
 # The metrics of every training pipeline; each is optional in its catalog and left out where it was not run.
-METRICS = ("mmmd_metrics", "avspnet_metrics")
+METRICS = ("mmmd_metrics", "avspnet_metrics", "began_metrics", "mssgan_metrics", "cmkt_metrics")
 
 
 def create_pipeline() -> Pipeline:
