@@ -98,7 +98,7 @@ def test_a_modality_that_nothing_has_is_the_reason_of_every_row(tmp_path):
 def test_statistics_are_kept_apart_by_speaker():
     rows = [{"speaker_id": name} for name in ("a", None, "a")]
     features = {"x": [np.full((1, 2), value) for value in (1.0, 5.0, 3.0)]}
-    found = own_statistics([Block(rows, features, [[], [], []])])
+    found = own_statistics([Block(rows, features, [[], [], []])], ["x"])
     assert found["a"]["x"].mean.tolist() == [2, 2] and found["a"]["x"].std.tolist() == [1, 1]
     assert found[None]["x"].mean.tolist() == [5, 5]
 
@@ -167,7 +167,7 @@ def test_samples_that_are_trained_on_say_which_family_made_them(tmp_path):
 def test_matrices_are_scaled_by_the_bands_of_any_axis():
     """Two rows of 2 bands x 3 frames; a band's statistics are over rows and frames."""
     values = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
-    found = own_statistics([Block([{"speaker_id": "a"}], {"x": [values]}, [[]])], band_axis=0)["a"]["x"]
+    found = own_statistics([Block([{"speaker_id": "a"}], {"x": [values]}, [[]])], ["x"], band_axis=0)["a"]["x"]
     assert found.mean.tolist() == [4, 7]  # of 0 1 2 6 7 8 and of 3 4 5 9 10 11
     scaled = scale_bands(values, found, band_axis=0)
     assert scaled.shape == (2, 2, 3)
