@@ -20,7 +20,7 @@ import numpy as np
 
 from semiser.training.scaling import Scaler
 
-SYSTEMS = ("mmmd",)
+SYSTEMS = ("mmmd", "avspnet", "began", "mssgan", "cmkt")
 
 # Feature column to one array per utterance: (rows, D) of vectors, (rows, *shape) of matrices, rows being the number of
 # segments or chunks and 1 for a family with one row; (T, width) of a series of T frames; (rows,) or (T,) of numbers.
@@ -100,6 +100,11 @@ def read_card(path: str | Path) -> tuple[dict[str, Any], Path]:
         raise ValueError(f"{file} is no model card: it names no system")
     if card["system"] not in SYSTEMS:
         raise ValueError(f"{file}: models of {card['system']!r} do not predict; those of {', '.join(SYSTEMS)} do")
+    if "classes" not in card:
+        raise ValueError(
+            f"{file} is of a part that models are trained on ({card.get('network', 'no network')}) and recognises "
+            "nothing by itself: take the card of a trained fold, <variant>/seed-S/fold-FF"
+        )
     if not card.get("families") or not all(card["families"].values()):
         raise ValueError(
             f"{file} does not say how its features were made (an older semiser wrote it): train again with "

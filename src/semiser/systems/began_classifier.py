@@ -25,6 +25,7 @@ from semiser.networks.began import FeatureMap, MapClassifier
 from semiser.options.began import DIMENSIONS, BeganFitOptions, ClassifierOptions
 from semiser.options.training import ScalingOptions
 from semiser.systems.began import COLUMN, load_feature_map
+from semiser.training.data import family_of
 from semiser.training.run import TrainingRun
 from semiser.training.samples import SampleData, SampleFeatures
 from semiser.training.scaling import Scaler
@@ -69,7 +70,8 @@ def read_maps(
     if len(missing := np.setdiff1d(np.arange(len(utterance_ids)), utterance)):
         raise KeyError(f"{len(missing)} utterances have no chunks, the first is {utterance_ids[missing[0]]}")
     order = np.argsort(utterance, kind="stable")
-    return SampleFeatures({MAP: np.concatenate(maps)[order]}, utterance[order], dict(about or {}), scaling, band_axis=0)
+    x, families = {MAP: np.concatenate(maps)[order]}, {COLUMN: family_of(chunks)}
+    return SampleFeatures(x, utterance[order], dict(about or {}), scaling, band_axis=0, families=families)
 
 
 class Classifier(nn.Module):
