@@ -1,6 +1,7 @@
 """Every system's loader: `predict` gives a tested speaker the probabilities that training gave."""
 
 import csv
+import json
 from functools import partial
 
 import numpy as np
@@ -129,18 +130,18 @@ def probabilities(table):
     return np.stack([table[f"probability/{name}"].to_numpy() for name in CLASSES], axis=1)
 
 
-def _began(corpus, folder, frozen, scaling, task="emotion"):
+def _began(corpus, folder, frozen, scaling):
     trained = Trained(corpus, folder, chunks=FEATURES["chunks"])
     chunks, network = trained.tables["chunks"], BeganNetworkOptions(filters=2, code=2, convolutions=1)
-    how = ClassifierOptions(filters=[4], epochs=3, batch_size=8, learning_rate=0.01, dropout=0)
-    shape, given = began.chunk_shape(chunks), {"classifier": how, "task": task}
+    how = ClassifierOptions(filters=[4], epochs=3 if frozen else 12, batch_size=8, learning_rate=0.01, dropout=0)
+    shape = began.chunk_shape(chunks)
     if not frozen:
-        options = BeganFitOptions(**given, encoder=network, shape=shape)
+        options = BeganFitOptions(classifier=how, encoder=network, shape=shape)
         read = partial(read_samples, {"chunks": chunks}, scaling=scaling, band_axis=0)
     else:
         began.save_random_encoder(shape, network, CPU, trained.models / "random")
         encoder = began.load_feature_map(trained.models / "random")
-        options = BeganFitOptions(**given, frozen="random", shape=encoder.map_shape)
+        options = BeganFitOptions(classifier=how, frozen="random", shape=encoder.map_shape)
         read = partial(began_classifier.read_maps, chunks, frozen=encoder, scaling=scaling)
     return trained.fit(lambda ids: read(utterance_ids=ids), began_classifier.fit, options)
 
@@ -156,8 +157,22 @@ def test_began_needs_its_encoder_and_classes(corpus, tmp_path):
     trained.assert_predicts_as_in_training("training")
     with pytest.raises(ValueError, match=r"is of a part that models are trained on .* take the card of a trained fold"):
         semiser.load(trained.models / "random")
+    other = TrainingOptions(accelerator="cpu", seeds=(1,))
+    network = BeganNetworkOptions(filters=2, code=2, convolutions=1)
+    began.save_random_encoder(began.chunk_shape(trained.tables["chunks"]), network, other, trained.models / "random")
+    with pytest.raises(ValueError, match="its frozen encoder was trained anew since"):
+        semiser.load(trained.card)
     (trained.models / "random/card.json").unlink()
     with pytest.raises(FileNotFoundError, match="its frozen encoder 'random' is in no folder above"):
+        semiser.load(trained.card)
+
+
+def test_began_s_arousal_and_valence_are_no_classes(corpus, tmp_path):
+    trained = _began(corpus, tmp_path, False, ScalingOptions())
+    card = json.loads(trained.card.read_text())
+    card["options"]["task"], card["classes"] = "dimensions", ["arousal", "valence"]
+    trained.card.write_text(json.dumps(card))
+    with pytest.raises(ValueError, match="gives arousal and valence, not probabilities of classes"):
         semiser.load(trained.card)
 
 
@@ -182,6 +197,17 @@ def _cmkt(corpus, folder, column, scaling):
         return read_frames(trained.tables[column], column, ids, kept, visual, longest=71, pool=4, speakers=speakers)
 
     return trained.fit(read, cmkt.fit, options)
+
+
+def test_cmkt_on_wav2vec_says_what_it_needs(corpus, tmp_path):
+    trained = _cmkt(corpus, tmp_path, "stft", "none")
+    card = json.loads(trained.card.read_text())
+    options = {"checkpoint_sha256": "0" * 64, "output": "convolution", "frames": 445}
+    made = {"family": "wav2vec", "version": 1, "options": options, "libraries": {}}
+    card["families"], card["input"]["column"] = {"wav2vec": made, "frames": made}, "wav2vec"
+    trained.card.write_text(json.dumps(card))
+    with pytest.raises(ValueError, match=r"needs the family wav2vec, and features\.wav2vec\.checkpoint is missing"):
+        semiser.load(trained.card).predict(corpus)
 
 
 def test_cmkt_has_the_statistics_of_its_training_for_a_speaker_of_few_utterances(corpus, tmp_path):
@@ -252,7 +278,7 @@ def test_mssgan_sees_faces_beside_the_voice_and_refuses_a_voice_alone(clips, fac
     _mssgan(trained, ["fbank", "dface"], ScalingOptions(strategy="speaker")).assert_predicts_as_in_training("speaker")
     found = semiser.load(trained.card).predict(corpus.parent / "a/0.wav", features=trained.options)
     assert found["reason"].to_pylist() == ["dface needs video_path, which nothing here has"]
-    with pytest.raises(ValueError, match=r"features\.dface is missing or wrong here: say in the options"):
+    with pytest.raises(ValueError, match=r"features\.dface\.weights is missing or wrong here: say in the options"):
         semiser.load(trained.card).predict(corpus.parent / "a/0.wav")
 
 
