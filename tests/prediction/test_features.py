@@ -48,11 +48,13 @@ class Frames(Family):
         return [
             pa.field("flat", pa.list_(pa.float32()), metadata={"shape": shape}),
             pa.field("listed", pa.list_(pa.list_(pa.float32(), 2))),
+            pa.field("count", pa.int32()),
+            pa.field("times", pa.list_(pa.float64()), metadata={"shape": "T"}),
         ]
 
     def rows(self, source):
         values = np.arange(2 * len(source.row["audio_path"]), dtype=np.float32).reshape(-1, 2)
-        yield {"flat": values, "listed": list(values)}
+        yield {"flat": values, "listed": list(values), "count": len(values), "times": values[:, 0]}
 
 
 class Faces(Vector):
@@ -67,12 +69,14 @@ def _sources(root, *names):
 def test_all_layouts_of_a_column_become_matrices(tmp_path):
     families = [Vector(FamilyOptions()), Frames(FamilyOptions())]
     found = ComputedFeatures(families, _sources(tmp_path, "abc", "a", "quiet"), tmp_path / "store", EngineOptions())
-    (block,) = found.blocks({"vector": "vector", "flat": "frames", "listed": "frames"})
+    (block,) = found.blocks({"vector": "vector", **dict.fromkeys(("flat", "listed", "count", "times"), "frames")})
     assert [row["audio_path"] for row in block.rows] == ["a", "abc"]
     np.testing.assert_array_equal(block.features["vector"][0], [[[1, 2, 3], [4, 5, 6]], [[11, 12, 13], [14, 15, 16]]])
     for column in ("flat", "listed"):
         assert [values.shape for values in block.features[column]] == [(1, 2), (3, 2)]
         np.testing.assert_array_equal(block.features[column][1], [[0, 1], [2, 3], [4, 5]])
+    assert [values.tolist() for values in block.features["count"]] == [[1], [3]]
+    assert [values.tolist() for values in block.features["times"]] == [[0], [0, 2, 4]]
     ((row, reason),) = found.refused({"input/a", "input/abc"})
     assert (row["audio_path"], reason) == ("quiet", "vector: no voice")
 
@@ -98,9 +102,11 @@ def test_a_modality_that_nothing_has_is_the_reason_of_every_row(tmp_path):
 def test_statistics_are_kept_apart_by_speaker():
     rows = [{"speaker_id": name} for name in ("a", None, "a")]
     features = {"x": [np.full((1, 2), value) for value in (1.0, 5.0, 3.0)]}
-    found = own_statistics([Block(rows, features, [[], [], []])])
+    found = own_statistics([Block(rows, features, [[], [], []])], ["x"])
     assert found["a"]["x"].mean.tolist() == [2, 2] and found["a"]["x"].std.tolist() == [1, 1]
     assert found[None]["x"].mean.tolist() == [5, 5]
+    raised = own_statistics([Block(rows, features, [[], [], []])], ["x"], least_std=0.5)
+    assert raised["a"]["x"].std.tolist() == [1, 1] and raised[None]["x"].std.tolist() == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +173,7 @@ def test_samples_that_are_trained_on_say_which_family_made_them(tmp_path):
 def test_matrices_are_scaled_by_the_bands_of_any_axis():
     """Two rows of 2 bands x 3 frames; a band's statistics are over rows and frames."""
     values = np.arange(12, dtype=np.float32).reshape(2, 2, 3)
-    found = own_statistics([Block([{"speaker_id": "a"}], {"x": [values]}, [[]])], band_axis=0)["a"]["x"]
+    found = own_statistics([Block([{"speaker_id": "a"}], {"x": [values]}, [[]])], ["x"], band_axis=0)["a"]["x"]
     assert found.mean.tolist() == [4, 7]  # of 0 1 2 6 7 8 and of 3 4 5 9 10 11
     scaled = scale_bands(values, found, band_axis=0)
     assert scaled.shape == (2, 2, 3)

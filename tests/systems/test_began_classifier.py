@@ -1,5 +1,6 @@
 """The classifier on feature maps and on chunks: losses and means by hand, learning, resuming, the saved model."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -11,6 +12,7 @@ from semiser.evaluation.metrics import ccc_of_moments, moments
 from semiser.options.began import BeganFitOptions, BeganNetworkOptions, ClassifierOptions
 from semiser.options.training import TrainingOptions
 from semiser.systems import began_classifier
+from semiser.systems.began import save_random_encoder
 from semiser.training.run import TrainingRun
 from semiser.training.samples import SampleData
 
@@ -110,14 +112,17 @@ def test_two_units_learn_arousal_and_valence_without_the_utterances_that_have_no
 
 
 def test_weights_options_and_scaling_rebuild_the_classifier(tmp_path):
-    data, run = _data(), _run(tmp_path)
+    save_random_encoder((9, 8), SCRATCH.encoder, TrainingOptions(accelerator="cpu"), tmp_path / "encoder")
+    folder = tmp_path / "variant/fold-00"
+    data, run = _data(), _run(folder)
     expected = began_classifier.fit(data, _with(OPTIONS.model_copy(update={"frozen": "encoder"})), run)
-    card = json.loads((tmp_path / "card.json").read_bytes())
+    card = json.loads((folder / "card.json").read_bytes())
     assert (card["system"], card["classes"], card["features"]) == ("began", ["low", "high"], "map")
     assert (card["scaling"], card["options"]["frozen"]) == ("speaker", "encoder")
     options = BeganFitOptions(**card["options"])
     network = began_classifier.Classifier(options, len(card["classes"]))
-    weights = load_file(tmp_path / "model.safetensors")
+    assert card["encoder_sha256"] == hashlib.sha256((tmp_path / "encoder/model.safetensors").read_bytes()).hexdigest()
+    weights = load_file(folder / "model.safetensors")
     network.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith("scaling.")})
     torch.testing.assert_close(began_classifier.predict(network, data, data.rows["test"], options), expected)
 

@@ -6,7 +6,7 @@ import pyarrow.dataset
 import pytest
 
 from semiser.options.mssgan import CropOptions
-from semiser.training.crops import average, count_frames, middle_rows, read_crops
+from semiser.training.crops import average, frame_count, middle_rows, read_crops
 
 FRAMES = CropOptions(frames=16, kept_frames=20)
 
@@ -80,7 +80,8 @@ def test_an_utterance_in_a_longer_video_is_as_long_as_its_bounds_say():
     table = utterances(a=0.3, b=99.0)
     for name, values in (("video_start_s", [None, 7.0]), ("video_end_s", [None, 8.0])):
         table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
-    assert count_frames(table) == [28, 98]  # 1 + (0.300 - 0.025) / 0.010 and 1 + (1 - 0.025) / 0.010
+    found = [frame_count(row) for row in table.to_pylist()]
+    assert found == [28, 98]  # 1 + (0.300 - 0.025) / 0.010 and 1 + (1 - 0.025) / 0.010
 
 
 def test_neighbouring_frames_and_bands_are_averaged():

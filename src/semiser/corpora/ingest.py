@@ -50,7 +50,7 @@ def ingest(options: IngestOptions) -> Ingested:
     summary, facts = {}, {}
     for name, corpus in options.active.items():
         reader = get_reader(corpus.reader)
-        batches, bad = _ingest_corpus(name, corpus, reader)
+        batches, bad = ingest_corpus(name, corpus, reader)
         table = pa.Table.from_batches(batches, UTTERANCES_SCHEMA)
         looked_for = (
             f"{corpus.root}; the reader {corpus.reader!r} looks for {reader.pattern} (such as {reader.example})"
@@ -75,7 +75,20 @@ def _scales(reader: Reader, corpus: CorpusOptions) -> dict[str, tuple[float, flo
     return dict(getattr(reader.options(**corpus.options), "scales", None) or reader.scales)
 
 
-def _ingest_corpus(name: str, corpus: CorpusOptions, reader: Reader) -> tuple[list[pa.RecordBatch], list[Rejected]]:
+def ingest_corpus(name: str, corpus: CorpusOptions, reader: Reader) -> tuple[list[pa.RecordBatch], list[Rejected]]:
+    """The utterances of one corpus, each file probed.
+
+    Args:
+        name: of the corpus, for messages.
+        corpus: its root and the reader's options.
+        reader: lists its files with what they are about.
+
+    Returns:
+        Rows of `UTTERANCES_SCHEMA` in the reader's order, and what cannot be used, with the reason.
+
+    Raises:
+        FileNotFoundError: the root is not a folder.
+    """
     root = Path(corpus.root)
     if not root.is_dir():
         raise FileNotFoundError(f"corpus {name!r}: ingest.corpora.{name}.root = {corpus.root} is not a folder")

@@ -171,14 +171,22 @@ def _by_utterance(table: pa.Table, column: str, ids: Sequence[str]) -> list[np.n
 
 
 def _row_matrices(field: pa.Field, values: pa.Array) -> Sequence[np.ndarray]:
-    """Each row's value: (1, D) or (1, *shape) for a fixed-size list, (T, D) for T vectors, flat or a list of lists."""
+    """Each row's value: (1, D) or (1, *shape) for a fixed-size list, (T, D) for T vectors, flat or a list of lists.
+
+    (1,) for a number, (T,) for a list of T numbers.
+    """
+    if not pa.types.is_nested(values.type):
+        return values.to_numpy(zero_copy_only=False)[:, None]
     if pa.types.is_fixed_size_list(values.type):
         shape = json.loads((field.metadata or {}).get(b"shape", b"[-1]"))
         return values.flatten().to_numpy().reshape(len(values), 1, *shape)
     if pa.types.is_fixed_size_list(values.type.value_type):
         return [row.values.flatten().to_numpy().reshape(-1, values.type.value_type.list_size) for row in values]
-    width = json.loads(field.metadata[b"shape"])[1]
-    return [row.values.to_numpy().reshape(-1, width) for row in values]
+    arrays = [row.values.to_numpy() for row in values]
+    shape = (field.metadata or {}).get(b"shape", b"T")
+    if not shape.startswith(b"["):  # T numbers
+        return arrays
+    return [row.reshape(-1, json.loads(shape)[1]) for row in arrays]
 
 
 def _missing(tables: Iterable[pa.Table], columns: Mapping[str, str], ids: Sequence[str]) -> list[list[str]]:

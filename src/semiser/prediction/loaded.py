@@ -2,10 +2,11 @@
 
 A system takes part by its name in `SYSTEMS` and a module `semiser.prediction.<name>` with a function
 
-    load(card: dict, tensors: dict[str, Tensor]) -> Loaded
+    load(card: dict, tensors: dict[str, Tensor], folder: Path) -> Loaded
 
-of what the system gave to `TrainingRun.save_model`, `card["system"]` being the name. All else (finding the input,
-features with the options of training, scaling, batches, refusals) is the same for every system: see `model`.
+of what the system gave to `TrainingRun.save_model`, `card["system"]` being the name, and of the folder where both lie.
+All else (finding the input, features with the options of training, scaling, batches, refusals) is the same for every
+system: see `model`.
 """
 
 import json
@@ -19,16 +20,39 @@ import numpy as np
 
 from semiser.training.scaling import Scaler
 
-SYSTEMS = ("mmmd",)
+SYSTEMS = ("mmmd", "avspnet", "began", "mssgan", "cmkt")
 
 # Feature column to one array per utterance: (rows, D) of vectors, (rows, *shape) of matrices, rows being the number of
-# segments or chunks and 1 for a family with one row; (T, width) of a series of T frames.
+# segments or chunks and 1 for a family with one row; (T, width) of a series of T frames; (rows,) or (T,) of numbers.
 Features = Mapping[str, Sequence[np.ndarray]]
 
 
-def as_it_is(column: str, values: np.ndarray) -> np.ndarray:
-    """The default of `Loaded.prepare`."""
+Values = Mapping[str, np.ndarray]  # column to the array of one utterance
+
+
+def as_it_is(row: Mapping[str, Any], values: Values) -> Values:
+    """The default of `Step.prepare`."""
     return values
+
+
+@dataclass(frozen=True)
+class Step:
+    """What training did to the features before the network saw them, or one part of it: prepare, then scale.
+
+    Attributes:
+        prepare: `(row of utterances, values of one utterance) -> values`: cropping, making series one length, the
+            embedding by a frozen network. It may drop and rename columns.
+        scaling: column to the training statistics, of the entries of one axis; a column without is taken as it is.
+        band_axis: that axis of a row, as in `SampleFeatures`: -1 for vectors and for frames x bands.
+        by_speaker: whether training scaled every speaker by their own statistics.
+        least_std: what a smaller deviation of a speaker was raised to in training.
+    """
+
+    prepare: Callable[[Mapping[str, Any], Values], Values] = as_it_is
+    scaling: Mapping[str, Scaler] = field(default_factory=dict)
+    band_axis: int = -1
+    by_speaker: bool = False
+    least_std: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -37,22 +61,20 @@ class Loaded:
 
     Attributes:
         classes: C class names in the order of the probabilities.
-        columns: the feature columns that `predict` takes, those of `card["families"]` or some of them.
-        predict: features of N utterances, prepared and scaled -> probabilities, float of shape (N, C).
-        prepare: `(column, values of one utterance) -> values`, before scaling: what training did to them there, such
-            as making all series one length.
-        scaling: column to the training statistics, of the entries of one axis; a column without is taken as it is.
-        band_axis: that axis of a row, as in `SampleFeatures`: -1 for vectors and for frames x bands.
-        by_speaker: whether training scaled every speaker by their own statistics.
+        columns: the feature columns that are read, those of `card["families"]` or some of them.
+        steps: what is done to them, one after the other.
+        predict: features of N utterances after the last step -> probabilities, float of shape (N, C).
     """
 
     classes: tuple[str, ...]
     columns: tuple[str, ...]
+    steps: tuple[Step, ...]
     predict: Callable[[Features], np.ndarray]
-    prepare: Callable[[str, np.ndarray], np.ndarray] = as_it_is
-    scaling: Mapping[str, Scaler] = field(default_factory=dict)
-    band_axis: int = -1
-    by_speaker: bool = False
+
+    @property
+    def by_speaker(self) -> bool:
+        """Whether training scaled speakers by their own statistics, in any step."""
+        return any(step.by_speaker for step in self.steps)
 
 
 def read_card(path: str | Path) -> tuple[dict[str, Any], Path]:
@@ -78,6 +100,11 @@ def read_card(path: str | Path) -> tuple[dict[str, Any], Path]:
         raise ValueError(f"{file} is no model card: it names no system")
     if card["system"] not in SYSTEMS:
         raise ValueError(f"{file}: models of {card['system']!r} do not predict; those of {', '.join(SYSTEMS)} do")
+    if "classes" not in card:
+        raise ValueError(
+            f"{file} is of a part that models are trained on ({card.get('network', 'no network')}) and recognises "
+            "nothing by itself: take the card of a trained fold, <variant>/seed-S/fold-FF"
+        )
     if not card.get("families") or not all(card["families"].values()):
         raise ValueError(
             f"{file} does not say how its features were made (an older semiser wrote it): train again with "
@@ -103,4 +130,4 @@ def load_network(card: dict[str, Any], folder: Path) -> Loaded:
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise FileNotFoundError(f"no {weights.name} beside the card in {folder}: both are needed, copy them together")
-    return import_module(f"semiser.prediction.{card['system']}").load(card, load_file(weights))
+    return import_module(f"semiser.prediction.{card['system']}").load(card, load_file(weights), folder)

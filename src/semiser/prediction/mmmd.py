@@ -1,5 +1,6 @@
 """Trained models of MMMD and its neural variants."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,13 @@ from torch import Tensor
 
 from semiser.networks.mmd import Mmd
 from semiser.options.mmmd import ONE_HOT, MmmdOptions
-from semiser.prediction.loaded import Features, Loaded
+from semiser.prediction.loaded import Features, Loaded, Step
 from semiser.systems import mmmd
 from semiser.training.data import FoldData
 from semiser.training.scaling import Scaler
 
 
-def load(card: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
+def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Loaded:
     """The network with its weights; one-hot columns are not scaled."""
     options, classes, columns = MmmdOptions(**card["options"]).network, tuple(card["classes"]), tuple(card["features"])
     names = tuple(name for column in columns for name in card["features"][column])
@@ -32,4 +33,4 @@ def load(card: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
         x = np.concatenate([np.concatenate(features[column]) for column in columns], axis=1)  # (N, D)
         return mmmd.predict(network, torch.from_numpy(x), options).numpy()
 
-    return Loaded(classes, columns, predict, scaling=scaling, by_speaker=card["scaling"] == "speaker")
+    return Loaded(classes, columns, (Step(scaling=scaling, by_speaker=card["scaling"] == "speaker"),), predict)

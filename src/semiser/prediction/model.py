@@ -2,11 +2,11 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,13 +15,14 @@ from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.predict import PredictOptions
 from semiser.prediction.features import Block, ComputedFeatures, make_family
-from semiser.prediction.loaded import Features, load_network, read_card
+from semiser.prediction.loaded import Step, load_network, read_card
 from semiser.prediction.scaling import INPUT, TRAINING, choose_strategies, own_statistics, scale_bands
 from semiser.prediction.sources import CORPUS, find_sources
 from semiser.training.scaling import Scaler
 
 logger = logging.getLogger(__name__)
 _DEFAULTS, _NO_PLACES = PredictOptions(), FeaturesOptions()
+OwnScalers = Mapping[str | None, Mapping[str, Scaler]]  # speaker -> column -> scaler; None: who is not named
 
 
 class Model:
@@ -99,28 +100,32 @@ class Model:
         return self._table(rows)
 
     def _predict(self, computed: ComputedFeatures, min_utterances: int) -> Iterator[dict[str, Any]]:
-        """A row per usable utterance. The features are read twice where speakers bring statistics, else once."""
+        """A row per usable utterance.
+
+        The features are read once, and once more for every step whose scaling takes statistics that speakers bring.
+        """
         speakers = [row["speaker_id"] for block in computed.blocks({}) for row in block.rows]
         strategies = choose_strategies(speakers, self._loaded.by_speaker, min_utterances)
-        own: dict[str | None, dict[str, Scaler]] = {}
-        if set(strategies.values()) - {TRAINING}:
-            columns = {column: self._family_of[column] for column in self._loaded.scaling}
-            own = own_statistics(self._prepared(computed.blocks(columns)), self._loaded.band_axis)
-        for block in self._prepared(computed.blocks(self._family_of)):
-            used = [strategies[row["speaker_id"]] for row in block.rows]
-            scalers = [self._loaded.scaling if strategy == TRAINING else own[row["speaker_id"]]
-                       for row, strategy in zip(block.rows, used, strict=True)]  # fmt: skip
-            probabilities = self._loaded.predict(_scaled(block, scalers, self._loaded.band_axis))
-            for row, strategy, missing, found in zip(block.rows, used, block.missing, probabilities, strict=True):
-                yield {**row, "scaling": strategy, "missing": missing, "probabilities": found}
+        bringing = {speaker for speaker, strategy in strategies.items() if strategy != TRAINING}
+        done: list[_Scaling] = []
+        for step in self._loaded.steps:
+            own: OwnScalers = {}
+            if step.by_speaker and step.scaling and bringing:
+                prepared = (_prepared(block, step) for block in self._blocks(computed, done))
+                own = own_statistics(prepared, step.scaling, step.band_axis, step.least_std)
+            done.append(_Scaling(step, {speaker: own[speaker] for speaker in bringing & own.keys()}))
+        for block in self._blocks(computed, done):
+            probabilities = self._loaded.predict(block.features)
+            for row, missing, found in zip(block.rows, block.missing, probabilities, strict=True):
+                used = strategies[row["speaker_id"]]
+                yield {**row, "scaling": used, "missing": missing, "probabilities": found}
 
-    def _prepared(self, blocks: Iterator[Block]) -> Iterator[Block]:
-        prepare = self._loaded.prepare
-        for block in blocks:
-            features = {
-                column: [prepare(column, values) for values in arrays] for column, arrays in block.features.items()
-            }
-            yield replace(block, features=features)
+    def _blocks(self, computed: ComputedFeatures, done: Sequence["_Scaling"]) -> Iterator[Block]:
+        """The features after some steps."""
+        for block in computed.blocks(self._family_of):
+            for scaling in done:
+                block = _scaled(_prepared(block, scaling.step), scaling)
+            yield block
 
     def _table(self, rows: list[dict[str, Any]]) -> pa.Table:
         rows = sorted(rows, key=lambda row: row["utterance_id"])
@@ -146,15 +151,34 @@ class Model:
         return pa.table(columns | {"reason": column("reason", pa.string())})
 
 
-def _scaled(block: Block, scalers: list[Mapping[str, Scaler]], band_axis: int) -> Features:
+class _Scaling(NamedTuple):
+    """A step with the scalers of the speakers who bring statistics; all others take the training's."""
+
+    step: Step
+    own: OwnScalers
+
+
+def _prepared(block: Block, step: Step) -> Block:
+    arrays = list(block.features.values())
+    each = [
+        step.prepare(row, dict(zip(block.features, values, strict=True)))
+        for row, *values in zip(block.rows, *arrays, strict=True)
+    ]
+    return replace(block, features={column: [values[column] for values in each] for column in each[0]})
+
+
+def _scaled(block: Block, scaling: _Scaling) -> Block:
     """Each utterance's features by its own scaler; a column that has none stays as it is."""
-    return {
+    step = scaling.step
+    scalers = [scaling.own.get(row["speaker_id"], step.scaling) for row in block.rows]
+    features = {
         column: [
-            scale_bands(values, scaler[column], band_axis) if column in scaler else values
+            scale_bands(values, scaler[column], step.band_axis) if column in scaler else values
             for values, scaler in zip(arrays, scalers, strict=True)
         ]
         for column, arrays in block.features.items()
     }
+    return replace(block, features=features)
 
 
 def _warn(rows: list[dict[str, Any]], by_speaker: bool, min_utterances: int) -> None:

@@ -12,7 +12,7 @@ all of them have one emotion, their mean takes a part of it away.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -47,15 +47,28 @@ def _of_all(band_axis: int) -> int:
     return band_axis if band_axis < 0 else band_axis + 1
 
 
-def own_statistics(blocks: Iterable[Block], band_axis: int = -1) -> dict[str | None, dict[str, Scaler]]:
-    """Statistics of each speaker's features, by column; None stands for all utterances without a speaker."""
+def own_statistics(
+    blocks: Iterable[Block], columns: Collection[str], band_axis: int = -1, least_std: float = 0.0
+) -> dict[str | None, dict[str, Scaler]]:
+    """Statistics of each speaker's features, by column; None stands for all utterances without a speaker.
+
+    Args:
+        blocks: of features.
+        columns: whose statistics are wanted.
+        band_axis: see `Step`.
+        least_std: what a smaller deviation is raised to.
+    """
     moments: dict[str | None, dict[str, Moments]] = defaultdict(lambda: defaultdict(Moments))
     for block in blocks:
-        for column, arrays in block.features.items():
-            for row, values in zip(block.rows, arrays, strict=True):
+        for column in columns:
+            for row, values in zip(block.rows, block.features[column], strict=True):
                 bands_last = np.moveaxis(values, _of_all(band_axis), -1)
                 moments[row["speaker_id"]][column].add(bands_last.reshape(-1, bands_last.shape[-1]))
     return {
-        speaker: {column: found.scaler() for column, found in by_column.items()}
+        speaker: {column: _at_least(found.scaler(), least_std) for column, found in by_column.items()}
         for speaker, by_column in moments.items()
     }
+
+
+def _at_least(scaler: Scaler, least_std: float) -> Scaler:
+    return Scaler(scaler.mean, np.maximum(scaler.std, least_std))

@@ -10,7 +10,7 @@ import soundfile
 
 from semiser.corpora import manifest
 from semiser.corpora.files import Misfit, read_files
-from semiser.corpora.ingest import _ingest_corpus
+from semiser.corpora.ingest import ingest_corpus
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance
 from semiser.options.ingest import CorpusOptions
@@ -54,7 +54,7 @@ def find_sources(path: str | Path, options: Mapping[str, Any] | None = None) -> 
         if not names:
             raise ValueError(f"no file in the folder {path}")
     corpus = CorpusOptions.model_construct(reader="manifest", root=str(root), options=own)
-    batches, rejected = _ingest_corpus(CORPUS, corpus, reader)
+    batches, rejected = ingest_corpus(CORPUS, corpus, reader)
     return Sources(pa.Table.from_batches(batches, UTTERANCES_SCHEMA), rejected, root)
 
 

@@ -517,6 +517,7 @@ def _save_recognition(
         "classes": data.classes,
         "scaling": run.scaling.get("strategy"),
         "front_end": dict(front_end),
+        "families": {COLUMN: run.families.get("embedding", {})},  # what an embedding is made from
     }
     run.save_model({**network.state_dict(), **tensors}, card)
 
@@ -526,12 +527,15 @@ class Recogniser:
 
     Attributes:
         front_end: frozen.
+        network: on its embeddings.
+        scaling: mean and std of embeddings, (D,) each; empty where they are not scaled.
+        layer: of the front end that gives the embeddings.
         classes: names in the order of the scores.
     """
 
     def __init__(self, front_end: FrontEnd, network: nn.Module, scaling: Mapping[str, Tensor], card: Mapping[str, Any]):
-        self.front_end, self._network, self._scaling = front_end, network.eval(), scaling
-        self._layer, self.classes = card["options"]["front_end"], tuple(card["classes"])
+        self.front_end, self.network, self.scaling = front_end, network.eval(), scaling
+        self.layer, self.classes = card["options"]["front_end"], tuple(card["classes"])
 
     @torch.no_grad()
     def __call__(self, segments: np.ndarray, statistics: Statistics | None = None) -> Tensor:
@@ -541,11 +545,11 @@ class Recogniser:
             segments: as `front_end.segments` gives them.
             statistics: see `FrontEnd`.
         """
-        x = self.front_end(segments, self._layer, statistics)
-        if self._scaling:
-            std = self._scaling["std"]
-            x = torch.where(std > 0, (x - self._scaling["mean"]) / std.clamp(min=1e-12), 0.0).float()
-        probabilities = self._network(x).softmax(1)
+        x = self.front_end(segments, self.layer, statistics)
+        if self.scaling:
+            std = self.scaling["std"]
+            x = torch.where(std > 0, (x - self.scaling["mean"]) / std.clamp(min=1e-12), 0.0).float()
+        probabilities = self.network(x).softmax(1)
         return majority_vote(probabilities, torch.zeros(len(x), dtype=torch.long), 1)[0]
 
 

@@ -6,6 +6,7 @@ prediction is the mean over its chunks of the probabilities (of the values of th
 """
 
 import copy
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from semiser.networks.began import FeatureMap, MapClassifier
 from semiser.options.began import DIMENSIONS, BeganFitOptions, ClassifierOptions
 from semiser.options.training import ScalingOptions
 from semiser.systems.began import COLUMN, load_feature_map
+from semiser.training.data import family_of
 from semiser.training.run import TrainingRun
 from semiser.training.samples import SampleData, SampleFeatures
 from semiser.training.scaling import Scaler
@@ -69,7 +71,8 @@ def read_maps(
     if len(missing := np.setdiff1d(np.arange(len(utterance_ids)), utterance)):
         raise KeyError(f"{len(missing)} utterances have no chunks, the first is {utterance_ids[missing[0]]}")
     order = np.argsort(utterance, kind="stable")
-    return SampleFeatures({MAP: np.concatenate(maps)[order]}, utterance[order], dict(about or {}), scaling, band_axis=0)
+    x, families = {MAP: np.concatenate(maps)[order]}, {COLUMN: family_of(chunks)}
+    return SampleFeatures(x, utterance[order], dict(about or {}), scaling, band_axis=0, families=families)
 
 
 class Classifier(nn.Module):
@@ -252,6 +255,7 @@ def _save(network: nn.Module, data: SampleData, options: BeganFitOptions, run: T
         "classes": data.classes if options.task == "emotion" else DIMENSIONS,
         "features": column,
         "scaling": run.scaling["strategy"],
+        "encoder_sha256": _weights_hash(_find(run.folder, options.frozen)) if options.frozen else None,
     }
     run.save_model({**network.state_dict(), **scaling}, card)
 
@@ -289,13 +293,21 @@ def load(folder: Path) -> SavedClassifier:
 
     Raises:
         FileNotFoundError: the frozen encoder is not there.
+        ValueError: it was trained anew since.
     """
     card = json.loads((folder / "card.json").read_bytes())
     options, weights = BeganFitOptions(**card["options"]), load_file(folder / "model.safetensors")
     scaler = Scaler(*(weights.pop(f"scaling.{name}").numpy() for name in ("mean", "std")))
     network = Classifier(options, len(card["classes"]))
     network.load_state_dict(weights)
-    frozen = load_feature_map(_find(folder, options.frozen), options.stage) if options.frozen else None
+    frozen = None
+    if options.frozen:
+        encoder = _find(folder, options.frozen)
+        if _weights_hash(encoder) != card["encoder_sha256"]:
+            raise ValueError(
+                f"{folder}: its frozen encoder was trained anew since; run `kedro run --pipelines=train_began`"
+            )
+        frozen = load_feature_map(encoder, options.stage)
     return SavedClassifier(network.eval(), frozen, scaler, options, tuple(card["classes"]))
 
 
@@ -304,3 +316,8 @@ def _find(folder: Path, frozen: str) -> Path:
         if (above / frozen / "card.json").exists():
             return above / frozen
     raise FileNotFoundError(f"{folder}: its frozen encoder {frozen!r} is in no folder above; train it with train_began")
+
+
+def _weights_hash(folder: Path) -> str:
+    with (folder / "model.safetensors").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

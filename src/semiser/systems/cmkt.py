@@ -339,7 +339,7 @@ def _save_pseudo_labels(labels: Tensor, run: TrainingRun) -> None:
 
 
 def _save(network: nn.Module, data: FrameData, options: CmktOptions, run: TrainingRun) -> None:
-    """Weights as safetensors; what is needed to build and feed the network in the card."""
+    """Weights and scaling as safetensors; what is needed to build and feed the network in the card."""
     features = data.features
     card = {
         "system": "cmkt",
@@ -350,11 +350,21 @@ def _save(network: nn.Module, data: FrameData, options: CmktOptions, run: Traini
             "column": features.column,
             "pool_frames": features.pool,
             "scaling": "speaker" if features.by_speaker else "none",
+            "longest_frames": features.longest,
             "frames": features.shape[0],
             "width": features.shape[1],
         },
     }
-    run.save_model(network.state_dict(), card)
+    run.save_model({**network.state_dict(), **_training_statistics(data)}, card)
+
+
+def _training_statistics(data: FrameData) -> dict[str, Tensor]:
+    """What a new speaker who cannot bring statistics of their own is scaled with; {} where nobody is scaled."""
+    if not data.features.by_speaker:
+        return {}
+    rows = data.rows["train"] if len(data.rows["train"]) else data.rows["unlabelled"]
+    found = data.features.statistics(data.numbers[rows])
+    return {"scaling.mean": torch.from_numpy(found.mean), "scaling.std": torch.from_numpy(found.std)}
 
 
 def load_network(folder: Path) -> tuple[SpeechTransformer, dict[str, Any]]:
@@ -362,5 +372,6 @@ def load_network(folder: Path) -> tuple[SpeechTransformer, dict[str, Any]]:
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     width, frames = card["input"]["width"], card["input"]["frames"]
     network = SpeechTransformer(width, frames, len(card["classes"]), CmktOptions(**card["options"]).network)
-    network.load_state_dict(load_file(folder / "model.safetensors"))
+    tensors = load_file(folder / "model.safetensors")
+    network.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith("scaling.")})
     return network.eval(), card

@@ -23,11 +23,12 @@ from semiser.networks.avspnet import AvSpNet
 from semiser.options.audio_features import SegmentsOptions
 from semiser.options.avspnet import AvspnetNetworkOptions
 from semiser.shards.store import ShardedTable, footer_facts
+from semiser.training.data import family_of
 from semiser.training.stream import SampleStream
 
 COLUMN = "segments"  # of the feature table
 _BATCH = 64  # segments that are embedded at a time
-_LEAST_STD = 1e-3  # ln magnitude: a bin that is constant (digital silence) becomes 0 instead of amplified rounding
+LEAST_STD = 1e-3  # ln magnitude: a bin that is constant (digital silence) becomes 0 instead of amplified rounding
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Moments:
         count = self.count.clamp(min=1)[:, None]
         mean = self.total / count
         std = (self.squares / count - mean.square()).clamp(min=0).sqrt()
-        std = torch.where(self.count[:, None] > 0, std.clamp(min=_LEAST_STD), 1.0)
+        std = torch.where(self.count[:, None] > 0, std.clamp(min=LEAST_STD), 1.0)
         return Statistics(mean.float(), std.float())
 
     def of_all(self) -> Statistics:
@@ -241,7 +242,8 @@ def embed_utterances(
         reuse: read what was computed before from the same segments by the same front end.
 
     Returns:
-        Columns utterance_id and embedding, a row per segment in the order of the segments.
+        Columns utterance_id and embedding, a row per segment in the order of the segments; its footer says which family
+        made the segments.
     """
     speakers = Speakers.of(utterances)
     by_speaker = front_end.card["options"]["pretraining"]["scaling"] == "speaker"
@@ -258,7 +260,7 @@ def embed_utterances(
         stream = SampleStream(table, [COLUMN], speakers.utterance_ids, block_rows=_BATCH)
         statistics = sum_moments(stream, speakers.group).by_group() if by_speaker else None
         size = front_end.encoder.dense.out_features if layer == "dense" else front_end.encoder.map_size
-        with store.shard(name, _embedding_schema(size), {"key": key}) as writer:
+        with store.shard(name, _embedding_schema(size), family_of(table) | {"key": key}) as writer:
             for batch in stream.in_order(_BATCH):
                 own = _of_segments(statistics, speakers.group[batch.utterance])
                 values = front_end(batch.x[COLUMN], layer, own).numpy(force=True)

@@ -14,9 +14,10 @@ import pyarrow.dataset
 
 from semiser.options.mssgan import CropOptions
 from semiser.options.training import ScalingOptions
+from semiser.training.data import family_of
 from semiser.training.samples import SampleFeatures, read_samples
 
-FACES = "dface"
+FACES, TIMES = "dface", "frame_time_s"
 STEP_S, WINDOW_S = 0.010, 0.025
 
 
@@ -39,12 +40,39 @@ def read_crops(
     Raises:
         KeyError: an utterance has no row in a table.
     """
-    x = {}
+    x, families = {}, {}
     for column, table in tables.items():
         read = _read_faces if column == FACES else _read_audio
-        bands = 1 if column == FACES else options.bands_averaged
-        x[column] = average(read(table, column, utterances, options.kept_frames), options.frames_averaged, bands)
-    return SampleFeatures(x, np.arange(len(utterances)), dict(about or {}), scaling)
+        x[column] = averaged(column, read(table, column, utterances, options.kept_frames), options)
+        families |= dict.fromkeys((column, TIMES) if column == FACES else (column,), family_of(table))
+    return SampleFeatures(x, np.arange(len(utterances)), dict(about or {}), scaling, families=families)
+
+
+def averaged(column: str, values: np.ndarray, options: CropOptions) -> np.ndarray:
+    """`average` as the options say it for a column; the values of a face are no bands."""
+    return average(values, options.frames_averaged, 1 if column == FACES else options.bands_averaged)
+
+
+def crop_audio(frames: np.ndarray, kept: int) -> np.ndarray:
+    """The middle of an utterance's frames: (T, bands) -> (kept, bands)."""
+    return frames[middle_rows(len(frames), kept)]
+
+
+def crop_faces(faces: np.ndarray, times_s: np.ndarray, row: Mapping[str, Any], kept: int) -> np.ndarray:
+    """The faces at the ticks of an utterance's middle.
+
+    Args:
+        faces: vectors of the sampled pictures, (V, W).
+        times_s: their times from the utterance's start, (V,).
+        row: of `utterances`.
+        kept: ticks.
+
+    Returns:
+        (kept, W).
+    """
+    from semiser.features.face_track import align_to_audio
+
+    return faces[align_to_audio(times_s, middle_rows(frame_count(row), kept) * STEP_S)]
 
 
 def middle_rows(frames: int, kept: int) -> np.ndarray:
@@ -70,37 +98,31 @@ def average(values: np.ndarray, frames: int, bands: int) -> np.ndarray:
     return values.reshape(count, length // frames, frames, width // bands, bands).mean(axis=(2, 4))
 
 
-def count_frames(utterances: pa.Table) -> list[int]:
-    """How many audio frames fit into each utterance, at least one, from its bounds in the video or its duration."""
+def frame_count(row: Mapping[str, Any]) -> int:
+    """How many audio frames fit into an utterance, at least one, from its bounds in the video or its duration."""
     from semiser.features.face_track import video_bounds  # loads OpenCV, which audio alone does not need
 
-    counts = []
-    for row in utterances.select(["audio_path", "video_path", *_TIMES]).to_pylist():
-        start_s, end_s = video_bounds(row)
-        seconds = row["duration_s"] if end_s is None else end_s - start_s
-        counts.append(max(1, 1 + int((seconds - WINDOW_S) / STEP_S + 1e-6)))
-    return counts
+    start_s, end_s = video_bounds(row)
+    seconds = row["duration_s"] if end_s is None else end_s - start_s
+    return max(1, 1 + int((seconds - WINDOW_S) / STEP_S + 1e-6))
 
 
-_TIMES = ("start_s", "end_s", "video_start_s", "video_end_s", "duration_s")
+_BOUNDS = ("audio_path", "video_path", "start_s", "end_s", "video_start_s", "video_end_s", "duration_s")
 
 
 def _read_audio(table: pa.dataset.Dataset, column: str, utterances: pa.Table, kept: int) -> np.ndarray:
     ids = utterances["utterance_id"].to_pylist()
-    return read_samples({column: table}, ids, lambda frames: frames[middle_rows(len(frames), kept)]).x[column]
+    return read_samples({column: table}, ids, lambda frames: crop_audio(frames, kept)).x[column]
 
 
 def _read_faces(table: pa.dataset.Dataset, column: str, utterances: pa.Table, kept: int) -> np.ndarray:
-    from semiser.features.face_track import align_to_audio
-
-    ids, counts = utterances["utterance_id"].to_pylist(), count_frames(utterances)
+    ids, rows = utterances["utterance_id"].to_pylist(), utterances.select(_BOUNDS).to_pylist()
     place = {name: number for number, name in enumerate(ids)}
     width = table.schema.field(column).type.value_type.list_size
     x, found = np.empty((len(ids), kept, width), np.float32), np.zeros(len(ids), bool)
     for row in _face_rows(table, column):
         if (number := place.get(row["utterance_id"])) is not None:
-            times_s = middle_rows(counts[number], kept) * STEP_S
-            x[number] = row["faces"].reshape(-1, width)[align_to_audio(row["times_s"], times_s)]
+            x[number] = crop_faces(row["faces"].reshape(-1, width), row["times_s"], rows[number], kept)
             found[number] = True
     if not found.all():
         raise KeyError(f"{(~found).sum()} utterances have no {column}, the first is {ids[int(np.argmin(found))]}")
@@ -108,8 +130,8 @@ def _read_faces(table: pa.dataset.Dataset, column: str, utterances: pa.Table, ke
 
 
 def _face_rows(table: pa.dataset.Dataset, column: str) -> Iterator[dict[str, Any]]:
-    for batch in table.to_batches(columns=["utterance_id", column, "frame_time_s"], batch_size=256):
-        names, faces, times = (batch[name] for name in ("utterance_id", column, "frame_time_s"))
+    for batch in table.to_batches(columns=["utterance_id", column, TIMES], batch_size=256):
+        names, faces, times = (batch[name] for name in ("utterance_id", column, TIMES))
         for number, name in enumerate(names.to_pylist()):
             yield {
                 "utterance_id": name,

@@ -17,12 +17,13 @@ from torch.nn import functional as F
 
 from semiser.features.spectra import fit_frames
 from semiser.shards.store import METADATA_KEY
-from semiser.training.data import FoldRows
+from semiser.training.data import FoldRows, family_of
 from semiser.training.run import TrainingRun
 from semiser.training.samples import FitFrames
-from semiser.training.scaling import Scaler
+from semiser.training.scaling import Moments, Scaler
 from semiser.training.stream import SampleStream
 
+FRAMES = "frames"  # column: how many of an utterance's frames hold audio
 READ_ROWS = 128  # utterances read at a time: 140 MiB of 555 x 512
 
 
@@ -183,7 +184,8 @@ class FrameFeatures:
         pool: frames that are averaged into one.
         fit_frames: of a stream whose matrices differ in length.
         block_rows: of a stream.
-        by_speaker: whether x is standardised by speaker.
+        longest: frames of an utterance before pooling; more are cut at the end.
+        scalers: of each utterance's speaker, which x is standardised with, U of them; None: x is as extracted.
     """
 
     table: pa.dataset.Dataset
@@ -197,7 +199,21 @@ class FrameFeatures:
     pool: int
     fit_frames: FitFrames
     block_rows: int
-    by_speaker: bool
+    longest: int
+    scalers: Sequence[Scaler] | None
+
+    @property
+    def by_speaker(self) -> bool:
+        """Whether x is standardised by speaker."""
+        return self.scalers is not None
+
+    def statistics(self, numbers: Tensor) -> Scaler:
+        """Of the audio frames of some utterances as they were before they were standardised by speaker."""
+        moments = Moments()
+        for number in numbers.tolist():
+            x, own = self.x[self.place[number], -int(self.pooled_frames[number]) :].numpy(), self.scalers[number]
+            moments.add(x * own.std + own.mean)
+        return moments.scaler()
 
     @cached_property
     def pooled_frames(self) -> Tensor:
@@ -241,6 +257,7 @@ class FrameFeatures:
 
     def of_fold(self, rows: FoldRows, run: TrainingRun) -> FrameData:
         """The fold's utterances by role."""
+        run.families = dict.fromkeys((self.column, FRAMES), family_of(self.table))
         return FrameData(self, torch.tensor(rows.numbers), rows.y(), rows.by_role(), rows.classes, run)
 
 
@@ -293,32 +310,38 @@ def read_frames(
     stream = SampleStream(table, [column], [utterance_ids[number] for number in numbers], fit, READ_ROWS)
     for samples, places in Streamed(stream, column, frames[numbers], pool).in_order(READ_ROWS):
         x[places] = samples[:, -length:]
-    if speakers is not None:
-        _scale_speakers(x, -(-frames // pool), speakers)
+    scalers = None if speakers is None else _scale_speakers(x, -(-frames // pool), speakers)
     place = torch.full((len(utterance_ids),), -1)
     place[numbers] = torch.arange(len(numbers))
     shape = (math.ceil(longest / pool), width)
     return FrameFeatures(
-        table, column, shape, utterance_ids, frames, x, place, visual, pool, fit, block_rows, speakers is not None
+        table, column, shape, utterance_ids, frames, x, place, visual, pool, fit, block_rows, longest, scalers
     )
 
 
 def _read_frame_counts(table: pa.dataset.Dataset, column: str, utterance_ids: Sequence[str]) -> Tensor:
-    found = table.to_table(columns=["utterance_id", "frames"])
-    counts = dict(zip(found["utterance_id"].to_pylist(), found["frames"].to_pylist(), strict=True))
+    found = table.to_table(columns=["utterance_id", FRAMES])
+    counts = dict(zip(found["utterance_id"].to_pylist(), found[FRAMES].to_pylist(), strict=True))
     if missing := [name for name in utterance_ids if name not in counts]:
         raise KeyError(f"{len(missing)} utterances have no {column}, the first is {missing[0]}")
     return torch.tensor([counts[name] for name in utterance_ids])
 
 
-def _scale_speakers(x: Tensor, frames: Tensor, speakers: Sequence[str | None]) -> None:
-    """Standardise every speaker's audio frames of x (U, T, D) in place; padding stays 0, which is then the mean."""
+def _scale_speakers(x: Tensor, frames: Tensor, speakers: Sequence[str | None]) -> list[Scaler]:
+    """Standardise every speaker's audio frames of x (U, T, D) in place; padding stays 0, which is then the mean.
+
+    Returns:
+        The scaler of each utterance's speaker.
+    """
     if unknown := sum(name is None for name in speakers):
         raise ValueError(
             f"scaling by speaker needs speaker_id, which is null for {unknown} utterances; set scaling to none"
         )
     audio = torch.arange(x.shape[1]) >= x.shape[1] - frames[:, None]  # (U, T)
+    scalers = {}
     for name in sorted(set(speakers)):
         own = torch.tensor([speaker == name for speaker in speakers])[:, None] & audio
         values = x[own].numpy()  # (frames of the speaker, D)
-        x[own] = torch.from_numpy(Scaler.fit(values).apply(values))
+        scalers[name] = Scaler.fit(values)
+        x[own] = torch.from_numpy(scalers[name].apply(values))
+    return [scalers[name] for name in speakers]

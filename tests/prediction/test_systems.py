@@ -1,0 +1,325 @@
+"""Every system's loader: `predict` gives a tested speaker the probabilities that training gave."""
+
+import csv
+import json
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+import torch
+from helpers import voice, write_wav
+
+import semiser
+from semiser.demo.clips import write_clip
+from semiser.demo.faces import draw_face, random_identity
+from semiser.demo.sound import SAMPLE_RATE_HZ
+from semiser.features.registry import make_families
+from semiser.networks.expression import build_expression_network
+from semiser.options.avspnet import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
+from semiser.options.began import BeganFitOptions, BeganNetworkOptions, ClassifierOptions
+from semiser.options.cmkt import CmktOptions, SpecAugmentOptions, TransformerOptions
+from semiser.options.cmkt import OptimisationOptions as CmktOptimisation
+from semiser.options.face_features import EXPRESSIONS, DenseNetOptions
+from semiser.options.features import FeaturesOptions, ShardOptions
+from semiser.options.folds import FoldOptions
+from semiser.options.mssgan import CropOptions, CtGanOptions, MssganOptions, OptimisationOptions
+from semiser.options.training import ScalingOptions, TrainingOptions
+from semiser.prediction.features import InProcess
+from semiser.prediction.sources import find_sources
+from semiser.shards.extract import extract
+from semiser.shards.store import ShardedTable
+from semiser.systems import avspnet, began, began_classifier, cmkt, mssgan
+from semiser.systems.front_end import embed_utterances, load_front_end
+from semiser.training.crops import read_crops
+from semiser.training.experiment import experiment_on, run_variant
+from semiser.training.folds import make_folds
+from semiser.training.frames import read_frames
+from semiser.training.run import TrainingRun
+from semiser.training.samples import read_samples
+from semiser.training.soft_labels import class_targets
+
+CPU = TrainingOptions(accelerator="cpu")
+CLASSES = ("happiness", "sadness")
+FOLDS = FoldOptions(
+    experiment="tiny",
+    corpora=["input"],
+    protocol={"kind": "leave_one_speaker_out"},
+    validation={"kind": "none"},
+    classes=list(CLASSES),
+)
+FEATURES = {
+    "chunks": {"chunk_s": 0.25, "dft_size": 64, "step": 400, "min_last_s": 0.1},
+    "segments": {"sample_rate_hz": 8000, "dft_size": 160, "cutoff_hz": 1000.0, "segment_frames": 20},
+    "stft": {"dft_size": 400, "frames": 70, "bins": 24},
+    "fbank": {"mels": 16},
+}
+
+
+def write_manifest(folder, paths):
+    """Speaker is the folder, emotion the parity of the number in the name."""
+    with (folder / "corpus.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["audio_path", "video_path", "speaker_id", "emotion"])
+        for path in paths:
+            name = path.relative_to(folder).as_posix()
+            writer.writerow(
+                [name, name if path.suffix == ".mp4" else "", path.parent.name, CLASSES[int(path.stem) % 2]]
+            )
+    return folder / "corpus.csv"
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Three speakers, six utterances of 0.4 to 0.9 s each, two emotions told apart by pitch."""
+    folder = tmp_path_factory.mktemp("corpus")
+    paths = [
+        write_wav(
+            folder / speaker / f"{number}.wav",
+            voice(0.4 + 0.1 * number, pitch_hz=(110, 220)[number % 2] + number, seed=10 * ord(speaker) + number),
+        )
+        for speaker in "abc"
+        for number in range(6)
+    ]
+    return write_manifest(folder, paths)
+
+
+class Trained:
+    """Features and folds of a corpus, and what comes of training on them."""
+
+    def __init__(self, corpus, folder, **features):
+        self.corpus, self.models = corpus, folder / "models"
+        self.options = FeaturesOptions(**features)
+        sources = find_sources(corpus)
+        self.utterances = sources.utterances
+        roots, store = {"input": str(sources.root)}, str(folder / "features")
+        families = make_families(tuple(features), self.options)
+        receipts = extract(families.values(), store, self.utterances, roots, InProcess(), ShardOptions())
+        self.tables = {}
+        for name, receipt in receipts.items():
+            table = ShardedTable(receipt.table)
+            table.commit(receipt)
+            self.tables[name] = table.dataset()
+        self.folds = make_folds(self.utterances, FOLDS)
+
+    def fit(self, read, fit, options):
+        """Test predictions of all folds."""
+        self.experiment = experiment_on(self.folds, self.utterances, read, str(self.models))
+        self.predictions, _ = run_variant(self.experiment, "variant", fit, options, CPU)
+        return self
+
+    @property
+    def card(self):
+        """Of the fold that tests the first speaker."""
+        return self.models / "variant/seed-0/fold-00/card.json"
+
+    def assert_predicts_as_in_training(self, scaling, min_utterances=2):
+        fold = self.predictions.filter(pc.equal(self.predictions["fold"], 0)).sort_by("utterance_id")
+        found = semiser.load(self.card).predict(self.corpus, features=self.options, min_utterances=min_utterances)
+        tested = [name.removeprefix("input/") for name in fold["utterance_id"].to_pylist()]
+        found = found.filter(pc.is_in(found["utterance_id"], pa.array(tested))).sort_by("utterance_id")
+        assert found["utterance_id"].to_pylist() == tested and set(found["reason"].to_pylist()) == {None}
+        expected = np.stack(fold["probabilities"].to_numpy(zero_copy_only=False))
+        np.testing.assert_allclose(probabilities(found), expected, atol=1e-5)
+        assert expected.std(axis=0).min() > 1e-3, "probabilities that are all alike would tell nothing"
+        assert set(found["scaling"].to_pylist()) == {scaling}
+
+
+def probabilities(table):
+    return np.stack([table[f"probability/{name}"].to_numpy() for name in CLASSES], axis=1)
+
+
+def _began(corpus, folder, frozen, scaling):
+    trained = Trained(corpus, folder, chunks=FEATURES["chunks"])
+    chunks, network = trained.tables["chunks"], BeganNetworkOptions(filters=2, code=2, convolutions=1)
+    how = ClassifierOptions(filters=[4], epochs=3 if frozen else 12, batch_size=8, learning_rate=0.01, dropout=0)
+    shape = began.chunk_shape(chunks)
+    if not frozen:
+        options = BeganFitOptions(classifier=how, encoder=network, shape=shape)
+        read = partial(read_samples, {"chunks": chunks}, scaling=scaling, band_axis=0)
+    else:
+        began.save_random_encoder(shape, network, CPU, trained.models / "random")
+        encoder = began.load_feature_map(trained.models / "random")
+        options = BeganFitOptions(classifier=how, frozen="random", shape=encoder.map_shape)
+        read = partial(began_classifier.read_maps, chunks, frozen=encoder, scaling=scaling)
+    return trained.fit(lambda ids: read(utterance_ids=ids), began_classifier.fit, options)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_began_means_over_the_chunks_of_an_utterance(corpus, tmp_path, frozen):
+    trained = _began(corpus, tmp_path, frozen, ScalingOptions(strategy="speaker"))
+    trained.assert_predicts_as_in_training("speaker")
+
+
+def test_began_needs_its_encoder_and_classes(corpus, tmp_path):
+    trained = _began(corpus, tmp_path, True, ScalingOptions())
+    trained.assert_predicts_as_in_training("training")
+    with pytest.raises(ValueError, match=r"is of a part that models are trained on .* take the card of a trained fold"):
+        semiser.load(trained.models / "random")
+    other = TrainingOptions(accelerator="cpu", seeds=(1,))
+    network = BeganNetworkOptions(filters=2, code=2, convolutions=1)
+    began.save_random_encoder(began.chunk_shape(trained.tables["chunks"]), network, other, trained.models / "random")
+    with pytest.raises(ValueError, match="its frozen encoder was trained anew since"):
+        semiser.load(trained.card)
+    (trained.models / "random/card.json").unlink()
+    with pytest.raises(FileNotFoundError, match="its frozen encoder 'random' is in no folder above"):
+        semiser.load(trained.card)
+
+
+def test_began_s_arousal_and_valence_are_no_classes(corpus, tmp_path):
+    trained = _began(corpus, tmp_path, False, ScalingOptions())
+    card = json.loads(trained.card.read_text())
+    card["options"]["task"], card["classes"] = "dimensions", ["arousal", "valence"]
+    trained.card.write_text(json.dumps(card))
+    with pytest.raises(ValueError, match="gives arousal and valence, not probabilities of classes"):
+        semiser.load(trained.card)
+
+
+@pytest.mark.parametrize("column, scaling", [("stft", "speaker"), ("fbank", "speaker"), ("fbank", "none")])
+def test_cmkt_pools_frames_and_pads_them(corpus, tmp_path, column, scaling):
+    trained = _cmkt(corpus, tmp_path, column, scaling)
+    trained.assert_predicts_as_in_training("speaker" if scaling == "speaker" else "training")
+
+
+def _cmkt(corpus, folder, column, scaling):
+    trained = Trained(corpus, folder, **{column: FEATURES[column]})
+    how = CmktOptimisation(epochs=4, batch_size=6, learning_rate=0.02, first_learning_rate=0.01, warmup_epochs=2)
+    network = TransformerOptions(blocks=1, heads=2, hidden=8, feedforward=16, mlp=8)
+    options = CmktOptions(network=network, optimisation=how, augment=SpecAugmentOptions(band_masks=0, time_masks=0))
+    speaker_of = dict(
+        zip(*(trained.utterances[name].to_pylist() for name in ("utterance_id", "speaker_id")), strict=True)
+    )
+
+    def read(ids):
+        speakers = [speaker_of[name] for name in ids] if scaling == "speaker" else None
+        kept, visual = np.ones(len(ids), bool), np.full((len(ids), 2), np.nan, np.float32)
+        return read_frames(trained.tables[column], column, ids, kept, visual, longest=71, pool=4, speakers=speakers)
+
+    return trained.fit(read, cmkt.fit, options)
+
+
+def test_cmkt_on_wav2vec_says_what_it_needs(corpus, tmp_path):
+    trained = _cmkt(corpus, tmp_path, "stft", "none")
+    card = json.loads(trained.card.read_text())
+    options = {"checkpoint_sha256": "0" * 64, "output": "convolution", "frames": 445}
+    made = {"family": "wav2vec", "version": 1, "options": options, "libraries": {}}
+    card["families"], card["input"]["column"] = {"wav2vec": made, "frames": made}, "wav2vec"
+    trained.card.write_text(json.dumps(card))
+    with pytest.raises(ValueError, match=r"needs the family wav2vec, and features\.wav2vec\.checkpoint is missing"):
+        semiser.load(trained.card).predict(corpus)
+
+
+def test_cmkt_has_the_statistics_of_its_training_for_a_speaker_of_few_utterances(corpus, tmp_path):
+    trained = _cmkt(corpus, tmp_path, "fbank", "speaker")
+    model, one = semiser.load(trained.card), corpus.parent / "a/1.wav"
+    (row,) = model.predict(one).to_pylist()
+    assert row["scaling"] == "training" and row["probability/happiness"] + row["probability/sadness"] == pytest.approx(
+        1
+    )
+    (step,) = model._loaded.steps
+    assert trained.experiment.speakers == ["input/a"] * 6 + ["input/b"] * 6 + ["input/c"] * 6
+    roles = trained.folds.filter(pc.and_(pc.equal(trained.folds["fold"], 0), pc.equal(trained.folds["role"], "train")))
+    plain = read_frames(
+        trained.tables["fbank"], "fbank", roles["utterance_id"].to_pylist(),
+        np.ones(len(roles), bool), np.zeros((len(roles), 2)), longest=71, pool=4,
+    )  # fmt: skip
+    frames = np.concatenate([x[-count:] for x, count in zip(plain.x.numpy(), plain.pooled_frames, strict=True)])
+    np.testing.assert_allclose(step.scaling["fbank"].mean, frames.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(step.scaling["fbank"].std, frames.std(0), rtol=1e-4)
+
+
+def _mssgan(trained, columns, scaling, frames=16):
+    crop = CropOptions(frames=frames, kept_frames=32, frames_averaged=1 if frames == 16 else 2)
+    network = CtGanOptions(noise=8, generator_channels=(8, 4), discriminator_channels=(4, 8))
+    how = OptimisationOptions(epochs=2, batches=2, batch_size=8, learning_rate=1e-3)
+    rows = trained.utterances.sort_by("utterance_id")
+
+    def read(ids):
+        assert ids == rows["utterance_id"].to_pylist()
+        about = {"target": class_targets(rows, FOLDS, list(CLASSES))}
+        return read_crops({name: trained.tables[name] for name in columns}, rows, crop, scaling, about)
+
+    return trained.fit(read, mssgan.fit, MssganOptions(network=network, crop=crop, optimisation=how))
+
+
+@pytest.mark.parametrize("strategy, used, frames", [("speaker", "speaker", 16), ("global", "training", 32)])
+def test_mssgan_takes_the_middle_crop(corpus, tmp_path, strategy, used, frames):
+    trained = Trained(corpus, tmp_path, fbank=FEATURES["fbank"])
+    _mssgan(trained, ["fbank"], ScalingOptions(strategy=strategy), frames).assert_predicts_as_in_training(used)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """Two speakers, four clips of 0.8 s each, whose face and pitch show the emotion."""
+    folder, paths = tmp_path_factory.mktemp("clips"), []
+    for identity, speaker in enumerate("ab"):
+        (folder / speaker).mkdir()
+        for number in range(4):
+            face = draw_face(CLASSES[number % 2], random_identity(identity), size=160)
+            paths.append(folder / speaker / f"{number}.mp4")
+            sound = voice(0.8, rate=SAMPLE_RATE_HZ, pitch_hz=(110, 220)[number % 2], seed=number)
+            write_clip(paths[-1], [np.roll(face, shift, 1) for shift in range(20)], sound)
+    return write_manifest(folder, paths)
+
+
+@pytest.fixture(scope="module")
+def face_network(tmp_path_factory):
+    torch.manual_seed(0)
+    options = DenseNetOptions(input_size=64, depth=10, growth=4)
+    network, folder = build_expression_network(options, len(EXPRESSIONS)), tmp_path_factory.mktemp("network")
+    card = {"network": options.model_dump(mode="json"), "classes": EXPRESSIONS, "num_features": network.num_features}
+    TrainingRun(folder, 0, CPU, "k").save_model(network.state_dict(), card)
+    return {"weights": str(folder)}
+
+
+def test_mssgan_sees_faces_beside_the_voice_and_refuses_a_voice_alone(clips, face_network, corpus, tmp_path):
+    trained = Trained(clips, tmp_path, fbank=FEATURES["fbank"], dface=face_network)
+    _mssgan(trained, ["fbank", "dface"], ScalingOptions(strategy="speaker")).assert_predicts_as_in_training("speaker")
+    found = semiser.load(trained.card).predict(corpus.parent / "a/0.wav", features=trained.options)
+    assert found["reason"].to_pylist() == ["dface needs video_path, which nothing here has"]
+    with pytest.raises(ValueError, match=r"features\.dface\.weights is missing or wrong here: say in the options"):
+        semiser.load(trained.card).predict(corpus.parent / "a/0.wav")
+
+
+def test_mssgan_sees_faces_alone(clips, face_network, tmp_path):
+    trained = Trained(clips, tmp_path, dface=face_network)
+    _mssgan(trained, ["dface"], ScalingOptions()).assert_predicts_as_in_training("training")
+
+
+@pytest.mark.parametrize(
+    "bins, embeddings, used",
+    [("speaker", "speaker", "speaker"), ("background", "speaker", "speaker"), ("speaker", None, "speaker"),
+     ("background", "global", "training")],
+)  # fmt: skip
+def test_avspnet_votes_over_segments_that_its_front_end_embeds(corpus, tmp_path, bins, embeddings, used):
+    _avspnet(corpus, tmp_path, bins, embeddings and ScalingOptions(strategy=embeddings)).assert_predicts_as_in_training(
+        used
+    )
+
+
+def _avspnet(corpus, folder, bins, scaling):
+    trained = Trained(corpus, folder, segments=FEATURES["segments"])
+    segments, voices = trained.tables["segments"], trained.utterances
+    pretraining = PretrainingOptions(epochs=1, batch_size=8, held_out_share=0.2, learning_rate=3e-3, scaling=bins)
+    network = AvspnetNetworkOptions(kernels=4, dense=12, latent=6, proxy_hidden=(8,))
+    background = avspnet.make_background(segments, voices, {}, pretraining, seed=0)
+    where = trained.models / "front_ends/autoencoder/seed-0"
+    avspnet.train_front_end("autoencoder", background, network, pretraining, CPU, 0, where)
+    front_end = load_front_end(where)
+    embeddings = embed_utterances(front_end, segments, voices, "dense", where / "embeddings")
+    reference = {"folder": "../../../front_ends/autoencoder/seed-0", "key": front_end.card["key"]}
+    options = RecognitionOptions(
+        hidden=(8,), optimiser="adam", learning_rate=0.01, epochs=3, batch_size=4, scaling=scaling
+    )
+    read = partial(read_samples, {"embedding": embeddings}, scaling=scaling)
+    return trained.fit(read, partial(avspnet.fit, front_end=reference), options)
+
+
+def test_avspnet_needs_the_front_end_that_it_was_trained_on(corpus, tmp_path):
+    trained = _avspnet(corpus, tmp_path, "background", None)
+    with pytest.raises(ValueError, match="is of a part that models are trained on"):
+        semiser.load(trained.models / "front_ends/autoencoder/seed-0")
+    (trained.models / "front_ends/autoencoder/seed-0/card.json").unlink()
+    with pytest.raises(FileNotFoundError, match="no front end at"):
+        semiser.load(trained.card)
