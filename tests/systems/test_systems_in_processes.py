@@ -24,7 +24,10 @@ def two(cases, tmp_path_factory):
     return folder, torch.load(folder / "found.pt", weights_only=True)
 
 
-NAMES = ["consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling", "cmkt_streamed"]
+NAMES = [
+    *("consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling", "cmkt_streamed"),
+    *("ssgan", "ssbase", "recognition", "chunks", "chunks_ccc", "chunks_mse"),
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
