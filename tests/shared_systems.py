@@ -17,16 +17,17 @@ from torch.nn import functional as F
 
 from semiser.networks.ct_gan import Generators
 from semiser.options.avspnet import RecognitionOptions
-from semiser.options.began import BeganFitOptions, ClassifierOptions
+from semiser.options.began import BeganFitOptions, BeganNetworkOptions, ClassifierOptions, EncoderOptions
 from semiser.options.cmkt import OptimisationOptions, SpecAugmentOptions, TrainCmktOptions, TransformerOptions
 from semiser.options.mssgan import CropOptions, CtGanOptions, GanOptions, MssganOptions, SelfTrainingOptions
 from semiser.options.mssgan import OptimisationOptions as GanOptimisation
 from semiser.options.training import TrainingOptions
-from semiser.systems import avspnet, began_classifier, cmkt, mssgan
+from semiser.systems import avspnet, began, began_classifier, cmkt, mssgan
 from semiser.training.data import FoldRows
 from semiser.training.frames import FrameData, read_frames
 from semiser.training.run import TrainingRun
 from semiser.training.samples import SampleData
+from semiser.training.stream import SampleStream
 
 CLASSES = ("a", "b", "c")
 
@@ -46,7 +47,7 @@ def make_run(folder: Path, fabric=None) -> TrainingRun:
 
 def make_cases(folder: Path) -> dict[str, Case]:
     """All of them, by name, in the order of the systems."""
-    return cmkt_cases(folder) | mssgan_cases() | avspnet_cases() | began_cases()
+    return cmkt_cases(folder) | mssgan_cases() | avspnet_cases() | began_cases() | {"encoder": encoder_case(folder)}
 
 
 def train(case: Case, folder: Path, fabric=None) -> dict[str, Any]:
@@ -177,3 +178,19 @@ def began_cases() -> dict[str, Case]:
         name = "chunks" if task == "emotion" else f"chunks_{loss}"
         cases[name] = Case(began_classifier.fit, make_samples("map", 6, 4), fit_options)
     return cases
+
+
+def encoder_case(folder: Path) -> Case:
+    """BEGAN on 22 chunks from a shard, in blocks of 12; the last batch has one."""
+    random = np.random.default_rng(0)
+    slope, level = random.uniform(-0.5, 0.5, (2, 22, 1, 1))
+    values = (level + slope * np.linspace(-1, 1, 9)[:, None] + np.zeros((9, 8))).astype(np.float32)
+    field = pa.field("chunks", pa.list_(pa.float32(), 72), metadata={"shape": "[9, 8]"})
+    ids = [f"u{number:02d}" for number in range(22)]
+    columns = [pa.array(ids), pa.FixedSizeListArray.from_arrays(values.ravel(), 72)]
+    schema = pa.schema([pa.field("utterance_id", pa.string()), field])
+    pq.write_table(pa.table(columns, schema=schema), folder / "chunks.parquet", row_group_size=4)
+    stream = SampleStream(pa.dataset.dataset(str(folder / "chunks.parquet")), ["chunks"], ids, block_rows=12)
+    network = BeganNetworkOptions(filters=2, code=2, convolutions=1, smallest=(4, 4))
+    options = EncoderOptions(network=network, gamma=1.0, epochs=2, batch_size=7, learning_rate=1e-3, log_every_steps=2)
+    return Case(began.fit_part, began.EncoderData(stream, (9, 8)), options)

@@ -26,7 +26,7 @@ def two(cases, tmp_path_factory):
 
 NAMES = [
     *("consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling", "cmkt_streamed"),
-    *("ssgan", "ssbase", "recognition", "chunks", "chunks_ccc", "chunks_mse"),
+    *("ssgan", "ssbase", "recognition", "chunks", "chunks_ccc", "chunks_mse", "encoder"),
 ]
 
 
