@@ -10,17 +10,21 @@ the 32 that are guessed. Both run in turn in this process; prints medians, steps
 
 import argparse
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from semiser.networks.transformer import SpeechTransformer
 from semiser.options.cmkt import CmktOptions, ConsistentRandom, TransformerOptions, WeightedFusion
+from semiser.options.training import TrainingOptions
 from semiser.systems import cmkt
 from semiser.training.frames import FrameBatch
+from semiser.training.run import TrainingRun
 
 CLASSES, BATCH = 6, 32
 # Network, frames, values of a frame: `small` is what the env cmkt_casia trains, `published` the paper's for STFT.
@@ -45,7 +49,9 @@ def main() -> None:
     device = torch.device(arguments.device)
     network, frames, width = SIZES[arguments.size]
     autocast = torch.autocast(device.type, torch.bfloat16) if arguments.precision == "bf16" else nullcontext()
-    step = _make_step(network, frames, width, arguments, device, autocast)
+    with tempfile.TemporaryDirectory() as folder:
+        run = TrainingRun(Path(folder), 0, TrainingOptions(accelerator=arguments.device), "benchmark")
+    step = _make_step(network, frames, width, arguments, run, autocast)
     floor = _make_floor(network, frames, width, device, torch.bfloat16 if arguments.precision == "bf16" else None)
     times: dict[str, list[float]] = {"step": [], "floor": []}
     for number in range(arguments.steps + 3):
@@ -68,8 +74,11 @@ def _time(function: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-def _make_step(options: TransformerOptions, frames: int, width: int, arguments, device, autocast) -> Callable[[], None]:
+def _make_step(
+    options: TransformerOptions, frames: int, width: int, arguments, run: TrainingRun, autocast
+) -> Callable[[], None]:
     """The step of `semiser.systems.cmkt` on random utterances of full length."""
+    device = run.fabric.device
     how = ConsistentRandom() if arguments.fusion == "consistent_random" else WeightedFusion()
     chosen = CmktOptions(network=options, unlabelled=how)
     network = SpeechTransformer(width, frames, CLASSES, options).to(device)
@@ -77,7 +86,7 @@ def _make_step(options: TransformerOptions, frames: int, width: int, arguments, 
     optimiser = torch.optim.Adamax(network.parameters(), 1e-3, foreach=device.type == "cuda")
     count = 2 * BATCH
     visual = torch.softmax(4 * torch.randn(count, CLASSES), -1).to(device)
-    context = cmkt.Context(None, chosen, visual, torch.randint(CLASSES, (count,)).to(device))
+    context = cmkt.Context(None, chosen, visual, torch.randint(CLASSES, (count,)).to(device), run)
     batches = [
         FrameBatch(
             torch.randn(BATCH, frames, width, device=device),

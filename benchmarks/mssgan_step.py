@@ -66,11 +66,11 @@ def measure(context: mssgan.Context, run: TrainingRun, steps: int) -> None:
     state = mssgan.make_state(context, run)
     plan = mssgan.plan_epoch(context, state)
     targets = context.data.about["target"]
-    ready = mssgan.draw_batch(context, *plan[0], targets)
+    ready = mssgan.draw_batch(context, *plan[0], targets, run)
     times: dict[str, list[float]] = {"step": [], "floor": [], "drawing": []}
     for number in range(steps + 2):
         labelled, unlabelled = plan[number % len(plan)]
-        drawing, batch = timed(lambda: mssgan.draw_batch(context, labelled, unlabelled, targets))  # noqa: B023
+        drawing, batch = timed(lambda: mssgan.draw_batch(context, labelled, unlabelled, targets, run))  # noqa: B023
         step, _ = timed(lambda: mssgan.train_step(context, batch, state, run))  # noqa: B023
         floor, _ = timed(lambda: floor_passes(context, ready, state))
         if number >= 2:  # the first two warm up

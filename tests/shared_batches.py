@@ -113,14 +113,17 @@ def fit_everything(data: FoldData, options: tuple[Path, FoldData], run: Training
 
 
 def draw_alone_and_together(run: TrainingRun) -> dict:
-    """Whether numbers drawn inside and behind `own_draws` differ between the processes."""
+    """Whether numbers drawn inside and behind `own_draws` differ between the processes, and from time to time."""
     torch.manual_seed(0)
-    with run.own_draws():
-        alone = torch.rand(4)
-    return {
+    alone = []
+    for _ in range(2):
+        with run.own_draws():
+            alone.append(torch.rand(4))
+    found = {
         name: not torch.equal(run.average(drawn), drawn)
-        for name, drawn in (("inside", alone), ("behind", torch.rand(4)))
+        for name, drawn in (("inside", alone[0]), ("behind", torch.rand(4)))
     }
+    return found | {"next time": not torch.equal(*alone)}
 
 
 def fail_in_the_second(data: FoldData, options: None, run: TrainingRun) -> torch.Tensor:

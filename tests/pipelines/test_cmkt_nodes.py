@@ -131,13 +131,6 @@ def test_an_input_whose_family_is_off_is_named(tables):
         make_cmkt_folds(*tables, _options(input="wav2vec"))
 
 
-def test_several_processes_are_refused(tables, tmp_path):
-    options = _options(input="fbank", variants=["supervised"])
-    folds, two = make_cmkt_folds(*tables, options), TrainingOptions(accelerator="cpu", devices=2)
-    with pytest.raises(ValueError, match=r"training\.devices is 2, but CMKT trains in one process"):
-        variant_trainer("supervised")(folds, *tables, None, options, two, str(tmp_path))
-
-
 def test_scaling_by_speaker_does_not_go_with_a_stream(tables, tmp_path):
     options = _options(input="fbank", scaling="speaker", memory_mib=0, variants=["supervised"])
     folds = make_cmkt_folds(*tables, options)

@@ -187,7 +187,7 @@ def test_temporal_ensembling_corrects_the_start_at_0(features, tmp_path):
     network = torch.nn.Module()
     network.forward = lambda x, frames: torch.log(seen[-1])
     options = CmktOptions(unlabelled=how)
-    context = cmkt.Context(data, options, data.visual, data.y)
+    context = cmkt.Context(data, options, data.visual, data.y, run)
     state = {"network": network, "ensemble": torch.zeros(COUNT, 3), "visits": torch.zeros(COUNT)}
     (batch,) = data.in_order(torch.tensor([20, 30]), 2)
     targets = torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]], [[0.2, 0.2, 0.6], [0.6, 0.3, 0.1]], [[1 / 3] * 3] * 2])
@@ -202,9 +202,10 @@ def test_temporal_ensembling_corrects_the_start_at_0(features, tmp_path):
 
 
 def test_a_step_adds_lambda_times_the_unlabelled_loss_to_the_labelled_one(features, tmp_path):
-    data = _fold(features(), _run(tmp_path))
+    run = _run(tmp_path)
+    data = _fold(features(), run)
     options = CmktOptions(unlabelled=ConsistentRandom(epsilon=1), unlabelled_weight=0.25)
-    context = cmkt.Context(data, options, data.visual, data.y)
+    context = cmkt.Context(data, options, data.visual, data.y, run)
     probabilities = torch.tensor([[0.5, 0.3, 0.2]] * 2 + [[0.1, 0.2, 0.7]] * 3)
     network = torch.nn.Module()
     network.forward = lambda x, frames: torch.log(probabilities[: len(x)])

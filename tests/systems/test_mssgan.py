@@ -3,7 +3,6 @@
 import json
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -72,7 +71,7 @@ def _begin(data, options, folder):
     run.seed_everything()
     context = mssgan.make_context(data, options, run.seed)
     state = mssgan.make_state(context, run)
-    batch = mssgan.draw_batch(context, *mssgan.plan_epoch(context, state)[0], data.about["target"])
+    batch = mssgan.draw_batch(context, *mssgan.plan_epoch(context, state)[0], data.about["target"], run)
     return context, state, batch, run
 
 
@@ -253,13 +252,6 @@ def test_balanced_losses_let_every_class_add_as_much(data):
     data.about["target"][0:5] = torch.tensor([0.0, 0.5, 0.5])
     weights = mssgan.make_context(data, options, 0).weights
     torch.testing.assert_close(weights, torch.tensor([15 / (3 * 10), 15 / (3 * 2.5), 15 / (3 * 2.5)]))
-
-
-def test_several_processes_are_refused(data, tmp_path):
-    run = _run(tmp_path)
-    run.fabric = SimpleNamespace(world_size=2)
-    with pytest.raises(ValueError, match=r"set training\.devices to 1"):
-        mssgan.fit(data, GAN, run)
 
 
 @pytest.mark.parametrize("name, steps", [("fsbase", 6), ("ssbase", 18), ("ssgan", 7)])

@@ -62,7 +62,7 @@ def test_two_processes_took_part_and_the_first_one_reports(two):
 
 def test_processes_draw_for_themselves_only_where_they_say_so(two):
     _, found, _ = two
-    assert found["draws"] == {"inside": True, "behind": False}
+    assert found["draws"] == {"inside": True, "behind": False, "next time": True}
 
 
 def test_a_checkpoint_of_two_processes_is_resumed_by_one_and_the_reverse(data, one, two):

@@ -27,7 +27,7 @@ class SpeechTransformer(nn.Module):
 
     Shape:
         x (B, T, width) with T <= frames and frames (B,), the number of last frames that hold audio, at least 1
-        -> logits (B, classes).
+        -> logits (B, classes). B may be 0, the part of one of several processes in a batch of few.
     """
 
     def __init__(self, width: int, frames: int, classes: int, options: TransformerOptions):
@@ -50,6 +50,8 @@ class SpeechTransformer(nn.Module):
 
     def forward(self, x: Tensor, frames: Tensor) -> Tensor:
         """Logits, see the class."""
+        if not len(x):  # attention takes no empty batch
+            return self(x.new_zeros(1, *x.shape[1:]), frames.new_ones(1))[:0]
         padding = padding_mask(frames, x.shape[1])
         h = self.dropout(self.project(x) + self.positions[-x.shape[1] :])
         h = self.encoder(h, src_key_padding_mask=padding)

@@ -442,13 +442,16 @@ def fit(data: SampleData, options: RecognitionOptions, run: TrainingRun, front_e
         network.train()
         losses = []
         for batch in rows[torch.randperm(len(rows)).to(rows.device)].split(options.batch_size):
-            batch = run.share(batch)
-            loss = F.cross_entropy(network(x[batch]), y[batch])
+            own = run.share(batch)
+            with run.own_draws():
+                logits = network(x[own])
+            loss = F.cross_entropy(logits, y[own], reduction="sum") / run.divisor(len(batch))
             optimiser.zero_grad()
             run.fabric.backward(loss)
             optimiser.step()
             losses.append(loss.detach())
-        run.log(epoch, loss=torch.stack(losses).mean().item(), **_validation_uar(network, data))
+        mean = run.average(torch.stack(losses)).mean()
+        run.log(epoch, loss=mean.item(), **_validation_uar(network, data))
         state["epoch"] = epoch + 1
         run.save_checkpoint(state)
     _save_recognition(network, data, options, run, front_end)

@@ -19,7 +19,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +35,7 @@ from semiser.options.training import TrainingOptions
 from semiser.progress import progress
 from semiser.shards.publish import publishing_on_disk
 from semiser.training.experiment import CURVES_SCHEMA
+from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun
 from semiser.training.samples import read_samples
 from semiser.training.stream import SampleStream
@@ -91,12 +92,12 @@ def _fresh_state(shape: tuple[int, int], options: EncoderOptions, run: TrainingR
 
 def _train_step(state: dict[str, Any], x: Tensor, options: EncoderOptions, run: TrainingRun) -> None:
     """One step of D, one of G, and the next k_t, on this process's part of a batch."""
-    own = run.share(torch.arange(len(x)))
+    size = run.divisor(len(x))
     z_d, z_g = torch.rand(2, len(x), options.network.code) * 2 - 1  # as the paper: uniform in [-1, 1]
-    x, z_d, z_g = (values[own].to(run.fabric.device) for values in (x, z_d, z_g))
-    real = step_discriminator(state, x, z_d, run)
-    generated = step_generator(state, z_g, run)
-    losses = run.fabric.all_reduce(torch.stack([real, generated]), reduce_op="mean")
+    x, z_d, z_g = (run.share(values).to(run.fabric.device) for values in (x, z_d, z_g))
+    real = step_discriminator(state, x, z_d, run, size)
+    generated = step_generator(state, z_g, run, size)
+    losses = run.average(torch.stack([real, generated]))
     state["k"] = next_k(state["k"], losses[0], losses[1], options)
     state["sums"] = state["sums"].to(losses) + losses
     state |= {"step": state["step"] + 1, "steps_summed": state["steps_summed"] + 1}
@@ -125,7 +126,9 @@ def convergence(real: Tensor, generated: Tensor, gamma: float) -> Tensor:
     return real + (gamma * real - generated).abs()
 
 
-def step_discriminator(state: dict[str, Any], x: Tensor, z: Tensor, run: TrainingRun) -> Tensor:
+def step_discriminator(
+    state: dict[str, Any], x: Tensor, z: Tensor, run: TrainingRun, size: float | None = None
+) -> Tensor:
     """One step of D, which takes G(z_D) as given: G gets no gradient. Returns L(x), a scalar.
 
     Args:
@@ -133,31 +136,34 @@ def step_discriminator(state: dict[str, Any], x: Tensor, z: Tensor, run: Trainin
         x: chunks, (B, used bins, used frames).
         z: noise, (B, code).
         run: backward.
+        size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
     """
+    size = size or len(x)
     with torch.no_grad():
         fake = state["generator"](z)
     both = torch.cat([x, fake])
-    real, generated = reconstruction_loss(both, state["discriminator"](both)).split(len(x))
-    loss = discriminator_loss(real.mean(), generated.mean(), state["k"])
+    real, generated = reconstruction_loss(both, state["discriminator"](both)).split([len(x), len(fake)])
+    real, generated = real.sum() / size, generated.sum() / size
     state["d_optimiser"].zero_grad()
-    run.fabric.backward(loss)
+    run.fabric.backward(discriminator_loss(real, generated, state["k"]), model=state["discriminator"])
     state["d_optimiser"].step()
-    return real.mean().detach()
+    return real.detach()
 
 
-def step_generator(state: dict[str, Any], z: Tensor, run: TrainingRun) -> Tensor:
+def step_generator(state: dict[str, Any], z: Tensor, run: TrainingRun, size: float | None = None) -> Tensor:
     """One step of G through D, which is left as it is. Returns L_G, a scalar.
 
     Args:
         state: discriminator, generator, g_optimiser.
         z: noise, (B, code).
         run: backward.
+        size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
     """
     discriminator = state["discriminator"].requires_grad_(False)
     fake = state["generator"](z)
-    loss = reconstruction_loss(fake, discriminator(fake)).mean()
+    loss = reconstruction_loss(fake, discriminator(fake)).sum() / (size or len(z))
     state["g_optimiser"].zero_grad()
-    run.fabric.backward(loss)
+    run.fabric.backward(loss, model=state["generator"])
     state["g_optimiser"].step()
     discriminator.requires_grad_(True)
     return loss.detach()
@@ -237,8 +243,9 @@ def _save(
     """Weights of D's encoder and decoder and of G as safetensors; what builds and judges them in the card."""
     d, g = state["discriminator"].module, state["generator"].module
     card = _card(shape, options.network, {"training": options.model_dump(mode="json"), **facts})
-    with publishing_on_disk(run.folder / _CURVES) as file:
-        file.write(json.dumps(run.curves).encode())
+    if run.fabric.is_global_zero:
+        with publishing_on_disk(run.folder / _CURVES) as file:
+            file.write(json.dumps(run.curves).encode())
     run.save_model(_prefixed("discriminator", d) | _prefixed("generator", g), card)
 
 
@@ -277,10 +284,37 @@ def train_encoder(
     if training.reuse and card.exists() and json.loads(card.read_bytes())["key"] == key:
         logger.info("%s: trained before on the same chunks with the same options", folder)
     else:
-        fit(stream, chunk_shape(chunks), options, TrainingRun(folder, seed, training, key))
+        _fit(stream, chunk_shape(chunks), options, training, TrainingRun(folder, seed, training.in_one_process(), key))
     curves = json.loads((folder / _CURVES).read_bytes())
     rows = [{"variant": "encoder", "fold": 0, "seed": seed, **row} for row in curves]
     return json.loads(card.read_bytes()), pa.Table.from_pylist(rows, CURVES_SCHEMA)
+
+
+class EncoderData(NamedTuple):
+    """What several processes train on; chunks go to the device batch by batch."""
+
+    stream: SampleStream
+    shape: tuple[int, int]
+
+    def to(self, device: torch.device) -> "EncoderData":
+        """The same."""
+        return self
+
+
+def _fit(
+    stream: SampleStream, shape: tuple[int, int], options: EncoderOptions, training: TrainingOptions, run: TrainingRun
+) -> None:
+    """`fit` in this process, or in several."""
+    if training.devices == 1:
+        fit(stream, shape, options, run)
+    else:
+        fit_in_processes(fit_part, EncoderData(stream, shape), options, training, run)
+
+
+def fit_part(data: EncoderData, options: EncoderOptions, run: TrainingRun) -> Tensor:
+    """`fit` in one of several processes; the last means of the curves stand for a result."""
+    fit(data.stream, data.shape, options, run)
+    return torch.tensor([row["value"] for row in run.curves[-4:]])
 
 
 def save_random_encoder(

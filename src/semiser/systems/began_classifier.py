@@ -132,14 +132,18 @@ def _train_epoch(data: SampleData, options: BeganFitOptions, state: dict[str, An
             group["lr"] = how.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
         own = run.share(batch)
         state["network"].train()
+        noisy = x[own]
+        if how.input_noise:
+            noise = torch.randn(len(batch), *x.shape[1:], dtype=x.dtype, device=x.device)
+            noisy = noisy + how.input_noise * run.share(noise)
         with run.own_draws():
-            noisy = x[own] + how.input_noise * torch.randn_like(x[own]) if how.input_noise else x[own]
-            output, utterance = state["network"](noisy), data.utterance[own]
+            output = state["network"](noisy)
         if options.task == "emotion":
             size = len(batch) if weights is None else weights[data.y[data.utterance[batch]]].sum()
-            loss = F.cross_entropy(output, data.y[utterance], weights, reduction="sum") / run.divisor(size)
-        else:  # of several processes each takes the concordance of its own part
-            loss = dimension_loss(output, data.about["dimensions"][utterance], how.dimension_loss)
+            loss = F.cross_entropy(output, data.y[data.utterance[own]], weights, reduction="sum") / run.divisor(size)
+        else:  # a concordance is of the whole batch
+            target = data.about["dimensions"][data.utterance[batch]]
+            loss = dimension_loss(run.joined(output, len(batch)), target, how.dimension_loss)
         state["optimiser"].zero_grad()
         run.fabric.backward(loss)
         state["optimiser"].step()

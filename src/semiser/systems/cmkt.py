@@ -65,6 +65,25 @@ class Context(NamedTuple):
     options: CmktOptions
     visual: Tensor  # p_v of the fold's utterances on the device, (N, C)
     y: Tensor  # their classes on the device, (N,)
+    run: TrainingRun
+
+    def own_rows(self, values: Tensor, n: int) -> Tensor:
+        """This process's rows of a batch that has n labelled utterances, then unlabelled ones."""
+        if self.run.fabric.world_size == 1:
+            return values
+        return torch.cat([self.run.share(values[:n]), self.run.share(values[n:])])
+
+    def all_rows(self, own: Tensor, n: int, u: int) -> Tensor:
+        """A batch of n labelled and u unlabelled utterances from its `own_rows`, without gradient."""
+        if self.run.fabric.world_size == 1:
+            return own.detach()
+        parts = own.split([_part_size(size, self.run) for size in (n, u)])
+        return torch.cat([self.run.whole(part, size) for part, size in zip(parts, (n, u), strict=True)])
+
+
+def _part_size(size: int, run: TrainingRun) -> int:
+    """Rows of this process in a batch."""
+    return len(range(size)[run.own])
 
 
 def fit(data: FrameData, options: CmktOptions, run: TrainingRun) -> Tensor:
@@ -84,7 +103,7 @@ def fit(data: FrameData, options: CmktOptions, run: TrainingRun) -> Tensor:
     run.seed_everything()
     network = SpeechTransformer(data.features.shape[1], data.features.shape[0], len(data.classes), options.network)
     network, optimiser = run.fabric.setup(network, torch.optim.Adamax(network.parameters()))
-    context = Context(data, options, *(part.to(run.fabric.device) for part in (data.visual, data.y)))
+    context = Context(data, options, *(part.to(run.fabric.device) for part in (data.visual, data.y)), run)
     stages = make_stages(options)
     state = _fresh_state(network, optimiser, context, stages)
     run.resume(state)
@@ -93,7 +112,8 @@ def fit(data: FrameData, options: CmktOptions, run: TrainingRun) -> Tensor:
         if state["best"]:
             network.load_state_dict(state["best"])
         state |= {"stage": number + 1, "step": 0, "best_uar": -1.0, "best": {}}
-    _save_pseudo_labels(state["pseudo_labels"], run)
+    if run.fabric.is_global_zero:
+        _save_pseudo_labels(state["pseudo_labels"], run)
     _save(network, data, options, run)
     return predict(network, data, data.rows["test"])
 
@@ -166,8 +186,9 @@ def _train_stage(context: Context, stage: Stage, state: dict[str, Any], run: Tra
         run.fabric.backward(losses.pop("total"))
         run.fabric.clip_gradients(state["network"], state["optimiser"], max_norm=optimisation.clip_norm)
         state["optimiser"].step()
-        for name, value in losses.items():
-            state["sums"][name] = state["sums"].get(name, 0) + value.detach() / steps
+        values = run.average(torch.stack([value.detach() for value in losses.values()]))
+        for name, value in zip(losses, values, strict=True):
+            state["sums"][name] = state["sums"].get(name, 0) + value / steps
         state["step"] = step + 1
         if state["step"] % steps == 0:
             before = sum(earlier.optimisation.epochs for earlier in make_stages(context.options)[: state["stage"]])
@@ -196,6 +217,8 @@ def step_losses(
 ) -> dict[str, Tensor]:
     """L(B), `total`, and its parts by name: one pass over both batches, and one more where a guess is needed.
 
+    Masks and draws are of the whole batch; each of several processes computes its part.
+
     Args:
         state: network, and what pseudo-labels and ensembles are kept in.
         context: data and options.
@@ -203,26 +226,48 @@ def step_losses(
         labelled, unlabelled: None where they take no part.
         epoch: of the stage.
     """
-    network, options = state["network"], context.options
-    network.train()
+    options, run = context.options, context.run
+    state["network"].train()
     both = joined([batch for batch in (labelled, unlabelled) if batch])
-    logits = network(spec_augment(both.x, both.frames, options.augment), both.frames)
-    n = len(labelled.rows) if labelled else 0
+    n, u = (len(batch.rows) if batch else 0 for batch in (labelled, unlabelled))
+    logits = _augmented_logits(state["network"], context, both, n)
+    own_n = _part_size(n, run)
     losses = {}
     total = 0.0
     if labelled:
-        losses["loss"] = total = F.cross_entropy(logits[:n], context.y[labelled.rows])  # Eq. 10
+        losses["loss"] = total = labelled_loss(logits[:own_n], context.y[run.share(labelled.rows)], run.divisor(n))
     if isinstance(how, ConsistentRandom | WeightedFusion):
         p_v = context.visual[unlabelled.rows]
-        p_a = weak_predictions(network, unlabelled) if how.needs_audio else None
+        p_a = _guesses(state["network"], unlabelled, run) if how.needs_audio else None
         given = consistent_random(p_a, p_v, how) if how.kind == "consistent_random" else weighted_fusion(p_a, p_v, how)
         _record(state["pseudo_labels"][epoch], unlabelled.rows, given)
-        losses |= {"unlabelled_loss": pseudo_label_loss(logits[n:], given), "kept": given.mask.mean()}
+        own = PseudoLabels(run.share(given.target), run.share(given.mask))
+        losses["unlabelled_loss"] = pseudo_label_loss(logits[own_n:], own, run.divisor(u))
+        losses["kept"] = given.mask.mean()
         total = total + options.unlabelled_weight * losses["unlabelled_loss"]  # Eq. 1
     elif how:
-        losses["consistency"] = _consistency(state, context, how, both, logits)
+        losses["consistency"] = _consistency(state, context, how, both, n, logits)
         total = total + consistency_weight(how, epoch / options.optimisation.epochs) * losses["consistency"]
     return losses | {"total": total}
+
+
+def _augmented_logits(network: nn.Module, context: Context, both: FrameBatch, n: int) -> Tensor:
+    """Logits of the own rows of a batch with n labelled utterances, under SpecAugment and dropout; (own rows, C)."""
+    x = spec_augment(both.x, both.frames, context.options.augment)
+    with context.run.own_draws():
+        return network(*(context.own_rows(values, n) for values in (x, both.frames)))
+
+
+def labelled_loss(logits: Tensor, y: Tensor, size: float) -> Tensor:
+    """L(B^L) (Eq. 10): cross entropy of logits (B, C) with classes (B,), the sum over `TrainingRun.divisor`."""
+    return F.cross_entropy(logits, y, reduction="sum") / size
+
+
+def _guesses(network: nn.Module, batch: FrameBatch, run: TrainingRun) -> Tensor:
+    """`weak_predictions` of a batch, each process of its part; (B, C)."""
+    with run.own_draws():
+        own = weak_predictions(network, FrameBatch(*map(run.share, batch)))
+    return run.whole(own, len(batch.rows))
 
 
 @torch.no_grad()
@@ -261,9 +306,16 @@ def weighted_fusion(p_a: Tensor | None, p_v: Tensor, options: WeightedFusion) ->
     return PseudoLabels(target, (confidence > options.threshold).float())
 
 
-def pseudo_label_loss(logits: Tensor, given: PseudoLabels) -> Tensor:
-    """L(B^U) (Eq. 4, 7, 9): cross entropy with the pseudo-labels, the mean over the WHOLE batch, kept or not."""
-    return (given.mask * F.cross_entropy(logits, given.target, reduction="none")).mean()
+def pseudo_label_loss(logits: Tensor, given: PseudoLabels, size: float | None = None) -> Tensor:
+    """L(B^U) (Eq. 4, 7, 9): cross entropy with the pseudo-labels, the mean over the WHOLE batch, kept or not.
+
+    Args:
+        logits: (B, C).
+        given: what B utterances are taught.
+        size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
+    """
+    losses = given.mask * F.cross_entropy(logits, given.target, reduction="none")
+    return losses.sum() / (len(losses) if size is None else size)
 
 
 def _record(labels: Tensor, rows: Tensor, given: PseudoLabels) -> None:
@@ -272,28 +324,37 @@ def _record(labels: Tensor, rows: Tensor, given: PseudoLabels) -> None:
 
 
 def _consistency(
-    state: dict[str, Any], context: Context, how: PiModel | TemporalEnsembling, both: FrameBatch, logits: Tensor
+    state: dict[str, Any],
+    context: Context,
+    how: PiModel | TemporalEnsembling,
+    both: FrameBatch,
+    n: int,
+    logits: Tensor,
 ) -> Tensor:
     """The squared error of two noisy predictions of labelled and unlabelled utterances, or of one and their average."""
     z = torch.softmax(logits.float(), -1)
+    size = context.run.divisor(len(both.rows))
     if how.kind == "pi_model":
-        again = state["network"](spec_augment(both.x, both.frames, context.options.augment), both.frames)
-        return consistency_loss(z, torch.softmax(again.float(), -1), torch.ones(len(z), device=z.device))
+        again = _augmented_logits(state["network"], context, both, n)
+        return consistency_loss(z, torch.softmax(again.float(), -1), torch.ones(len(z), device=z.device), size)
     average, visits = state["ensemble"][both.rows], state["visits"][both.rows]
-    loss = consistency_loss(z, unbiased(average, visits, how.momentum), (visits > 0).float())
-    state["ensemble"][both.rows] = how.momentum * average + (1 - how.momentum) * z.detach()
+    target, known = unbiased(average, visits, how.momentum), (visits > 0).float()
+    loss = consistency_loss(z, context.own_rows(target, n), context.own_rows(known, n), size)
+    whole = context.all_rows(z, n, len(both.rows) - n)
+    state["ensemble"][both.rows] = how.momentum * average + (1 - how.momentum) * whole
     state["visits"][both.rows] = visits + 1
     return loss
 
 
-def consistency_loss(z: Tensor, target: Tensor, known: Tensor) -> Tensor:
+def consistency_loss(z: Tensor, target: Tensor, known: Tensor, size: float | None = None) -> Tensor:
     """1 / (C |B|) sum of |z - target|^2 (Laine and Aila, Algorithms 1, 2); where a target is not known it adds 0.
 
     Args:
         z, target: distributions, (B, C).
         known: 1 or 0, (B,).
+        size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
     """
-    return (known[:, None] * (z - target).square()).mean()
+    return (known[:, None] * (z - target).square()).sum() / ((len(z) if size is None else size) * z.shape[1])
 
 
 def unbiased(average: Tensor, visits: Tensor, momentum: float) -> Tensor:

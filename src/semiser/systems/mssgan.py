@@ -28,14 +28,17 @@ from semiser.training.samples import SampleData
 from semiser.training.soft_labels import credited
 
 Samples = dict[str, Tensor]  # modality -> (B, frames, bands)
+_ALL = slice(None)
 
 
 class Batch(NamedTuple):
-    """Labelled samples (x', y) with their soft labels, and unlabelled ones x''."""
+    """Labelled samples (x', y) with their soft labels, and unlabelled ones x'': this process's part of them."""
 
     labelled: Samples
     targets: Tensor  # (B, K)
     unlabelled: Samples | None
+    labelled_count: int  # of the whole batch, as is the next
+    unlabelled_count: int
 
 
 class Context(NamedTuple):
@@ -67,15 +70,7 @@ def fit(data: SampleData, options: MssganOptions, run: TrainingRun) -> Tensor:
 
     Returns:
         Probabilities of the test utterances, shape (tests, K).
-
-    Raises:
-        ValueError: several processes are to train one fold.
     """
-    if run.fabric.world_size > 1:
-        raise ValueError(
-            "train_mssgan trains a fold in one process (two networks step in turn): set training.devices to 1, and "
-            "train other seeds or variants on other devices"
-        )
     run.seed_everything()
     context = make_context(data, options, run.seed)
     state = make_state(context, run)
@@ -146,7 +141,7 @@ def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> N
     targets = training_targets(context, state)
     steps = _planned(context, state)
     while state["step"] < len(steps):
-        losses = train_step(context, draw_batch(context, *steps[state["step"]], targets), state, run)
+        losses = train_step(context, draw_batch(context, *steps[state["step"]], targets, run), state, run)
         state["sums"] = {name: state["sums"].get(name, 0) + loss for name, loss in losses.items()}
         state["step"] += 1
         run.save_checkpoint(state)
@@ -160,18 +155,21 @@ def train_step(context: Context, batch: Batch, state: dict[str, Any], run: Train
     """The inner loops of Algorithm 1 on one batch, or a supervised step; returns the losses by name."""
     gan = context.options.gan
     if gan is None:
-        return supervised_step(context, batch, state, run)
-    for _ in range(gan.discriminator_steps):
-        losses = discriminator_step(context, batch, state, run)
-    for _ in range(gan.generator_steps):
-        losses |= generator_step(context, batch, state, run)
-    return losses
+        losses = supervised_step(context, batch, state, run)
+    else:
+        for _ in range(gan.discriminator_steps):
+            losses = discriminator_step(context, batch, state, run)
+        for _ in range(gan.generator_steps):
+            losses |= generator_step(context, batch, state, run)
+    return dict(zip(losses, run.average(torch.stack(list(losses.values()))), strict=True))
 
 
 def supervised_step(context: Context, batch: Batch, state: dict[str, Any], run: TrainingRun) -> dict[str, Tensor]:
     """Eq. 1: the critic learns from labels alone."""
-    loss = supervised_loss(state["critic"].train()(batch.labelled).logits, batch.targets, context.weights)
-    _descend(loss, state["critic_adam"], run)
+    with run.own_draws():
+        logits = state["critic"].train()(batch.labelled).logits
+    loss = supervised_loss(logits, batch.targets, context.weights, run.divisor(batch.labelled_count))
+    _descend(loss, state["critic"], state["critic_adam"], run)
     return {"loss": loss.detach()}
 
 
@@ -179,35 +177,49 @@ def discriminator_step(context: Context, batch: Batch, state: dict[str, Any], ru
     """Adam updates the weights of D and C with L_dis (Eq. 4, 6); those of G stay as they are."""
     critic, gan = state["critic"].train(), context.options.gan
     with torch.no_grad():
-        generated = state["generators"].train()(draw_noise(context, len(batch.targets)))
+        generated = state["generators"].train()(run.share(draw_noise(context, batch.labelled_count)))
     real = real_samples(batch)
-    first, second = critic(real), critic(real)  # two passes, each with its own dropout
+    with run.own_draws():
+        first, second = critic(real), critic(real)  # two passes, each with its own dropout
+        of_generated = critic(generated).logits
+    labelled, both = (run.divisor(n) for n in (batch.labelled_count, batch.labelled_count + batch.unlabelled_count))
     losses = {
-        "loss": supervised_loss(first.logits[: len(batch.targets)], batch.targets, context.weights),
-        "generated_loss": -log_generated(critic(generated).logits).mean(),
-        "real_loss": -log_real(first.logits).mean(),
-        "consistency": consistency(first, second, gan),
+        "loss": supervised_loss(first.logits[: len(batch.targets)], batch.targets, context.weights, labelled),
+        "generated_loss": -log_generated(of_generated).sum() / labelled,
+        "real_loss": -log_real(first.logits).sum() / both,
+        "consistency": consistency(first, second, gan, both),
     }
     total = losses["loss"] + losses["generated_loss"] + losses["real_loss"]
-    _descend(total + gan.consistency_weight * losses["consistency"], state["critic_adam"], run)
+    _descend(total + gan.consistency_weight * losses["consistency"], critic, state["critic_adam"], run)
     return {name: loss.detach() for name, loss in losses.items()}
 
 
 def generator_step(context: Context, batch: Batch, state: dict[str, Any], run: TrainingRun) -> dict[str, Tensor]:
     """Adam updates the weights of G with L_gen (Eq. 5, 7); those of D and C stay as they are."""
-    critic = state["critic"].train()
-    with torch.no_grad():
+    critic, generators = state["critic"].train(), state["generators"].train()
+    with torch.no_grad(), run.own_draws():
         real = critic(real_samples(batch)).representation
+    real = _means(real, batch.labelled_count + batch.unlabelled_count, run)
     with frozen(critic):
-        generated = critic(state["generators"].train()(draw_noise(context, len(batch.targets)))).representation
-        loss = matching_loss(generated, real)
-        _descend(loss, state["generators_adam"], run)
+        generated = generators(run.share(draw_noise(context, batch.labelled_count)))
+        with run.own_draws():
+            generated = critic(generated).representation
+        loss = matching_loss(_means(generated, batch.labelled_count, run), real)
+        _descend(loss, generators, state["generators_adam"], run)
     return {"generator_loss": loss.detach()}
 
 
-def _descend(loss: Tensor, adam: torch.optim.Optimizer, run: TrainingRun) -> None:
+def _means(own: Tensor, count: int, run: TrainingRun) -> Tensor:
+    """What each of P processes adds to the mean over a batch of `count` samples, the mean of which it is.
+
+    Representations of the own part, (B, R) -> (P, R).
+    """
+    return run.joined(own.float().sum(0, keepdim=True) / run.divisor(count), run.fabric.world_size)
+
+
+def _descend(loss: Tensor, network: nn.Module, adam: torch.optim.Optimizer, run: TrainingRun) -> None:
     adam.zero_grad()
-    run.fabric.backward(loss)
+    run.fabric.backward(loss, model=network)
     adam.step()
 
 
@@ -221,16 +233,20 @@ def frozen(network: nn.Module) -> Iterator[None]:
         network.requires_grad_(True)
 
 
-def supervised_loss(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+def supervised_loss(
+    logits: Tensor, targets: Tensor, weights: Tensor | None = None, size: float | None = None
+) -> Tensor:
     """-E[log C(y | x')] with soft labels y (first term of Eq. 4 and 6), a scalar.
 
     Args:
         logits: (B, K) or, with "generated" last, (B, K + 1).
         targets: (B, K) shares of the classes.
         weights: of the classes, (K,).
+        size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
     """
     log = F.log_softmax(logits.float(), dim=1)[:, : targets.shape[1]]
-    return -(targets * log * (1 if weights is None else weights)).sum(1).mean()
+    losses = -(targets * log * (1 if weights is None else weights)).sum(1)
+    return losses.sum() / (len(losses) if size is None else size)
 
 
 def log_generated(logits: Tensor) -> Tensor:
@@ -244,15 +260,17 @@ def log_real(logits: Tensor) -> Tensor:
     return logits[:, :-1].logsumexp(1) - logits.logsumexp(1)
 
 
-def consistency(first: Criticised, second: Criticised, options: GanOptions) -> Tensor:
+def consistency(first: Criticised, second: Criticised, options: GanOptions, size: float | None = None) -> Tensor:
     """CT of Eq. 4 and 6: how far two passes of the same samples with dropout of their own are apart, a scalar.
 
     E[max(0, d(C(x'), C(x'')) + hidden_factor * d(D_-(x'), D_-(x'')) - M)], d being the mean squared difference of the
-    probabilities, and of the second-to-last layer (Wei et al. 2018, Eq. 4 and 5 with their scripts' squares).
+    probabilities, and of the second-to-last layer (Wei et al. 2018, Eq. 4 and 5 with their scripts' squares). E is the
+    sum over these samples divided by `size` (`TrainingRun.divisor`), or by their number.
     """
     outputs = (first.logits.float().softmax(1) - second.logits.float().softmax(1)).square().mean(1)
     hidden = (first.representation.float() - second.representation.float()).square().mean(1)
-    return (outputs + options.hidden_factor * hidden - options.margin).clamp(min=0).mean()
+    apart = (outputs + options.hidden_factor * hidden - options.margin).clamp(min=0)
+    return apart.sum() / (len(apart) if size is None else size)
 
 
 def matching_loss(generated: Tensor, real: Tensor) -> Tensor:
@@ -312,35 +330,41 @@ def _repeated(rows: Tensor, length: int) -> Tensor:
     return rows[torch.cat(rounds)[:length].to(rows.device)]
 
 
-def draw_batch(context: Context, labelled: Tensor, unlabelled: Tensor, targets: Tensor) -> Batch:
-    """The crops of a step; a variant without GAN takes no unlabelled ones.
+def draw_batch(context: Context, labelled: Tensor, unlabelled: Tensor, targets: Tensor, run: TrainingRun) -> Batch:
+    """The crops of a step, this process's part of them; a variant without GAN takes no unlabelled ones.
 
     Args:
         context: data and options.
         labelled, unlabelled: utterances of the step.
         targets: soft labels, (N, K).
+        run: which part is its own.
     """
     use = context.options.gan is not None and len(unlabelled) > 0
     return Batch(
-        crops(context, labelled, draw=True), targets[labelled], crops(context, unlabelled, draw=True) if use else None
+        crops(context, labelled, draw=True, own=run.own),
+        targets[run.share(labelled)],
+        crops(context, unlabelled, draw=True, own=run.own) if use else None,
+        len(labelled),
+        len(unlabelled) if use else 0,
     )
 
 
-def crops(context: Context, utterances: Tensor, draw: bool) -> Samples:
+def crops(context: Context, utterances: Tensor, draw: bool, own: slice = _ALL) -> Samples:
     """Crops of utterances, all modalities from the same place.
 
     Args:
         context: data and options.
         utterances: their numbers, (B,).
         draw: from a random place of what was kept of the utterance, else its middle.
+        own: which of them are wanted; places are drawn for all.
     """
-    options, rows = context.options.crop, context.sample[utterances]
+    options, rows = context.options.crop, context.sample[utterances[own]]
     width, kept = (value // options.frames_averaged for value in (options.frames, options.kept_frames))
     if kept == width:
         return {name: x[rows] for name, x in context.data.x.items()}
     spare = kept - width
-    first = torch.randint(spare + 1, (len(rows),)) if draw else torch.full((len(rows),), spare // 2)
-    frames = (first[:, None] + torch.arange(width)).to(rows.device)
+    first = torch.randint(spare + 1, (len(utterances),)) if draw else torch.full((len(utterances),), spare // 2)
+    frames = (first[own][:, None] + torch.arange(width)).to(rows.device)
     return {name: x[rows[:, None], frames] for name, x in context.data.x.items()}
 
 

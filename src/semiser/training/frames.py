@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol
 
@@ -127,7 +127,8 @@ class FrameData:
         y: class numbers, int64 of shape (N,); -1 where the fold gives no label.
         rows: role to the places of its utterances, int64.
         classes: class names in the order of their numbers.
-        run: device, seed and this process's share of a batch.
+        seed: of the order of batches.
+        device: where batches go; samples lie on the CPU, or in shards.
     """
 
     features: "FrameFeatures"
@@ -135,7 +136,12 @@ class FrameData:
     y: Tensor
     rows: dict[str, Tensor]
     classes: tuple[str, ...]
-    run: TrainingRun
+    seed: int
+    device: torch.device
+
+    def to(self, device: torch.device) -> "FrameData":
+        """The same data with its batches on another device."""
+        return replace(self, device=device)
 
     @cached_property
     def visual(self) -> Tensor:
@@ -147,13 +153,13 @@ class FrameData:
     def batches(self, rows: Tensor, batch_size: int, first: int = 0) -> Iterator[FrameBatch]:
         """Batches without end from number `first` on, shuffled anew each time that all rows are through.
 
-        Every process draws them alike and takes its share; the last batch of a pass may be smaller.
+        The last batch of a pass may be smaller.
         """
         source = self.features.source(self.numbers[rows])
         passes, first = divmod(first, math.ceil(len(rows) / batch_size))
         while True:
-            for x, places in source.batches(batch_size, self.run.seed, passes, first):
-                yield self._batch(self.run.share(x), rows[self.run.share(places)])
+            for x, places in source.batches(batch_size, self.seed, passes, first):
+                yield self._batch(x, rows[places])
             passes, first = passes + 1, 0
 
     def in_order(self, rows: Tensor, batch_size: int) -> Iterator[FrameBatch]:
@@ -163,9 +169,8 @@ class FrameData:
 
     def _batch(self, x: Tensor, rows: Tensor) -> FrameBatch:
         frames = self.features.pooled_frames[self.numbers[rows]]
-        device = self.run.fabric.device
         trimmed = x[:, -int(frames.max()) :]
-        return FrameBatch(*(part.to(device, non_blocking=True) for part in (trimmed, frames, rows)))
+        return FrameBatch(*(part.to(self.device, non_blocking=True) for part in (trimmed, frames, rows)))
 
 
 @dataclass(frozen=True)
@@ -258,7 +263,8 @@ class FrameFeatures:
     def of_fold(self, rows: FoldRows, run: TrainingRun) -> FrameData:
         """The fold's utterances by role."""
         run.families = dict.fromkeys((self.column, FRAMES), family_of(self.table))
-        return FrameData(self, torch.tensor(rows.numbers), rows.y(), rows.by_role(), rows.classes, run)
+        numbers, device = torch.tensor(rows.numbers), run.fabric.device
+        return FrameData(self, numbers, rows.y(), rows.by_role(), rows.classes, run.seed, device)
 
 
 def read_frames(

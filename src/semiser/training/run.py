@@ -53,6 +53,7 @@ class TrainingRun:
         self.fabric = fabric or Fabric(accelerator=options.accelerator, devices=1, precision=options.precision)
         self.seed, self.folder, self.key = seed, folder, key
         self._every_s, self._saved_at = options.checkpoint_every_s, time.monotonic()
+        self._parts_drawn = 0
         self.curves: list[dict[str, Any]] = []
         self.scaling: dict[str, Any] = {}
         self.families: Mapping[str, Any] = {}
@@ -66,13 +67,16 @@ class TrainingRun:
     def own_draws(self) -> Iterator[None]:
         """Where a process draws for its part alone, such as dropout: behind it all processes draw alike again.
 
-        With one process nothing happens; with several each has a random state of its own meanwhile.
+        With one process nothing happens; with several each has a random state of its own meanwhile, another one every
+        time: between two times nothing else may have been drawn.
         """
+        self._parts_drawn += 1
         if self.fabric.world_size == 1:
             yield
             return
         alike = torch.Generator().set_state(torch.get_rng_state())  # a copy, so that nothing is taken from the original
-        seed = int(torch.randint(2**62, (), generator=alike)) + self.fabric.global_rank
+        seed = int(torch.randint(2**62, (), generator=alike))
+        seed += self._parts_drawn * self.fabric.world_size + self.fabric.global_rank
         device = self.fabric.device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
@@ -115,6 +119,18 @@ class TrainingRun:
         distributed.all_reduce(rows)
         return rows
 
+    def joined(self, part: Tensor, size: int) -> Tensor:
+        """`whole`, for a loss that is no sum over rows: every process computes it on the whole batch.
+
+        The gradient goes to the own rows, times the number of processes: behind `fabric.backward`, which takes the mean
+        over the processes, it is that of the batch.
+        """
+        if self.fabric.world_size == 1:
+            return part
+        rows, own = self.whole(part, size), part.detach()
+        rows[self.own] = own + self.fabric.world_size * (part - own)
+        return rows
+
     def log(self, epoch: int, **values: float) -> None:
         """Add one epoch's values to the curves."""
         self.curves += [{"epoch": epoch, "name": name, "value": float(value)} for name, value in values.items()]
@@ -128,6 +144,7 @@ class TrainingRun:
         if not self.fabric.is_global_zero or (not force and time.monotonic() - self._saved_at < self._every_s):
             return
         everything = {**state, "key": self.key, "curves": self.curves, "random": torch.get_rng_state()}
+        everything["parts_drawn"] = self._parts_drawn
         if self.fabric.device.type == "cuda":
             everything["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
         temporary = self.folder / f"{_CHECKPOINT}.partial"
@@ -145,6 +162,7 @@ class TrainingRun:
             return False
         rest = self.fabric.load(path, state, weights_only=True)
         torch.set_rng_state(rest["random"])
+        self._parts_drawn = rest.get("parts_drawn", 0)
         if "random_cuda" in rest and self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(rest["random_cuda"], self.fabric.device)
         self.curves = rest["curves"]

@@ -8,7 +8,7 @@ import pyarrow as pa
 from semiser.options.cmkt import TrainCmktOptions
 from semiser.options.cmkt_sweeps import VARIANT_OF, CmktSweepsOptions, SweepName
 from semiser.options.training import TrainingOptions
-from semiser.pipelines.train_cmkt.nodes import Dataset, cmkt_experiment, cmkt_protocol, require_one_process
+from semiser.pipelines.train_cmkt.nodes import Dataset, cmkt_experiment, cmkt_protocol
 
 
 def sweep_trainer(sweep: SweepName) -> Callable[..., pa.Table]:
@@ -30,7 +30,6 @@ def sweep_trainer(sweep: SweepName) -> Callable[..., pa.Table]:
         from semiser.systems import cmkt
         from semiser.training.experiment import run_variant
 
-        require_one_process(training)
         experiment = cmkt_experiment(folds, utterances, stft, wav2vec, fbank, expression, options, models)
         tables = [
             run_variant(experiment, f"{VARIANT_OF[sweep]}/{sweep}={name}", cmkt.fit, chosen, training)[0]

@@ -132,7 +132,7 @@ def train_began_svm(
     from semiser.training.experiment import make_experiment, run_variant
 
     experiment = make_experiment(_labelled(folds), utterances, {"is10": is10}, options.scaling, models)
-    return run_variant(experiment, "svm", svm.fit, options.svm, training)[0]
+    return run_variant(experiment, "svm", svm.fit, options.svm, training.in_one_process())[0]
 
 
 def neural_trainer(variant: VariantName) -> Callable[..., Tables]:

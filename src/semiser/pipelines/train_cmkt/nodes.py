@@ -53,7 +53,6 @@ def variant_trainer(variant: VariantName) -> Callable[..., tuple[pa.Table, pa.Ta
         """Predictions and training curves of the variant."""
         if variant not in options.variants:
             return _empty_tables()
-        require_one_process(training)
         from semiser.systems import cmkt
         from semiser.training.experiment import run_variant
 
@@ -108,12 +107,6 @@ def _input_table(stft: Dataset, wav2vec: Dataset, fbank: Dataset, options: Train
             "`kedro run --pipelines=features`, or choose another input"
         )
     return table
-
-
-def require_one_process(training: TrainingOptions) -> None:
-    """Raise ValueError where several processes are to train a fold together, which CMKT does not do."""
-    if training.devices > 1:
-        raise ValueError(f"training.devices is {training.devices}, but CMKT trains in one process: set it to 1")
 
 
 def _empty_tables() -> tuple[pa.Table, pa.Table]:

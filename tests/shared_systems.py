@@ -1,0 +1,196 @@
+"""Trainings of all systems but MMMD, tiny and without dropout, that several processes can import and share."""
+
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest import mock
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet as pq
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from semiser.networks.ct_gan import Generators
+from semiser.options.avspnet import RecognitionOptions
+from semiser.options.began import BeganFitOptions, BeganNetworkOptions, ClassifierOptions, EncoderOptions
+from semiser.options.cmkt import OptimisationOptions, SpecAugmentOptions, TrainCmktOptions, TransformerOptions
+from semiser.options.mssgan import CropOptions, CtGanOptions, GanOptions, MssganOptions, SelfTrainingOptions
+from semiser.options.mssgan import OptimisationOptions as GanOptimisation
+from semiser.options.training import TrainingOptions
+from semiser.systems import avspnet, began, began_classifier, cmkt, mssgan
+from semiser.training.data import FoldRows
+from semiser.training.frames import FrameData, read_frames
+from semiser.training.run import TrainingRun
+from semiser.training.samples import SampleData
+from semiser.training.stream import SampleStream
+
+CLASSES = ("a", "b", "c")
+
+
+class Case(NamedTuple):
+    """A training: `fit(data, options, run)`."""
+
+    fit: Callable[[Any, Any, TrainingRun], torch.Tensor]
+    data: Any
+    options: Any
+
+
+def make_run(folder: Path, fabric=None) -> TrainingRun:
+    """A run on the CPU that saves a checkpoint after every step."""
+    return TrainingRun(folder, 0, TrainingOptions(accelerator="cpu", checkpoint_every_s=0), "key", fabric)
+
+
+def make_cases(folder: Path) -> dict[str, Case]:
+    """All of them, by name, in the order of the systems."""
+    return cmkt_cases(folder) | mssgan_cases() | avspnet_cases() | began_cases() | {"encoder": encoder_case(folder)}
+
+
+def train(case: Case, folder: Path, fabric=None) -> dict[str, Any]:
+    """Probabilities and curves of a training in this process or, with its fabric, in this and others."""
+    run = make_run(folder, fabric)
+    run.scaling = {"strategy": "global", "map": {"mean": np.zeros(6), "std": np.ones(6)}}
+    return {"probabilities": case.fit(case.data, case.options, run), "curves": run.curves}
+
+
+def fit_all(data: Any, options: tuple[Path, dict[str, Case]], run: TrainingRun) -> torch.Tensor:
+    """All trainings in the processes, which start once, because that is what takes time."""
+    folder, cases = options
+    found = {name: train(case, folder / name, run.fabric) for name, case in cases.items()}
+    if run.fabric.is_global_zero:
+        torch.save(found, folder / "found.pt")
+    return torch.zeros(1)
+
+
+CMKT = TrainCmktOptions(
+    folds={"experiment": "e", "corpora": ["c"]},
+    network=TransformerOptions(blocks=1, heads=2, hidden=8, feedforward=16, mlp=8, dropout=0.0),
+    optimisation=OptimisationOptions(epochs=3, batch_size=4, learning_rate=0.02, warmup_epochs=1),
+    augment=SpecAugmentOptions(band_masks=1, band_share=0.2, time_masks=1),
+    threshold=0.35,
+    unlabelled_weight=1.0,
+)
+
+
+def cmkt_cases(folder: Path) -> dict[str, Case]:
+    """Guesses, draws, two passes and averages of the variants; and a stream. Some batches have a single row."""
+    memory, stream = (make_frames(folder, memory_mib) for memory_mib in (1, 0))
+    names = ("consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling")
+    cases = {name: Case(cmkt.fit, memory, CMKT.neural(name)) for name in names}
+    return cases | {"cmkt_streamed": Case(cmkt.fit, stream, CMKT.neural("fixmatch"))}
+
+
+def make_frames(folder: Path, memory_mib: int) -> FrameData:
+    """40 utterances of two to six frames x 5: 9 labelled, 21 unlabelled, 4 to validate, 6 to test."""
+    random = np.random.default_rng(0)
+    y, frames = np.arange(40) % 3, random.integers(2, 7, 40)
+    x = random.normal(0, 0.5, (40, 6, 5)).astype(np.float32)
+    x[np.arange(40), :, y] += 1.5
+    x[np.arange(6) < 6 - frames[:, None]] = 0
+    field = pa.field("stft", pa.list_(pa.float32(), 30), metadata={"shape": json.dumps([6, 5])})
+    schema = pa.schema([pa.field("utterance_id", pa.string()), pa.field("frames", pa.int32()), field])
+    ids = [f"u{number:02d}" for number in range(40)]
+    arrays = [ids, pa.array(frames, pa.int32()), pa.FixedSizeListArray.from_arrays(x.ravel(), 30)]
+    pq.write_table(pa.table(arrays, schema=schema), folder / "frames.parquet", row_group_size=7)
+    roles = np.repeat(["train", "unlabelled", "validation", "test"], [9, 21, 4, 6])
+    names = [CLASSES[y[n]] if role != "unlabelled" else None for n, role in enumerate(roles)]
+    visual = np.full((40, 3), 0.1, np.float32)
+    visual[np.arange(40), random.integers(0, 3, 40)] = 0.8
+    table = pa.dataset.dataset(str(folder / "frames.parquet"))
+    kept = roles != "unlabelled"
+    features = read_frames(table, "stft", ids, kept, visual, memory_mib=memory_mib, block_rows=8)
+    return features.of_fold(FoldRows(np.arange(40), roles, names, roles, roles, CLASSES), make_run(folder / "data"))
+
+
+MSSGAN = MssganOptions(
+    network=CtGanOptions(noise=4, generator_channels=(4, 2), discriminator_channels=(2, 4), dropout=0.0),
+    crop=CropOptions(frames=16, kept_frames=20),
+    optimisation=GanOptimisation(epochs=2, batches=3, batch_size=5, learning_rate=0.01, balanced=True),
+)
+
+
+def mssgan_cases() -> dict[str, Case]:
+    """Both steps of the GAN, and self-training; batches of five."""
+    gan = MSSGAN.model_copy(update={"gan": GanOptions()})
+    taught = MSSGAN.model_copy(update={"self_training": SelfTrainingOptions(confidence=0.35, epochs=1)})
+    data = make_crops()
+    return {"ssgan": Case(fit_without_batch_norm, data, gan), "ssbase": Case(mssgan.fit, data, taught)}
+
+
+class PlainGenerators(Generators):
+    """Without batch normalisation, whose statistics are those of each process's part."""
+
+    def __init__(self, shapes, options):
+        super().__init__(shapes, options)
+        for generator in self.of.values():
+            generator.layers = nn.Sequential(*(m for m in generator.layers if not isinstance(m, nn.BatchNorm2d)))
+
+
+def fit_without_batch_norm(data: SampleData, options: MssganOptions, run: TrainingRun) -> torch.Tensor:
+    """`mssgan.fit` with `PlainGenerators`."""
+    with mock.patch.object(mssgan, "Generators", PlainGenerators):
+        return mssgan.fit(data, options, run)
+
+
+def make_crops() -> SampleData:
+    """40 utterances of 20 frames in two modalities: 12 labelled, 15 unlabelled, 6 to validate, 7 to test."""
+    generator, y = torch.Generator().manual_seed(0), torch.arange(40) % 3
+    x = {
+        name: torch.randn(40, 20, bands, generator=generator) + F.one_hot(y, bands)[:, None] * 2
+        for name, bands in (("fbank", 6), ("dface", 5))
+    }
+    rows = dict(zip(("train", "unlabelled", "validation", "test"), torch.arange(40).split([12, 15, 6, 7]), strict=True))
+    about = {"target": F.one_hot(y, 3).float()}
+    return SampleData(x, torch.arange(40), y, rows, CLASSES, about)
+
+
+def make_samples(column: str, *shape: int) -> SampleData:
+    """40 utterances of one to three samples: 20 labelled, 8 to validate, 12 to test; two classes, two dimensions."""
+    generator, y = torch.Generator().manual_seed(0), torch.arange(40) % 2
+    utterance = torch.repeat_interleave(torch.arange(40), 1 + torch.arange(40) % 3)
+    shift = (2 * y[utterance] - 1).view(-1, *[1] * len(shape))
+    x = torch.randn(len(utterance), *shape, generator=generator) + shift
+    rows = dict(zip(("train", "validation", "test"), torch.arange(40).split([20, 8, 12]), strict=True))
+    dimensions = torch.randn(40, 2, generator=generator) + y[:, None]
+    return SampleData({column: x}, utterance, y, rows, ("low", "high"), {"dimensions": dimensions})
+
+
+def avspnet_cases() -> dict[str, Case]:
+    """Recognition on embeddings; 39 segments, of which the last batch has one."""
+    options = RecognitionOptions(hidden=(4,), optimiser="adam", learning_rate=0.01, epochs=2, batch_size=19, dropout=0)
+    fit = partial(avspnet.fit, front_end={"folder": "somewhere", "key": "k"})
+    return {"recognition": Case(fit, make_samples("embedding", 6), options)}
+
+
+def began_cases() -> dict[str, Case]:
+    """Classes with class weights, and arousal and valence with both losses, under input noise."""
+    options = ClassifierOptions(
+        filters=[4], epochs=2, batch_size=7, learning_rate=0.01, dropout=0, output_dropout=0, input_noise=0.1
+    )
+    cases = {}
+    for task, loss in (("emotion", "ccc"), ("dimensions", "ccc"), ("dimensions", "mse")):
+        chosen = options.model_copy(update={"dimension_loss": loss})
+        fit_options = BeganFitOptions(classifier=chosen, shape=(2, 3, 4), task=task)
+        name = "chunks" if task == "emotion" else f"chunks_{loss}"
+        cases[name] = Case(began_classifier.fit, make_samples("map", 6, 4), fit_options)
+    return cases
+
+
+def encoder_case(folder: Path) -> Case:
+    """BEGAN on 22 chunks from a shard, in blocks of 12; the last batch has one."""
+    random = np.random.default_rng(0)
+    slope, level = random.uniform(-0.5, 0.5, (2, 22, 1, 1))
+    values = (level + slope * np.linspace(-1, 1, 9)[:, None] + np.zeros((9, 8))).astype(np.float32)
+    field = pa.field("chunks", pa.list_(pa.float32(), 72), metadata={"shape": "[9, 8]"})
+    ids = [f"u{number:02d}" for number in range(22)]
+    columns = [pa.array(ids), pa.FixedSizeListArray.from_arrays(values.ravel(), 72)]
+    schema = pa.schema([pa.field("utterance_id", pa.string()), field])
+    pq.write_table(pa.table(columns, schema=schema), folder / "chunks.parquet", row_group_size=4)
+    stream = SampleStream(pa.dataset.dataset(str(folder / "chunks.parquet")), ["chunks"], ids, block_rows=12)
+    network = BeganNetworkOptions(filters=2, code=2, convolutions=1, smallest=(4, 4))
+    options = EncoderOptions(network=network, gamma=1.0, epochs=2, batch_size=7, learning_rate=1e-3, log_every_steps=2)
+    return Case(began.fit_part, began.EncoderData(stream, (9, 8)), options)
