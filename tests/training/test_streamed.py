@@ -12,6 +12,7 @@ from semiser.features.is10 import feature_names
 from semiser.options.mmmd import MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.systems import mmmd
+from semiser.training import batches
 from semiser.training.experiment import Experiment, _rows_of, make_experiment, run_variant
 from semiser.training.matrix import MatrixFeatures
 from semiser.training.run import TrainingRun
@@ -146,7 +147,8 @@ def test_an_utterance_that_a_table_lacks_is_named(tables, tmp_path):
 def test_training_with_streamed_utterances_equals_training_in_memory_where_the_order_is_the_same(
     tables, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(mmmd, "_shuffled", lambda rows: rows)
+    for module in (mmmd, batches):
+        monkeypatch.setattr(module, "shuffled", lambda rows: rows)
     monkeypatch.setattr(np.random, "default_rng", lambda *seeds: SimpleNamespace(permutation=np.arange))
     found, run = _fit(tables, tmp_path / "a", limit_mb=0.0)
     expected, expected_run = _fit(tables, tmp_path / "b", limit_mb=1.0)

@@ -19,6 +19,7 @@ from semiser.features.is10_paths import acoustic_paths
 from semiser.networks.mmd import Mmd, MmdLogits, probabilities
 from semiser.options.mmmd import ONE_HOT, MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.systems.sae import pretrain
+from semiser.training.batches import planned, repeated, shuffled
 from semiser.training.data import FoldData
 from semiser.training.mixing import draw_lambda, mix, part_of, sharpen
 from semiser.training.run import TrainingRun
@@ -175,7 +176,7 @@ def _batches(rows: Tensor, batch_size: int) -> list[Tensor]:
     """Shuffled batches of near-equal size."""
     if not len(rows):
         return []
-    return list(_shuffled(rows).chunk(math.ceil(len(rows) / batch_size)))
+    return list(shuffled(rows).chunk(math.ceil(len(rows) / batch_size)))
 
 
 def _mixed_steps(labelled: Tensor, unlabelled: Tensor, batch_size: int, streamed: int = 0) -> list[Step]:
@@ -183,19 +184,8 @@ def _mixed_steps(labelled: Tensor, unlabelled: Tensor, batch_size: int, streamed
     longest = max(len(labelled), len(unlabelled), streamed)
     count = math.ceil(longest / batch_size)
     size = math.ceil(longest / count)
-    drawn = [_repeated(rows, count * size).view(count, -1) for rows in (labelled, unlabelled)]
+    drawn = [repeated(rows, count * size).view(count, -1) for rows in (labelled, unlabelled)]
     return [Step("mixed", *rows, streamed=size if streamed else 0) for rows in zip(*drawn, strict=True)]
-
-
-def _repeated(rows: Tensor, length: int) -> Tensor:
-    """`length` rows, shuffled anew each time that all are through; none where there are none."""
-    if not len(rows):
-        return rows
-    return torch.cat([_shuffled(rows) for _ in range(math.ceil(length / len(rows)))])[:length]
-
-
-def _shuffled(rows: Tensor) -> Tensor:
-    return rows[torch.randperm(len(rows)).to(rows.device)]
 
 
 def _unlabelled_rows(data: FoldData, options: MixMatchOptions, seed: int) -> Tensor:
@@ -216,7 +206,7 @@ def _stream(data: FoldData, options: MixMatchOptions, seed: int) -> VectorStream
 def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> None:
     """One epoch, or what a checkpoint inside it left to do."""
     options, epoch = context.options.network, state["epoch"]
-    steps = _planned(context, state, run.seed)
+    steps = planned(state, lambda: plan_epoch(context.data, context.options, run.seed))
     streamed = _streamed(context, steps, state, run.seed)
     while state["step"] < len(steps):
         step = steps[state["step"]]
@@ -231,18 +221,6 @@ def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> N
     run.log(epoch, **losses, **_validate(context, state))
     state |= {"epoch": epoch + 1, "step": 0, "sums": {}, "counts": {}}
     run.save_checkpoint(state)
-
-
-def _planned(context: Context, state: dict[str, Any], seed: int) -> list[Step]:
-    """The steps of the epoch; inside an epoch they are drawn again from the random state at its beginning."""
-    if not state["step"]:
-        state["epoch_random"] = torch.get_rng_state()
-        return plan_epoch(context.data, context.options, seed)
-    now = torch.get_rng_state()
-    torch.set_rng_state(state["epoch_random"])
-    steps = plan_epoch(context.data, context.options, seed)
-    torch.set_rng_state(now)
-    return steps
 
 
 def _streamed(context: Context, steps: list[Step], state: dict[str, Any], seed: int) -> Iterator[Tensor]:

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.networks.ct_gan import Critic, Criticised, Generators, Shape
 from semiser.options.mssgan import CropOptions, GanOptions, MssganOptions
+from semiser.training.batches import planned, repeated
 from semiser.training.run import TrainingRun
 from semiser.training.samples import SampleData
 from semiser.training.soft_labels import credited
@@ -139,7 +140,7 @@ def crop_shapes(data: SampleData, options: CropOptions) -> dict[str, Shape]:
 def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> None:
     """One epoch, or what a checkpoint inside it left to do."""
     targets = training_targets(context, state)
-    steps = _planned(context, state)
+    steps = planned(state, lambda: plan_epoch(context, state))
     while state["step"] < len(steps):
         losses = train_step(context, draw_batch(context, *steps[state["step"]], targets, run), state, run)
         state["sums"] = {name: state["sums"].get(name, 0) + loss for name, loss in losses.items()}
@@ -300,34 +301,14 @@ def training_targets(context: Context, state: Mapping[str, Any]) -> Tensor:
     return targets
 
 
-def _planned(context: Context, state: dict[str, Any]) -> list[tuple[Tensor, Tensor]]:
-    """The steps of the epoch; inside an epoch they are drawn again from the random state at its beginning."""
-    if not state["step"]:
-        state["epoch_random"] = torch.get_rng_state()
-        return plan_epoch(context, state)
-    now = torch.get_rng_state()
-    torch.set_rng_state(state["epoch_random"])
-    steps = plan_epoch(context, state)
-    torch.set_rng_state(now)
-    return steps
-
-
 def plan_epoch(context: Context, state: Mapping[str, Any]) -> list[tuple[Tensor, Tensor]]:
     """Labelled and unlabelled utterances of every step, drawn at random; the fewer are drawn again and again."""
     labelled, unlabelled, options = context.data.rows["train"], context.unlabelled, context.options.optimisation
     if state["pseudo"]:
         labelled = torch.cat([labelled, state["pseudo"]["rows"]])
     count = options.batches or math.ceil(max(len(labelled), len(unlabelled)) / options.batch_size)
-    drawn = [_repeated(rows, count * options.batch_size) for rows in (labelled, unlabelled)]
+    drawn = [repeated(rows, count * options.batch_size) for rows in (labelled, unlabelled)]
     return list(zip(*(rows.chunk(count) if len(rows) else [rows] * count for rows in drawn), strict=True))
-
-
-def _repeated(rows: Tensor, length: int) -> Tensor:
-    """`length` rows, shuffled anew each time that all are through; none where there are none."""
-    if not len(rows):
-        return rows
-    rounds = [torch.randperm(len(rows)) for _ in range(math.ceil(length / len(rows)))]
-    return rows[torch.cat(rounds)[:length].to(rows.device)]
 
 
 def draw_batch(context: Context, labelled: Tensor, unlabelled: Tensor, targets: Tensor, run: TrainingRun) -> Batch:
