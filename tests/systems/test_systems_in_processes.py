@@ -1,10 +1,12 @@
 """Two processes that share every batch against one, for every system but MMMD (tests/training/test_processes.py)."""
 
+import pyarrow.parquet as pq
 import pytest
 import shared_systems
 import torch
 
 from semiser.options.training import TrainingOptions
+from semiser.systems import cmkt
 from semiser.training.processes import fit_in_processes
 
 TWO = TrainingOptions(accelerator="cpu", devices=2, checkpoint_every_s=0)
@@ -41,6 +43,9 @@ def test_two_processes_have_the_losses_predictions_and_files_of_one(cases, two, 
     torch.testing.assert_close(*values, rtol=1e-5, atol=1e-5)
     files = [{path.name for path in where.iterdir()} for where in (folder / name, tmp_path)]
     assert files[0] == files[1]
+    if cmkt.PSEUDO_LABELS in files[0]:
+        records = [pq.read_table(where / cmkt.PSEUDO_LABELS) for where in (folder / name, tmp_path)]
+        assert records[0].equals(records[1])
 
 
 def test_every_training_is_compared(cases):
