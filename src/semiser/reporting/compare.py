@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from semiser.evaluation.published import Published, read_published
+from semiser.reporting.protocol import protocol_of
 
 SAME, OTHER_CLASSES, ELSEWHERE = "same corpus", "same corpus, other classes", "another corpus"
 _ALIASES = {"omgemotion": "omg"}
@@ -40,9 +41,8 @@ def compare(system: str, metrics: Mapping[str, Any] | None) -> list[tuple[Publis
 
 
 def _ours(row: Published, metrics: Mapping[str, Any]) -> Ours | None:
-    protocol = metrics["protocol"]
     for variant, figures in metrics["variants"].items():
-        figure = figures.get(row.metric)
+        figure, protocol = figures.get(row.metric), protocol_of(metrics["protocol"], variant)
         if figure and figure["mean"] is not None and _is_that(variant, row.ours, protocol):
             corpora = tuple(protocol.get("corpora") or ())
             return Ours(variant, figure["mean"], *figure["ci95"], corpora, _comparable(row, corpora, protocol))

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from semiser.reporting.protocol import protocol_of
+
 SIGNIFICANT = 0.05
 FEW_UNITS = 10  # below, a percentile interval is too narrow
 METRICS = {
@@ -98,7 +100,7 @@ class Finding:
 
 def find_best(pipeline: str, metrics: Mapping[str, Any]) -> list[Finding]:
     """The best variant of every group that can be compared, in the order of metrics.json."""
-    protocol, groups = metrics["protocol"], defaultdict(dict)
+    groups = defaultdict(dict)
     for variant, figures in metrics["variants"].items():
         groups[task_of(variant)][variant] = figures
     found = []
@@ -109,6 +111,7 @@ def find_best(pipeline: str, metrics: Mapping[str, Any]) -> list[Finding]:
             key=lambda name: -variants[name][metric]["mean"],
         )
         if ranked:
+            protocol = protocol_of(metrics["protocol"], ranked[0])
             found.append(_finding(pipeline, protocol, metrics.get("paired", {}), setting, metric, variants, ranked))
     return found
 

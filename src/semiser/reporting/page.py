@@ -16,6 +16,7 @@ from semiser.evaluation.published import PAPERS, Published
 from semiser.reporting.compare import Ours, compare
 from semiser.reporting.findings import Finding, difference, find_best, format_p, metric_label, task_of
 from semiser.reporting.gather import Results, gather
+from semiser.reporting.protocol import protocol_of
 from semiser.reporting.record import versions
 
 NAMES = {"mmmd": "MMMD", "avspnet": "AV-SpNET", "began": "BEGAN", "mssgan": "MSSGAN", "cmkt": "CMKT"}
@@ -139,7 +140,7 @@ def _system(results: Results, findings: Sequence[Finding], beside: list) -> dict
         "paper": PAPERS.get(results.system),
         "groups": [_group(finding, results.metrics) for finding in own],
         "beside": _tables(beside),
-        "protocol": describe_protocol(results.metrics["protocol"]),
+        "protocol": describe_protocol(results.metrics["protocol"], next(iter(results.metrics["variants"]), "")),
     }
 
 
@@ -255,15 +256,22 @@ def _cell(row: Published, ours: Ours | None) -> Cell:
     return Cell(printed, f"{factor * ours.mean:.{decimals}f}{sign}", interval)
 
 
-def describe_protocol(protocol: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The protocol as names and values that a person reads; what it does not have is left out."""
+def describe_protocol(protocol: Mapping[str, Any], variant: str = "") -> list[tuple[str, str]]:
+    """The protocol as names and values that a person reads; what it does not have is left out.
+
+    Args:
+        protocol: of metrics.json.
+        variant: whose own protocol stands for all, where tasks differ; the classes are told of every task.
+    """
+    tasks, protocol = protocol.get("tasks") or {}, protocol_of(protocol, variant)
+    of_tasks = "; ".join(f"{name}: {', '.join(facts.get('classes') or ())}" for name, facts in tasks.items())
     kind, budget = protocol.get("protocol") or {}, protocol.get("label_budget") or {}
     test, statistics = protocol.get("test") or {}, protocol.get("statistics") or {}
     lines = [
         ("trained and tested on", _corpora(protocol.get("corpora"))),
         ("unlabelled", _corpora(protocol.get("unlabelled_corpora"))),
         ("acted", _corpora(protocol.get("acted_corpora"))),
-        ("classes", ", ".join(protocol.get("classes") or ())),
+        ("classes", of_tasks or ", ".join(protocol.get("classes") or ())),
         ("folds", _words(kind.get("kind") if isinstance(kind, Mapping) else kind)),
         ("tested", f"{test['utterances']:,} utterances in {test['folds']} folds" if test else ""),
         ("labels", f"{100 * budget['share']:g} % of the training part" if budget.get("share") else ""),
