@@ -26,17 +26,19 @@ from semiser.shards.store import ShardedTable
 from semiser.systems import mssgan
 from semiser.training.experiment import run_variant
 
+_FSBASE = {"epochs": 10}
 _SHORT = {"epochs": 10, "batch_size": 32}
 _FINER = {"crop": {"bands_averaged": 2}}
 # Variant, and what is changed of conf/ssgan_casia: group -> option -> value.
 CANDIDATES: list[tuple[str, dict]] = [
     ("fsbase", {}),
-    *(("fsbase", {"optimisation": {"learning_rate": rate}}) for rate in (2e-3, 1e-3)),
-    ("fsbase", {"optimisation": {"learning_rate": 1e-3}, "network": {"dropout": 0.5}}),
-    ("fsbase", {"optimisation": {"learning_rate": 2e-3}, "crop": {"frames": 192, "kept_frames": 256}}),
-    *(("fsbase", {"optimisation": {"learning_rate": rate}} | _FINER) for rate in (1e-3, 3e-4)),
-    ("fsbase", {"optimisation": {"learning_rate": 1e-3}, "network": {"dropout": 0.5}} | _FINER),
+    *(("fsbase", {"optimisation": _FSBASE | {"learning_rate": rate}}) for rate in (3e-3, 2e-3, 1e-3)),
+    ("fsbase", {"optimisation": _FSBASE | {"learning_rate": 1e-3}, "network": {"dropout": 0.5}}),
+    ("fsbase", {"optimisation": _FSBASE | {"learning_rate": 2e-3}, "crop": {"frames": 192, "kept_frames": 256}}),
+    *(("fsbase", {"optimisation": _FSBASE | {"learning_rate": rate}} | _FINER) for rate in (1e-3, 3e-4)),
+    ("fsbase", {"optimisation": _FSBASE | {"learning_rate": 1e-3}, "network": {"dropout": 0.5}} | _FINER),
     ("ssgan", {}),
+    ("ssgan", {"gan_optimisation": {"epochs": 20}}),
     *(("ssgan", {"gan_optimisation": _SHORT | {"learning_rate": rate}}) for rate in (1e-3, 3e-3)),
     ("ssgan", {"gan_optimisation": _SHORT | {"learning_rate": 1e-3}, "network": {"generator_channels": [32, 16, 8]}}),
     ("ssgan", {"gan": {"consistency_weight": 10.0}}),
