@@ -44,6 +44,17 @@ def test_several_comparisons_are_corrected():
     assert "significant over c (5 % level, 3 comparisons, Holm's correction), not over the others" in found.certainty
 
 
+def test_a_lead_is_claimed_over_those_alone_that_it_was_tested_against():
+    variants = {"a": 0.7, "b": 0.7, "c": 0.5, "d": 0.4}
+    (found,) = find_best("train_x", metrics(variants, [("a - d", 0.3, 0.01)]))
+    assert found.certainty == "The lead is significant over d. It was not tested against the 2 others."
+    (found,) = find_best("train_x", metrics(variants, [("a - d", 0.3, 0.4)]))
+    assert found.certainty == (
+        "Not sure: the lead is not significant over the 1 that it was tested against and may be chance. "
+        "It was not tested against the 2 others."
+    )
+
+
 def test_tasks_and_shares_are_apart_and_features_compete():
     variants = {
         "ssgan/task=arousal/features=fft": 0.6,
@@ -54,7 +65,7 @@ def test_tasks_and_shares_are_apart_and_features_compete():
     found = {finding.setting: finding for finding in find_best("train_x", metrics(variants))}
     assert set(found) == {"task=arousal", "task=valence", "share=0.25"}
     assert found["task=arousal"].best == "ssgan/task=arousal/features=fbank"
-    assert found["task=arousal"].certainty == "The variants were not tested against each other."
+    assert found["task=arousal"].certainty == "The best was not tested against the others."
     assert found["task=arousal"].lead == pytest.approx(0.1)
     assert found["task=valence"].certainty == "There is no other variant to compare with."
 

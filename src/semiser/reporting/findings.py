@@ -46,6 +46,7 @@ class Finding:
         p: of that difference, not corrected; None where it was not tested.
         ahead_of: variants that it is significantly ahead of after the correction.
         others: number of variants that it was tested against.
+        untested: number of further variants, that it was not tested against.
         units: number of independent units (speakers), None where not known.
         unit: what they are.
         demo: whether every corpus is part of the demo.
@@ -64,6 +65,7 @@ class Finding:
     p: float | None
     ahead_of: tuple[str, ...]
     others: int
+    untested: int
     units: int | None
     unit: str
     demo: bool
@@ -74,13 +76,21 @@ class Finding:
         if self.second is None:
             return "There is no other variant to compare with."
         if not self.others:
-            return "The variants were not tested against each other."
+            return "The best was not tested against the others."
         if len(self.ahead_of) == self.others:
-            return f"The lead is significant over every other variant{self._correction}."
+            over = _listed(self.ahead_of) if self.untested else "every other variant"
+            return f"The lead is significant over {over}{self._correction}.{self._untested}"
         if self.ahead_of:
-            return f"The lead is significant over {_listed(self.ahead_of)}{self._correction}, not over the others."
+            over = f"{_listed(self.ahead_of)}{self._correction}, not over the others"
+            return f"The lead is significant over {over}{' that were tested' * bool(self.untested)}.{self._untested}"
         rest = "the other variant" if self.others == 1 else f"any of the {self.others} other variants"
-        return f"Not sure: the lead is not significant over {rest}{self._correction} and may be chance."
+        if self.untested:
+            rest = f"the {self.others} that it was tested against"
+        return f"Not sure: the lead is not significant over {rest}{self._correction} and may be chance.{self._untested}"
+
+    @property
+    def _untested(self) -> str:
+        return f" It was not tested against the {self.untested} others." if self.untested else ""
 
     @property
     def _correction(self) -> str:
@@ -142,7 +152,8 @@ def _finding(
         lead=lead,
         p=p,
         ahead_of=ahead_of,
-        others=sum(p is not None for _, p in tests.values()),
+        others=(others := sum(p is not None for _, p in tests.values())),
+        untested=len(ranked) - 1 - others,
         units=int(units[1]) if units else None,
         unit=units[2] if units else "",
         demo=bool(corpora) and all(name.startswith("demo") for name in corpora),
