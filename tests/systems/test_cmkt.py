@@ -7,6 +7,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import torch
+from interruption import killed_after
 from torch.nn import functional as F
 
 from semiser.networks.transformer import SpeechTransformer
@@ -280,24 +281,14 @@ def test_the_card_is_enough_to_build_and_feed_the_network(features, tmp_path):
     [("weighted_fusion", 8, 1), ("weighted_fusion", 8, 0), ("temporal_ensembling", 13, 1), ("dcmkt_finetuned", 33, 1)],
 )
 def test_a_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions(
-    features, tmp_path, monkeypatch, name, steps, memory_mib
+    features, tmp_path, name, steps, memory_mib
 ):
     found, options = features(memory_mib), TRAIN.neural(name)
     expected_run = _run(tmp_path / "a")
     undisturbed = cmkt.fit(_fold(found, expected_run), options, expected_run)
-    save, done = TrainingRun.save_checkpoint, []
-
-    def save_and_die(run, state, force=False):
-        save(run, state, force)
-        done.append(state["step"])
-        if len(done) == steps:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(TrainingRun, "save_checkpoint", save_and_die)
     run = _run(tmp_path / "b")
-    with pytest.raises(KeyboardInterrupt):
+    with killed_after(steps) as done:
         cmkt.fit(_fold(found, run), options, run)
-    monkeypatch.undo()
     assert done[-1] % 5, "the kill is to fall inside an epoch"
     torch.manual_seed(99)  # whatever the new process drew before
     run = _run(tmp_path / "b")

@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from interruption import killed_after
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
@@ -148,24 +149,12 @@ def test_every_variant_learns_what_can_be_learnt(multimodal, tmp_path, name):
         ),
     ],
 )
-def test_a_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions(
-    multimodal, tmp_path, monkeypatch, options, steps
-):
+def test_a_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions(multimodal, tmp_path, options, steps):
     size = len(multimodal.names)
     expected_run = _run(tmp_path / "a", size=size)
     undisturbed = mmmd.fit(multimodal, options, expected_run)
-    save, done = TrainingRun.save_checkpoint, []
-
-    def save_and_die(run, state, force=False):
-        save(run, state, force)
-        done.append(state["step"])
-        if len(done) == steps:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(TrainingRun, "save_checkpoint", save_and_die)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_after(steps) as done:
         mmmd.fit(multimodal, options, _run(tmp_path / "b", size=size))
-    monkeypatch.undo()
     assert done[-1] > 0, "the kill is to fall inside an epoch"
     torch.manual_seed(99)  # whatever the new process drew before
     run = _run(tmp_path / "b", size=size)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from interruption import killed_after
 from torch.nn import functional as F
 
 from semiser.networks.ct_gan import Critic, Criticised
@@ -255,24 +256,12 @@ def test_balanced_losses_let_every_class_add_as_much(data):
 
 
 @pytest.mark.parametrize("name, steps", [("fsbase", 6), ("ssbase", 18), ("ssgan", 7)])
-def test_a_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions(
-    data, tmp_path, monkeypatch, name, steps
-):
+def test_a_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions(data, tmp_path, name, steps):
     options, data = VARIANTS[name], data if name == "ssgan" else _one(data)
     expected_run = _run(tmp_path / "a")
     undisturbed = mssgan.fit(data, options, expected_run)
-    save, done = TrainingRun.save_checkpoint, []
-
-    def save_and_die(run, state, force=False):
-        save(run, state, force)
-        done.append(state["step"])
-        if len(done) == steps:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(TrainingRun, "save_checkpoint", save_and_die)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_after(steps) as done:
         mssgan.fit(data, options, _run(tmp_path / "b"))
-    monkeypatch.undo()
     assert done[-1] > 0, "the kill is to fall inside an epoch"
     torch.manual_seed(99)  # whatever the new process drew before
     run = _run(tmp_path / "b")

@@ -7,6 +7,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import torch
+from interruption import killed_after
 
 from semiser.features.is10 import feature_names
 from semiser.options.mmmd import MixMatchOptions, MmdOptions, MmmdOptions
@@ -164,23 +165,11 @@ def _fit(tables, folder, options=TINY, **experiment):
 
 
 @pytest.mark.parametrize("steps", [4, 9])
-def test_a_streamed_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions(
-    tables, tmp_path, monkeypatch, steps
-):
+def test_a_streamed_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions(tables, tmp_path, steps):
     options = TINY.model_copy(update={"mixmatch": MixMatchOptions(unlabelled_share=0.7)})
     expected, _ = _fit(tables, tmp_path / "a", options)
-    save, done = TrainingRun.save_checkpoint, []
-
-    def save_and_die(run, state, force=False):
-        save(run, state, force)
-        done.append(state["step"])
-        if len(done) == steps:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(TrainingRun, "save_checkpoint", save_and_die)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_after(steps) as done:
         _fit(tables, tmp_path / "b", options)
-    monkeypatch.undo()
     assert done[-1] > 2, "the kill is to fall into the mixed phase"
     assert torch.equal(_fit(tables, tmp_path / "b", options)[0], expected)
 

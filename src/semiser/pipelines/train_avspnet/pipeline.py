@@ -13,6 +13,9 @@ from semiser.pipelines.train_avspnet.nodes import (
 )
 
 _OPTIONS = "params:train_avspnet"
+_SPEECH = ["utterances", "segments"]
+_DATA = ["avspnet_folds", *_SPEECH, "avspnet_front_ends", _OPTIONS, "params:training", "avspnet_models"]
+_BACKGROUND = [*_SPEECH, "proxy_arousal", "proxy_valence", "avspnet_folds", _OPTIONS, "params:training"]
 
 
 def create_pipeline() -> Pipeline:
@@ -20,15 +23,7 @@ def create_pipeline() -> Pipeline:
     trainers = [
         Node(
             func=variant_trainer(name),
-            inputs=[
-                "avspnet_folds",
-                "utterances",
-                "segments",
-                "avspnet_front_ends",
-                _OPTIONS,
-                "params:training",
-                "avspnet_models",
-            ],
+            inputs=_DATA,
             outputs=[f"avspnet_on_{name}_predictions", f"avspnet_on_{name}_curves"],
             name=f"train_on_{name}",
         )
@@ -38,22 +33,13 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 func=make_avspnet_folds,
-                inputs=["utterances", "segments", _OPTIONS],
+                inputs=[*_SPEECH, _OPTIONS],
                 outputs="avspnet_folds",
                 name="make_avspnet_folds",
             ),
             Node(
                 func=pretrain_front_ends,
-                inputs=[
-                    "utterances",
-                    "segments",
-                    "proxy_arousal",
-                    "proxy_valence",
-                    "avspnet_folds",
-                    _OPTIONS,
-                    "params:training",
-                    "avspnet_models",
-                ],
+                inputs=[*_BACKGROUND, "avspnet_models"],
                 outputs="avspnet_front_ends",
                 name="pretrain_front_ends",
             ),
@@ -77,7 +63,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 func=draw_reconstructions,
-                inputs=["utterances", "segments", "avspnet_front_ends", "avspnet_models"],
+                inputs=[*_SPEECH, "avspnet_front_ends", "avspnet_models"],
                 outputs="avspnet_reconstructions",
                 name="draw_reconstructions",
             ),
