@@ -16,11 +16,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from mmmd_step import CLASSES, OPTIONS, make_data
+from mmmd_step import OPTIONS, make_data
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from semiser.networks.mmd import Mmd
 from semiser.options.training import TrainingOptions
 from semiser.systems import mmmd
 from semiser.training.data import FoldData
@@ -66,10 +65,10 @@ def _training(
     training = TrainingOptions(accelerator="cpu" if arguments.device == "cpu" else "cuda", precision=precision)
     with tempfile.TemporaryDirectory() as folder:
         run = TrainingRun(Path(folder), 0, training, "")
-    network = Mmd(*mmmd.network_paths(data, "family"), CLASSES, OPTIONS.network)
+    network = mmmd.make_network(data, OPTIONS.network, seed=0)
     network, optimiser = run.fabric.setup(network, mmmd.make_optimiser(network, OPTIONS.network))
     if mode:
-        for method in ("pre_activations", "classify"):
+        for method in ("noisy_pre_activations", "classify"):
             setattr(network.module, method, torch.compile(getattr(network.module, method), mode=mode))
     context = mmmd.Context(data, OPTIONS, mmmd.one_hot_ranges(data), {"mixed": None}, run)
 

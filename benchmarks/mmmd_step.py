@@ -125,7 +125,7 @@ def main() -> None:
     plain = PlainMmd({"is10": acoustic} | {name: {name: list(range(SIZES[name]))} for name in others}).to(
         arguments.device
     )
-    ours = Mmd(acoustic, others, CLASSES, OPTIONS.network).to(arguments.device)
+    ours = mmmd.make_network(data, OPTIONS.network, seed=0).to(arguments.device)
     training = TrainingOptions(accelerator="cpu" if arguments.device == "cpu" else "cuda")
     with tempfile.TemporaryDirectory() as folder:
         run = TrainingRun(Path(folder), 0, training, "")

@@ -25,7 +25,6 @@ import pyarrow.dataset
 import torch
 
 from semiser.features.is10 import feature_names
-from semiser.networks.mmd import Mmd
 from semiser.options.mmmd import ONE_HOT, MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.shards.store import ShardWriter
@@ -148,7 +147,7 @@ def _compare_speed(folder: Path, rows: int, arguments: argparse.Namespace) -> No
 def _training(folder: Path, rows: int, limit_mb: float, arguments: argparse.Namespace) -> Callable[[], None]:
     """A function that takes one mixed step."""
     data, run = _data(folder, rows, limit_mb, arguments.block, arguments.device)
-    network = Mmd(*mmmd.network_paths(data, "family"), 6, OPTIONS.network).to(data.x.device)
+    network = mmmd.make_network(data, OPTIONS.network, seed=0).to(data.x.device)
     optimiser = mmmd.make_optimiser(network, OPTIONS.network)
     context = mmmd.Context(data, OPTIONS, mmmd.one_hot_ranges(data), {"mixed": None}, run)
     train, none, batches = data.rows["train"], data.rows["train"][:0], _batches(data)

@@ -274,7 +274,6 @@ def test_all_modalities_of_an_utterance_share_lambda_and_permutation(multimodal,
     mmmd.mixed_losses(network, context, mmmd.Step("mixed", torch.arange(5), torch.arange(12, 17)))
     torch.manual_seed(3)
     rows = data.x[[*range(5), *range(12, 17)]]
-    torch.randn_like(rows)  # the noise, of deviation 0
     order, lam = torch.randperm(10), drawn[0][:, None]
     assert lam.min() >= 0.5 and len(lam.unique()) == 10 and order.tolist() != list(range(10))
     mixed = lam * rows + (1 - lam) * rows[order]
@@ -298,7 +297,7 @@ def test_gradients_of_the_mixed_losses_reach_every_classifier_of_every_modality(
 
 def test_mixed_steps_take_the_precision_of_the_run(multimodal, tmp_path, monkeypatch):
     losses, dtypes, elu = [], set(), F.elu
-    monkeypatch.setattr("semiser.networks.mmd.F.elu", lambda a: dtypes.add(a.dtype) or elu(a))
+    monkeypatch.setattr("semiser.networks.mmd.F.elu", lambda a, **how: dtypes.add(a.dtype) or elu(a, **how))
     for precision in ("32-true", "bf16-mixed"):
         run = TrainingRun(tmp_path, 0, TrainingOptions(accelerator="cpu", precision=precision), "k")
         options = MmmdOptions(network=NETWORK.model_copy(update={"hidden_dropout": 0.0}), mixmatch=MixMatchOptions())

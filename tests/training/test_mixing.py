@@ -19,10 +19,16 @@ def test_sharpen_with_a_small_temperature_and_a_zero_stays_finite():
 
 def test_mix_weighs_the_first_by_lambda_and_the_second_by_the_rest():
     values = torch.tensor([[1.0, 0.0], [0.0, 8.0]], requires_grad=True)
-    found = mix(values, torch.tensor([1, 1]), torch.tensor([0.75, 0.5]))
-    torch.testing.assert_close(found, torch.tensor([[0.75, 2.0], [0.0, 8.0]]))
+    found = mix(values, torch.tensor([1, 0]), torch.tensor([0.75, 0.5]))
+    torch.testing.assert_close(found, torch.tensor([[0.75, 2.0], [0.5, 4.0]]))
     found[0].sum().backward()
     torch.testing.assert_close(values.grad, torch.tensor([[0.75, 0.75], [0.25, 0.25]]))
+
+
+def test_the_gradient_of_a_whole_mixture_is_that_of_numerical_differences():
+    torch.manual_seed(0)
+    values, order, lam = torch.randn(2, 5, 3, dtype=torch.float64), torch.randperm(5), torch.rand(5).double()
+    assert torch.autograd.gradcheck(lambda v: mix(v, order, lam, axis=1), values.requires_grad_())
 
 
 def test_mix_takes_labels_of_several_classifiers():

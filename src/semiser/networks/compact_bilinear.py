@@ -3,6 +3,8 @@
 Reference: Fukui et al. 2016, "Multimodal Compact Bilinear Pooling"; MMMD (Zhou et al. 2021), Eq. 2, 3 and 6.
 """
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +25,7 @@ class CountSketch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Sketch of x."""
-        return x.new_zeros(*x.shape[:-1], self.d).index_add(-1, self.h, x * self.s)
+        return x.new_zeros(*x.shape[:-1], self.d).index_add_(-1, self.h, x * self.s)
 
 
 class CompactBilinear(nn.Module):
@@ -43,71 +45,75 @@ class CompactBilinear(nn.Module):
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
         """Pooled vector of x1 and x2."""
         with torch.autocast(x1.device.type, enabled=False):
-            return CircularConvolution.apply(self.first(x1.float()), self.second(x2.float()))
+            spectra = (torch.fft.rfft(sketch(x.float())) for sketch, x in ((self.first, x1), (self.second, x2)))
+            return torch.fft.irfft(math.prod(spectra), n=self.first.d)
 
     def linear(self, x1: Tensor, x2: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """A linear layer, weight (m, d) and bias (m,), on the pooled vector, which is not formed: (..., m)."""
+        """A linear layer, weight (m, d) and bias (m,), on the pooled vector, which is not formed: (B, m)."""
         with torch.autocast(x1.device.type, enabled=False):
-            return ConvolutionLinear.apply(self.first(x1.float()), self.second(x2.float()), weight.float()) + bias
+            keep = torch.is_grad_enabled()
+            return PooledLinear.apply(x1.float(), x2.float(), weight.float(), self.first, self.second, keep) + bias
 
 
-class CircularConvolution(torch.autograd.Function):
-    """irfft(rfft(a) * rfft(b)) over the last axis.
-
-    The gradients are correlations, one real transform of the incoming one and one back for each input; autograd would
-    take a full complex transform for each.
-    """
-
-    @staticmethod
-    def forward(ctx, a: Tensor, b: Tensor) -> Tensor:
-        """Convolution of a and b, of the same shape."""
-        spectra = torch.fft.rfft(a), torch.fft.rfft(b)
-        ctx.save_for_backward(*spectra)
-        return torch.fft.irfft(spectra[0] * spectra[1], n=a.shape[-1])
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients for a and b."""
-        first, second = ctx.saved_tensors
-        spectrum, n = torch.fft.rfft(gradient), gradient.shape[-1]
-        return torch.fft.irfft(spectrum * second.conj(), n=n), torch.fft.irfft(spectrum * first.conj(), n=n)
-
-
-class ConvolutionLinear(torch.autograd.Function):
-    """weight @ irfft(rfft(a) * rfft(b)): products with the layer's weights in the frequency domain (Parseval).
+class PooledLinear(torch.autograd.Function):
+    """weight @ irfft(rfft(sketch(x1)) * rfft(sketch(x2))), with products in the frequency domain (Parseval).
 
     With C outputs the weights take C transforms, and every row is spared the one back and, for its gradient, the one
-    forth: four real transforms a row instead of six.
+    forth: four real transforms a row instead of six. On a CPU a few rows at a time pass through all of it, so that
+    sketches and products stay in its cache.
 
     Shape:
-        a, b (B, d), weight (C, d); output (B, C).
+        x1 (B, n1), x2 (B, n2), weight (C, d); output (B, C).
     """
 
     @staticmethod
-    def forward(ctx, a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-        """Linear layer on the convolution of a and b."""
-        d = a.shape[-1]
-        first, second, layer = torch.fft.rfft(a), torch.fft.rfft(b), torch.fft.rfft(weight)
-        product = first * second
-        ctx.save_for_backward(first, second, layer, product)
-        ctx.d = d
+    def forward(
+        ctx, x1: Tensor, x2: Tensor, weight: Tensor, sketch1: CountSketch, sketch2: CountSketch, keep: bool
+    ) -> Tensor:
+        """Linear layer on the pooled vector; `keep` the spectra for a gradient."""
+        d, rows = sketch1.d, _rows_at_once(x1)
+        layer = torch.fft.rfft(weight)
         # sum_n w[n] p[n] = Re(sum_k conj(W[k]) P[k]) / d over all d frequencies; half of them are given
-        times = torch.full((layer.shape[-1], 1), 2 / d, dtype=a.dtype, device=a.device)
+        times = torch.full((layer.shape[-1], 1), 2 / d, dtype=x1.dtype, device=x1.device)
         times[0] /= 2
         if d % 2 == 0:
             times[-1] /= 2
-        return _real(product) @ _real(layer, times).T
+        layer_t, outputs, kept = _real(layer, times).T, [], ([], [])
+        for parts in zip(x1.split(rows), x2.split(rows), strict=True):
+            spectra = [torch.fft.rfft(sketch(x)) for sketch, x in zip((sketch1, sketch2), parts, strict=True)]
+            outputs.append(_real(spectra[0] * spectra[1]) @ layer_t)
+            if keep:
+                for of_all, spectrum in zip(kept, spectra, strict=True):
+                    of_all.append(spectrum)
+        if keep:
+            ctx.sketches, ctx.parts = (sketch1, sketch2), len(outputs)
+            ctx.save_for_backward(layer, *kept[0], *kept[1])
+        return torch.cat(outputs)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Gradients for a, b and weight."""
-        first, second, layer, product = ctx.saved_tensors
-        spectrum = torch.view_as_complex((gradient @ _real(layer)).unflatten(-1, (-1, 2)))
-        of_layer = torch.view_as_complex((gradient.T @ _real(product)).unflatten(-1, (-1, 2)))
-        spectra = spectrum * second.conj(), spectrum * first.conj(), of_layer
-        return tuple(torch.fft.irfft(found, n=ctx.d) for found in spectra)
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients for x1, x2 and weight."""
+        layer, *spectra = ctx.saved_tensors
+        d, rows = ctx.sketches[0].d, len(spectra[0])
+        # a spectrum's conjugate is the transform of the reversed signal: with that of the layer none is formed of rows
+        reversed_layer = _real(layer.conj())
+        of_layer, found = 0, ([], [])
+        for part, first, second in zip(gradient.split(rows), spectra[: ctx.parts], spectra[ctx.parts :], strict=True):
+            of_layer = of_layer + part.T @ _real(first * second)
+            spectrum = torch.view_as_complex((part @ reversed_layer).unflatten(-1, (-1, 2)))
+            for of_all, sketch, other in zip(found, ctx.sketches, (second, first), strict=True):
+                backwards = torch.fft.irfft(spectrum * other, n=d)
+                of_all.append(backwards.index_select(1, -sketch.h % d) * sketch.s)
+        of_weight = torch.fft.irfft(torch.view_as_complex(of_layer.unflatten(-1, (-1, 2))), n=d)
+        return torch.cat(found[0]), torch.cat(found[1]), of_weight, None, None, None
 
 
-def _real(values: Tensor, times: Tensor | float = 1.0) -> Tensor:
+def _rows_at_once(x: Tensor) -> int:
+    """Rows whose spectra of some thousand values stay in a core's cache; all of them on other devices."""
+    return 32 if x.device.type == "cpu" else max(1, len(x))
+
+
+def _real(values: Tensor, times: Tensor | None = None) -> Tensor:
     """(N, F) complex -> (N, 2F) real, weighed by frequency."""
-    return (torch.view_as_real(values) * times).flatten(-2)
+    real = torch.view_as_real(values.resolve_conj())
+    return (real if times is None else real * times).flatten(-2)

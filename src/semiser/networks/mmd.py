@@ -3,7 +3,7 @@
 Every path (a group of features) has a local classifier; a global classifier works on all their last hidden layers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -32,6 +32,7 @@ class Mmd(nn.Module):
         classes: number of classes C.
         options: layer sizes, dropout.
         seed: of the count sketches.
+        quiet: columns that `noisy_pre_activations` leaves without noise.
 
     Shape:
         input (B, D), standardised features; output `MmdLogits`.
@@ -44,13 +45,14 @@ class Mmd(nn.Module):
         classes: int,
         options: MmdOptions,
         seed: int = 0,
+        quiet: Collection[int] = (),
     ):
         super().__init__()
         paths = {**acoustic, **textual_social}
         if not paths:
             raise ValueError("MMD needs at least one path of at least one modality")
         first, last = options.hidden
-        self.input = PathwiseInput(list(paths.values()), first)
+        self.input = PathwiseInput(list(paths.values()), first, quiet)
         self.hidden = PathwiseLinear([first] * len(paths), last)
         self.local = PathwiseLinear([last] * len(paths), classes)
         names = [list(paths)[path] for path in self.input.order]
@@ -75,10 +77,16 @@ class Mmd(nn.Module):
         """First layer of every path before its eLU, (B, D) -> (P, B, first): affine, so mixing commutes with it."""
         return self.input(x)
 
+    def noisy_pre_activations(
+        self, x: Tensor, copies: Tensor, deviation: float, drawn: int, kept: Tensor | slice
+    ) -> Tensor:
+        """The same of x[copies] with Gaussian noise on the features: `PathwiseInput.noisy_copies`, (P, N, first)."""
+        return self.input.noisy_copies(x, copies, deviation, drawn, kept)
+
     def classify(self, a: Tensor) -> MmdLogits:
         """Logits of every classifier from the pre-activations (P, B, first)."""
         h = self.dropout(F.elu(a))
-        h = self.dropout(F.elu(self.hidden(h)))  # (P, B, last)
+        h = self.dropout(F.elu(self.hidden(h), inplace=True))  # (P, B, last)
         return MmdLogits(self.local(h).transpose(0, 1), self._global_logits(h))
 
     def _global_logits(self, h: Tensor) -> Tensor:

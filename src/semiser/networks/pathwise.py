@@ -1,12 +1,14 @@
 """Layers that serve many paths at once: as many small networks side by side, computed as batched products."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
 
 _MAX_PADDING = 1.25  # a path joins a bucket when the bucket's width is at most this multiple of its own
+_FEW_OUTPUTS = 16  # up to here a product is taken transposed
+_RIDGE = 1e-4  # of the mean variance, added to all: a Cholesky factor in float32 wants no eigenvalue near 0
 
 
 class PathwiseLinear(nn.Module):
@@ -14,6 +16,9 @@ class PathwiseLinear(nn.Module):
 
     Each path's weights are initialised as `nn.Linear` would with that path's own number of inputs; weights of padded
     inputs are zero.
+
+    Attributes:
+        is_wide: there are more inputs than outputs.
 
     Shape:
         input (P, B, n), output (P, B, m).
@@ -23,6 +28,7 @@ class PathwiseLinear(nn.Module):
         super().__init__()
         bounds = torch.tensor([1 / math.sqrt(width) for width in widths])[:, None, None]
         real = torch.arange(max(widths))[None, :, None] < torch.tensor(widths)[:, None, None]
+        self.is_wide = max(widths) > outputs
         self.weight = nn.Parameter((torch.rand(len(widths), max(widths), outputs) * 2 - 1) * bounds * real)
         self.bias = nn.Parameter((torch.rand(len(widths), 1, outputs) * 2 - 1) * bounds)
 
@@ -30,7 +36,28 @@ class PathwiseLinear(nn.Module):
         """Every path's layer applied to its own input."""
         if len(x) == 1:  # the plain product reads a slice of a matrix where the batched one would copy it
             return torch.addmm(self.bias[0], x[0], self.weight[0])[None]
+        if self.weight.shape[2] <= _FEW_OUTPUTS:  # as columns: with a handful of rows to fill, products would be slow
+            return torch.baddbmm(self.bias.mT, self.weight.mT, x.mT).mT
         return torch.baddbmm(self.bias, x, self.weight)
+
+    def noise_factor(self, noisy: Tensor | None = None) -> Tensor:
+        """F such that z F, z standard normal, is distributed as what the layer makes of standard normal noise.
+
+        Noise e on n inputs becomes e W, Gaussian with covariance W^T W = F^T F. This takes m numbers instead of n: the
+        local reparameterisation of Kingma, Salimans and Welling (NeurIPS 2015).
+
+        Args:
+            noisy: which inputs have noise, 1 or 0, (P, n, 1); None: all.
+
+        Returns:
+            (P, m, m), upper triangular, float32.
+        """
+        weight = self.weight.float() if noisy is None else self.weight.float() * noisy
+        product = weight.detach().mT @ weight
+        covariance = 2 * product - product.detach()  # its gradient is symmetric, so that 2 W G is all of W's
+        variances = covariance.diagonal(dim1=1, dim2=2)
+        ridge = _RIDGE * variances.detach().mean(1, keepdim=True) + torch.finfo(torch.float32).tiny
+        return torch.linalg.cholesky_ex(covariance + torch.diag_embed(ridge.expand_as(variances)), upper=True).L
 
 
 class PathwiseInput(nn.Module):
@@ -43,7 +70,12 @@ class PathwiseInput(nn.Module):
         input (B, columns), output (P, B, m).
     """
 
-    def __init__(self, paths: Sequence[Sequence[int]], outputs: int):
+    def __init__(self, paths: Sequence[Sequence[int]], outputs: int, quiet: Collection[int] = ()):
+        """Args:
+        paths: columns of each.
+        outputs: m.
+        quiet: columns that `noisy_copies` leaves without noise.
+        """
         super().__init__()
         self.order = sorted(range(len(paths)), key=lambda path: len(paths[path]))
         buckets = _buckets([paths[path] for path in self.order])
@@ -52,10 +84,47 @@ class PathwiseInput(nn.Module):
         self._runs = [[_runs(path) for path in bucket] for bucket in buckets]
         for number, bucket in enumerate(buckets):
             self.register_buffer(f"columns_{number}", _padded_columns(bucket), persistent=False)
+            self.register_buffer(f"noisy_{number}", _noisy_inputs(bucket, quiet), persistent=False)
+        self._quiet = [all(set(path) <= set(quiet) for path in bucket) for bucket in buckets]
 
     def forward(self, x: Tensor) -> Tensor:
         """Every path's first layer applied to the path's columns of x."""
         return torch.cat([layer(self._bucket(x, number)) for number, layer in enumerate(self.layers)])
+
+    def noisy_copies(self, x: Tensor, copies: Tensor, deviation: float, drawn: int, kept: Tensor | slice) -> Tensor:
+        """First layers of x[copies] with Gaussian noise on every input but the quiet ones.
+
+        Wide layers are applied to x once, and the noise is drawn where it leaves them (`PathwiseLinear.noise_factor`).
+
+        Args:
+            x: (B, columns).
+            copies: rows of x, (N,).
+            deviation: of the noise on the inputs.
+            drawn: copies to draw noise for.
+            kept: which of these are the N.
+
+        Returns:
+            (P, N, m), float32.
+        """
+        outputs = []
+        for number, layer in enumerate(self.layers):
+            a = self._bucket(x, number)
+            if layer.is_wide:
+                a = layer(a)
+            a = a.float().index_select(1, copies)
+            if deviation and not self._quiet[number]:
+                z = torch.randn(len(a), drawn, a.shape[-1], device=a.device)[:, kept]
+                a = self._with_noise(a, z, deviation, number)
+            outputs.append(a if layer.is_wide else layer(a).float())
+        return torch.cat(outputs)
+
+    def _with_noise(self, a: Tensor, z: Tensor, deviation: float, number: int) -> Tensor:
+        """A bucket's outputs, or inputs where it is narrow, with noise made of normal numbers of the same shape."""
+        layer, noisy = self.layers[number], getattr(self, f"noisy_{number}")
+        if not layer.is_wide:
+            return a.add_(z if noisy is None else z * noisy.mT, alpha=deviation)
+        with torch.autocast(a.device.type, enabled=False):
+            return torch.baddbmm(a, z, layer.noise_factor(noisy), alpha=deviation)
 
     def _bucket(self, x: Tensor, number: int) -> Tensor:
         """Inputs of a bucket's paths, (P, B, n): a view where one path has neighbouring columns, else gathered."""
@@ -92,6 +161,16 @@ def _padded_columns(bucket: list[Sequence[int]]) -> Tensor:
     for row, path in zip(columns, bucket, strict=True):
         row[: len(path)] = torch.tensor(path) - first
     return columns
+
+
+def _noisy_inputs(bucket: list[Sequence[int]], quiet: Collection[int]) -> Tensor | None:
+    """1 for every input of the bucket's paths, 0 for the quiet ones, (P, n, 1); None where none is quiet."""
+    if not set(quiet) & {column for path in bucket for column in path}:
+        return None
+    noisy = torch.ones(len(bucket), max(map(len, bucket)), 1)
+    for row, path in zip(noisy, bucket, strict=True):
+        row[[place for place, column in enumerate(path) if column in set(quiet)]] = 0
+    return noisy
 
 
 def _runs(path: Sequence[int]) -> list[tuple[int, int, int]]:

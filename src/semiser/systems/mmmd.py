@@ -75,10 +75,10 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
             "train_mmmd.unlabelled_in_memory_mb, or leave the variant sae out"
         )
     run.seed_everything()
-    network = Mmd(*network_paths(data, options.network.grouping), len(data.classes), options.network, seed=run.seed)
+    network = make_network(data, options.network, run.seed)
     average = copy.deepcopy(network).to(data.x.device) if options.network.ema_decay else None
     network, optimiser = run.fabric.setup(network, make_optimiser(network, options.network))
-    for method in ("pre_activations", "classify"):
+    for method in ("noisy_pre_activations", "classify"):
         network.mark_forward_method(method)
     state = _fresh_state(network, optimiser, average)
     context = Context(data, options, one_hot_ranges(data), _phase_weights(data, options), run)
@@ -93,6 +93,12 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
         network.load_state_dict(average.state_dict())
     _save(network, data, options, run)
     return predict(network, data.x[data.rows["test"]], options.network)
+
+
+def make_network(data: FoldData, options: MmdOptions, seed: int) -> Mmd:
+    """MMD for the fold's columns; one-hot vectors get no noise."""
+    quiet = {column for first, end in one_hot_ranges(data) for column in range(first, end)}
+    return Mmd(*network_paths(data, options.grouping), len(data.classes), options, seed, quiet)
 
 
 def make_optimiser(network: nn.Module, options: MmdOptions) -> torch.optim.Optimizer:
@@ -312,27 +318,30 @@ def supervised_loss(
 def mixed_losses(network: nn.Module, context: Context, step: Step, streamed: Tensor | None = None) -> dict[str, Tensor]:
     """L_X and L_U of a batch (Eq. 7 to 17, 20, 21), with one forward pass over X'' and U'' together.
 
-    The first layer is affine, and lambda' and 1 - lambda' add up to 1: mixing what it makes of two utterances is the
-    same as mixing their features, all modalities with the same lambda and permutation (Eq. 11). So it is computed once,
-    for the guesses and for the mixture, and gradients reach it through both utterances.
+    The first layer is affine. So it is computed once for each utterance, and the noise of the copies (Eq. 13) is drawn
+    where it leaves that layer. Since lambda' and 1 - lambda' add up to 1, mixing what it makes of two utterances is the
+    same as mixing their features, all modalities with the same lambda and permutation (Eq. 11): what it makes serves
+    guesses and mixture, and gradients reach it through both utterances.
     """
     data, run, options = context.data, context.run, context.options.mixmatch
     x, labelled, unlabelled = data.x, step.labelled, step.unlabelled
     if streamed is not None:
         x = torch.cat([x[labelled], streamed])
         labelled, unlabelled = torch.arange(len(x), device=x.device).tensor_split([len(labelled)])
-    n, u = len(labelled), len(unlabelled)
-    rows = torch.cat([labelled, unlabelled.repeat(options.copies)])  # X' (n), then K copies of U, one by one
-    noise = context.noise(len(rows))
-    order = torch.randperm(len(rows)).to(noise.device)  # W (Eq. 15): its first n rows are W_1, the others W_2
-    lam = draw_lambda(len(rows), options.alpha, noise.device)
-    own = _own_rows(n, u, options.copies, run).to(noise.device)
+    rows, n, u = torch.cat([labelled, unlabelled]), len(labelled), len(unlabelled)
+    copies = torch.cat(
+        [torch.arange(n), n + torch.arange(u).repeat(options.copies)]
+    )  # X' (n), K copies of U, one by one
+    size = len(copies)
+    order = torch.randperm(size).to(x.device)  # W (Eq. 15): its first n rows are W_1, the others W_2
+    lam = draw_lambda(size, options.alpha, x.device)
+    own = _own_rows(n, u, options.copies, run).to(x.device)
     part, own_n = part_of(own, order), len(run.share(labelled))
+    used, copies = part.utterances(copies.to(x.device))
     network.train()
-    x = x.index_select(0, rows[part.needed]).add_(noise[part.needed], alpha=options.noise)
     with run.fabric.autocast():  # a method of the network is not under Fabric's own, as the network's call is
-        a = network.pre_activations(x).float()  # (P, needed, first)
-    p = F.one_hot(data.y[step.labelled], len(data.classes)).to(noise.dtype)
+        a = network.noisy_pre_activations(x.index_select(0, rows[used]), copies, options.noise, size, part.needed)
+    p = F.one_hot(data.y[step.labelled], len(data.classes)).float()
     targets = p[:, None].expand(-1, len(network.path_names) + 1, -1)  # (n, P + 1, C)
     if u:
         with run.fabric.autocast():
@@ -347,8 +356,7 @@ def mixed_losses(network: nn.Module, context: Context, step: Step, streamed: Ten
     options, weights = context.options.network, context.weights["mixed"]
     losses = {"loss": labelled_mix_loss(logits[:own_n], targets[:own_n], options, weights, run.divisor(n))}
     if u:
-        size = run.divisor(len(rows) - n)
-        losses["unlabelled_loss"] = unlabelled_mix_loss(logits[own_n:], targets[own_n:], options, size)
+        losses["unlabelled_loss"] = unlabelled_mix_loss(logits[own_n:], targets[own_n:], options, run.divisor(size - n))
     return losses
 
 

@@ -54,6 +54,16 @@ class Part(NamedTuple):
     first: Tensor | slice
     second: Tensor
 
+    def utterances(self, copies: Tensor) -> tuple[Tensor | slice, Tensor]:
+        """The utterances that the rows needed are copies of, and which of these each row is a copy of.
+
+        Args:
+            copies: the utterance of each row of the batch, (N,).
+        """
+        if isinstance(self.needed, slice):
+            return _ALL, copies
+        return torch.unique(copies[self.needed], return_inverse=True)
+
 
 def part_of(own: Tensor, order: Tensor) -> Part:
     """The part of the process that has the rows `own` of a batch, with order[i] mixed into row i."""
@@ -68,7 +78,7 @@ def mix(values: Tensor, order: Tensor, lam: Tensor, axis: int = 0, own: Tensor |
 
     Args:
         values: utterances along the axis.
-        order: which of them is v_2 of each mixture, (N,).
+        order: which of them is v_2 of each mixture, (N,); a permutation where `own` is all of them.
         lam: lambda' of each, (N,).
         axis: of the utterances.
         own: which of them is v_1 of each mixture; all of them as they are, if N are given.
@@ -77,5 +87,25 @@ def mix(values: Tensor, order: Tensor, lam: Tensor, axis: int = 0, own: Tensor |
         The shape of `values`, with N along the axis.
     """
     lam = lam.view([-1 if place == axis else 1 for place in range(values.ndim)])
-    first = values[(slice(None),) * axis + (own,)]
-    return torch.lerp(values.index_select(axis, order), first, lam)
+    if isinstance(own, slice):
+        return _WholeMixture.apply(values, order, lam, axis)
+    return torch.lerp(values.index_select(axis, order), values.index_select(axis, own), lam)
+
+
+class _WholeMixture(torch.autograd.Function):
+    """`mix` of a whole batch. `order` is a permutation then, and its inverse gathers the gradient without a sum."""
+
+    @staticmethod
+    def forward(ctx, values: Tensor, order: Tensor, lam: Tensor, axis: int) -> Tensor:
+        """lambda' v_1 + (1 - lambda') v_2, lambda' of as many axes as the values."""
+        ctx.save_for_backward(order, lam)
+        ctx.axis = axis
+        return torch.lerp(values.index_select(axis, order), values, lam)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradient for the values."""
+        order, lam = ctx.saved_tensors
+        inverse = torch.argsort(order)
+        first, second = gradient * lam, gradient.index_select(ctx.axis, inverse)
+        return first.addcmul_(second, 1 - lam.index_select(ctx.axis, inverse)), None, None, None
