@@ -100,12 +100,12 @@ class _WholeMixture(torch.autograd.Function):
         """lambda' v_1 + (1 - lambda') v_2, lambda' of as many axes as the values."""
         ctx.save_for_backward(order, lam)
         ctx.axis = axis
-        return torch.lerp(values.index_select(axis, order), values, lam)
+        return values.index_select(axis, order).lerp_(values, lam)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradient for the values."""
         order, lam = ctx.saved_tensors
         inverse = torch.argsort(order)
-        first, second = gradient * lam, gradient.index_select(ctx.axis, inverse)
-        return first.addcmul_(second, 1 - lam.index_select(ctx.axis, inverse)), None, None, None
+        second = gradient.index_select(ctx.axis, inverse).mul_(1 - lam.index_select(ctx.axis, inverse))
+        return second.addcmul_(gradient, lam), None, None, None
