@@ -259,8 +259,10 @@ def _save(network: nn.Module, data: SampleData, options: BeganFitOptions, run: T
         "classes": data.classes if options.task == "emotion" else DIMENSIONS,
         "features": column,
         "scaling": run.scaling["strategy"],
-        "encoder_sha256": _weights_hash(_find(run.folder, options.frozen)) if options.frozen else None,
+        "encoder_sha256": None,
     }
+    if options.frozen and run.fabric.is_global_zero:  # others may be on hosts that do not have the encoder
+        card["encoder_sha256"] = _weights_hash(_find(run.folder, options.frozen))
     run.save_model({**network.state_dict(), **scaling}, card)
 
 

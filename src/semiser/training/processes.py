@@ -21,6 +21,7 @@ from torch import Tensor, distributed, nn
 
 from semiser import torchrun
 from semiser.options.training import TrainingOptions
+from semiser.training.batch_norm import share_statistics
 from semiser.training.hosts import Word, group, hand_over, hear, open_store, say, take_over
 from semiser.training.run import TrainingRun
 
@@ -46,7 +47,8 @@ class AveragedGradients(DDPStrategy):
         super().setup_environment()
 
     def setup_module(self, module: nn.Module) -> nn.Module:
-        """The module itself, with the parameters and buffers of the first process."""
+        """The module itself, with the parameters and buffers of the first process, and batch normalisation over all."""
+        share_statistics(module)
         for tensor in module.state_dict().values():
             distributed.broadcast(tensor, 0)
         self._networks.append(module)
