@@ -14,15 +14,24 @@ def rank() -> int:
 
 
 def processes_per_host() -> int:
-    """How many of them each host has.
+    """How many of them each host has."""
+    return int(os.environ["LOCAL_WORLD_SIZE"])
+
+
+def check() -> None:
+    """Refuse what training does not offer.
 
     Raises:
-        ValueError: hosts have different numbers.
+        ValueError: hosts have different numbers of processes, or processes are to be started again.
     """
-    here, hosts = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["GROUP_WORLD_SIZE"])
+    here, hosts = processes_per_host(), int(os.environ["GROUP_WORLD_SIZE"])
     if here * hosts != processes():
         raise ValueError(
             f"torchrun started {processes()} processes on {hosts} hosts, {here} of them here: give all hosts the same "
             "--nproc-per-node"
         )
-    return here
+    if (restarts := os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")) != "0":
+        raise ValueError(
+            f"torchrun is to start processes again {restarts} times, but those that are left cannot go on: start "
+            "torchrun with --max-restarts=0, and once more after a failure; it goes on at the last checkpoint"
+        )

@@ -17,7 +17,7 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         """The part, normalised; in evaluation mode by the running statistics, as ever."""
         if not self.training:
             return super().forward(x)
-        values = x.float()
+        values = x.to(torch.promote_types(x.dtype, torch.float32))
         count = _summed(values.new_tensor([values.numel() / values.shape[1]]))
         mean = _summed(values.sum((0, 2, 3))) / count
         centred = values - mean[:, None, None]

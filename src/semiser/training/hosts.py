@@ -58,7 +58,7 @@ def hear(store: distributed.Store, number: int) -> Word:
 @contextmanager
 def leading() -> Iterator[None]:
     """In the first process, around its run: behind it the others end, too."""
-    torchrun.processes_per_host()
+    torchrun.check()
     store, word = open_store(), Word.FAILED
     try:
         yield

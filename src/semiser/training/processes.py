@@ -171,7 +171,7 @@ def serve() -> None:
     Raises:
         SystemExit: its run ended with an error.
     """
-    torchrun.processes_per_host()
+    torchrun.check()
     store, number = open_store(), 1
     while (word := hear(store, number)) == Word.TRAIN:
         with group(store, number):
