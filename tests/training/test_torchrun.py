@@ -155,7 +155,8 @@ def test_the_number_of_processes_is_torchruns(monkeypatch):
 
 
 def test_the_first_process_runs_the_pipeline_and_the_others_serve(store, monkeypatch):
-    main = pytest.importorskip("semiser.__main__")
+    import semiser.__main__ as main
+
     seen = []
     monkeypatch.setattr(main, "_run", lambda *args: seen.append(("run", *args)))
     monkeypatch.setattr("semiser.training.processes.serve", lambda: seen.append("serve"))
@@ -166,3 +167,11 @@ def test_the_first_process_runs_the_pipeline_and_the_others_serve(store, monkeyp
     main.main()
     assert seen == [("run", ["--pipelines=x"]), "serve", ("run",)]
     assert hosts.hear(store, 1) == "end"
+
+
+def test_python_m_semiser_is_kedro_run(capsys):
+    import semiser.__main__ as main
+
+    with pytest.raises(SystemExit) as end:
+        main.main(["--help"])
+    assert end.value.code == 0 and "--pipelines" in capsys.readouterr().out

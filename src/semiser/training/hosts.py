@@ -10,6 +10,7 @@ import pickle
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import Tensor, distributed
 from semiser import torchrun
 
 _ASK_EVERY_S = 0.2
+_PATIENCE = timedelta(minutes=30)  # of a process with one that does not answer
 _PIECE = 2**26  # bytes of a tensor that are sent at a time
 
 
@@ -76,6 +78,7 @@ def group(store: distributed.Store, number: int) -> Iterator[None]:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(
         backend,
+        timeout=_PATIENCE,
         store=distributed.PrefixStore(f"training {number}", store),
         rank=torchrun.rank(),
         world_size=torchrun.processes(),
