@@ -4,12 +4,14 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, astuple
+from itertools import islice
 
 import pyarrow as pa
 
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance
 
-_BATCH_ROWS = 5_000
+_CHUNK = 1_000  # rows that are Python objects at a time
+_BATCH_CHUNKS = 5
 
 # Rows are appended, whatever the order of their ids; the index alone is in that order.
 _TABLES = """
@@ -54,8 +56,10 @@ class Spool:
     def utterances(self, corpus: str) -> Iterator[pa.RecordBatch]:
         """Rows of `UTTERANCES_SCHEMA` in the order of their ids, which is that of their UTF-8 bytes, as Arrow sorts."""
         rows = self._database.execute("SELECT row FROM utterances WHERE corpus = ? ORDER BY utterance_id", (corpus,))
-        while found := rows.fetchmany(_BATCH_ROWS):
-            yield pa.RecordBatch.from_pylist([json.loads(row) for (row,) in found], UTTERANCES_SCHEMA)
+        chunks = iter(lambda: [json.loads(row) for (row,) in rows.fetchmany(_CHUNK)], [])
+        batches = (pa.RecordBatch.from_pylist(chunk, UTTERANCES_SCHEMA) for chunk in chunks)
+        while several := list(islice(batches, _BATCH_CHUNKS)):
+            yield pa.concat_batches(several)
 
     def rejected(self, corpus: str) -> Iterator[Rejected]:
         """What was rejected, in the order in which it was added."""

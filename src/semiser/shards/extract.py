@@ -83,8 +83,11 @@ def _complete(
     reports: dict[tuple[str, str], ShardReport | None] = {}
     missing: dict[str, tuple[Part, ...]] = {}
     rows = 0
-    for name, shard, wanting in _shards(families, utterances, options):
-        parts = [Part(family, tables[family.name].path, name, shard_key(family, shard)) for family in wanting]
+    wanting = {corpus: [family for family in families if _wants(family, corpus, utterances)]
+               for corpus in utterances.corpora}  # fmt: skip
+    for name, shard in _shards(wanting, utterances, options):
+        parts = [Part(family, tables[family.name].path, name, shard_key(family, shard))
+                 for family in wanting[_corpus_of(name)]]  # fmt: skip
         found = {(part.family.name, name): tables[part.family.name].report(name, part.key, options.verify)
                  for part in parts}  # fmt: skip
         reports |= found
@@ -96,7 +99,7 @@ def _complete(
         tables[name].open_for_work()
     if missing:
         tasks = (ShardTask(shard, Path(roots[_corpus_of(name)]), missing[name], options.timeout_s)
-                 for name, shard, _ in _shards(families, utterances, options) if name in missing)  # fmt: skip
+                 for name, shard in _shards(wanting, utterances, options) if name in missing)  # fmt: skip
         computed = _run(tasks, rows, families, engine)
         reports.update({(part.family.name, part.name): report for part, report in computed})
     return reports
@@ -117,13 +120,12 @@ def extract_group(
 
 
 def _shards(
-    families: list[Family], utterances: UtteranceFile, options: ShardOptions
-) -> Iterator[tuple[str, pa.Table, list[Family]]]:
-    """Name, rows and families of every shard that is wanted, in a fixed order: corpora and ids sorted."""
-    for corpus in utterances.corpora:
-        wanting = [family for family in families if _wants(family, corpus, utterances)]
-        for number, shard in enumerate(utterances.shards(corpus, options.utterances) if wanting else ()):
-            yield f"{corpus}/{number:05d}.parquet", shard, wanting
+    wanting: Mapping[str, list[Family]], utterances: UtteranceFile, options: ShardOptions
+) -> Iterator[tuple[str, pa.Table]]:
+    """Name and rows of every shard of the corpora that families want, in the order of corpora and ids."""
+    for corpus in (corpus for corpus, families in wanting.items() if families):
+        for number, shard in enumerate(utterances.shards(corpus, options.utterances)):
+            yield f"{corpus}/{number:05d}.parquet", shard
 
 
 def _corpus_of(name: str) -> str:
