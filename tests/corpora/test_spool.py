@@ -1,3 +1,5 @@
+import pytest
+
 from semiser.corpora.spool import Spool
 from semiser.corpora.utterance import Rejected, Utterance, Word
 
@@ -42,3 +44,11 @@ def test_reasons_are_counted_and_the_first_of_equals_comes_first():
         assert not spool.add(Rejected("c", path, reason))
     assert [bad.path for bad in spool.rejected("c")] == list("123456")
     assert list(spool.reasons("c", 3).items()) == [("b", 2), ("a", 2), ("z", 1)]
+
+
+def test_a_full_disk_says_where_the_rows_wait():
+    spool = Spool()
+    spool._database.execute("PRAGMA max_page_count = 10")
+    with pytest.raises(OSError, match=r"disk is full: rows wait .* set TMPDIR"):
+        for number in range(1_000):
+            spool.add(_utterance(f"{number}"))

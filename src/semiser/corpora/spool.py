@@ -1,5 +1,6 @@
 """Rows on their way from readers to tables: they wait on disk, so that memory does not grow with the corpora."""
 
+import errno
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -42,20 +43,20 @@ class Spool:
         if isinstance(entry, Utterance):
             row = {name: value for name, value in asdict(entry).items() if value is not None}
             values = (entry.corpus, entry.utterance_id, entry.audio_path, json.dumps(row, ensure_ascii=False))
-            if self._database.execute("INSERT OR IGNORE INTO utterances VALUES (?, ?, ?, ?)", values).rowcount:
+            if self._execute("INSERT OR IGNORE INTO utterances VALUES (?, ?, ?, ?)", values).rowcount:
                 return True
             reason = f"duplicate utterance_id {entry.utterance_id!r}, already taken by {self._path_of(entry)}"
             entry = Rejected(entry.corpus, entry.audio_path, reason)
-        self._database.execute("INSERT INTO rejected VALUES (?, ?, ?, ?)", astuple(entry))
+        self._execute("INSERT INTO rejected VALUES (?, ?, ?, ?)", astuple(entry))
         return False
 
     def _path_of(self, entry: Utterance) -> str:
         query = "SELECT audio_path FROM utterances WHERE corpus = ? AND utterance_id = ?"
-        return self._database.execute(query, (entry.corpus, entry.utterance_id)).fetchone()[0]
+        return self._execute(query, (entry.corpus, entry.utterance_id)).fetchone()[0]
 
     def utterances(self, corpus: str) -> Iterator[pa.RecordBatch]:
         """Rows of `UTTERANCES_SCHEMA` in the order of their ids, which is that of their UTF-8 bytes, as Arrow sorts."""
-        rows = self._database.execute("SELECT row FROM utterances WHERE corpus = ? ORDER BY utterance_id", (corpus,))
+        rows = self._execute("SELECT row FROM utterances WHERE corpus = ? ORDER BY utterance_id", (corpus,))
         chunks = iter(lambda: [json.loads(row) for (row,) in rows.fetchmany(_CHUNK)], [])
         batches = (pa.RecordBatch.from_pylist(chunk, UTTERANCES_SCHEMA) for chunk in chunks)
         while several := list(islice(batches, _BATCH_CHUNKS)):
@@ -63,11 +64,18 @@ class Spool:
 
     def rejected(self, corpus: str) -> Iterator[Rejected]:
         """What was rejected, in the order in which it was added."""
-        for row in self._database.execute("SELECT * FROM rejected WHERE corpus = ? ORDER BY rowid", (corpus,)):
+        for row in self._execute("SELECT * FROM rejected WHERE corpus = ? ORDER BY rowid", (corpus,)):
             yield Rejected(*row)
 
     def reasons(self, corpus: str, most: int) -> dict[str, int]:
         """The most common reasons for which entries were rejected and their counts; of equals the first one first."""
         query = """SELECT reason, count(*) AS times FROM rejected WHERE corpus = ?
                    GROUP BY reason ORDER BY times DESC, min(rowid) LIMIT ?"""
-        return dict(self._database.execute(query, (corpus, most)).fetchall())
+        return dict(self._execute(query, (corpus, most)).fetchall())
+
+    def _execute(self, query: str, values: tuple) -> sqlite3.Cursor:
+        try:
+            return self._database.execute(query, values)
+        except sqlite3.OperationalError as error:
+            what = f"{error}: rows wait among the temporary files until ingest has them all; make room, or set TMPDIR"
+            raise OSError(errno.ENOSPC, what) from error
