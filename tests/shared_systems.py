@@ -180,6 +180,9 @@ def began_cases() -> dict[str, Case]:
         fit_options = BeganFitOptions(classifier=chosen, shape=(2, 3, 4), task=task)
         name = "chunks" if task == "emotion" else f"chunks_{loss}"
         cases[name] = Case(began_classifier.fit, make_samples("map", 6, 4), fit_options)
+    hidden = options.model_copy(update={"filters": (), "hidden": (5,), "standardise": True})
+    fit_options = BeganFitOptions(classifier=hidden, shape=(2, 3, 4))
+    cases["chunks_hidden"] = Case(began_classifier.fit, make_samples("map", 6, 4), fit_options)
     return cases
 
 

@@ -144,9 +144,10 @@ def test_the_encoder_is_trained_once_and_shared_by_all_folds(tables, tmp_path):
     assert again["neural"]["began"][0].equals(found["neural"]["began"][0])
 
 
+@pytest.mark.parametrize("cepstrum", [None, {"bands": 4, "coefficients": 3}])
 @pytest.mark.parametrize("variant", ["began", "from_scratch"])
-def test_a_saved_classifier_predicts_from_chunks_what_the_experiment_did(tables, tmp_path, variant):
-    options = _options(variants=["began", variant], scaling={"strategy": "global"})
+def test_a_saved_classifier_predicts_from_chunks_what_the_experiment_did(tables, tmp_path, variant, cepstrum):
+    options = _options(variants=["began", variant], scaling={"strategy": "global"}, cepstrum=cepstrum)
     found = _run_all(tables, options, str(tmp_path))["neural"][variant][0].to_pylist()[0]
     saved = began_classifier.load(tmp_path / variant / "seed-0" / f"fold-{found['fold']:02d}")
     chunks = read_samples({"chunks": tables[1]}, [found["utterance_id"]]).x["chunks"]

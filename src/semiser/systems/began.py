@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from semiser import __version__
 from semiser.networks.began import Autoencoder, Decoder, Encoder, FeatureMap, crop
-from semiser.options.began import BeganNetworkOptions, EncoderOptions
+from semiser.options.began import BeganNetworkOptions, CepstrumOptions, EncoderOptions
 from semiser.options.training import TrainingOptions
 from semiser.progress import progress
 from semiser.shards.publish import publishing_on_disk
@@ -318,9 +318,9 @@ def save_random_encoder(
     run.save_model(_prefixed("discriminator.encoder", encoder), _card(shape, network, {"epochs": 0}))
 
 
-def load_feature_map(folder: Path, stage: int | None = None) -> FeatureMap:
-    """The convolutions of a saved encoder up to a stage, frozen, for prediction."""
-    return _load(folder, "discriminator.encoder.map", FeatureMap, stage)
+def load_feature_map(folder: Path, stage: int | None = None, cepstrum: CepstrumOptions | None = None) -> FeatureMap:
+    """The convolutions of a saved encoder up to a stage, and the map's cepstrum if asked; frozen, for prediction."""
+    return _load(folder, "discriminator.encoder.map", FeatureMap, stage, cepstrum)
 
 
 def load_networks(folder: Path) -> tuple[Autoencoder, Decoder]:

@@ -107,7 +107,7 @@ def tune_began(
         return evaluate(predictions, protocol_facts(folds), pairs=[], resamples=1)["variants"]["study"]["uar"]["mean"]
 
     given = options.model_dump(mode="json")
-    facts = {name: given[name] for name in ("scaling", "stage", "classifier")} | {
+    facts = {name: given[name] for name in ("scaling", "stage", "cepstrum", "classifier")} | {
         "folds": folds_hash(validation),
         "encoder": encoder["key"],
         "seed": own.seeds[0],
@@ -213,7 +213,7 @@ def began_experiment(
     if variant == "random_encoder":
         save_random_encoder(shape, options.encoder.network, training, folder)
     device = Fabric(accelerator=training.accelerator, devices=1).device
-    frozen = load_feature_map(folder, options.stage).to(device)
+    frozen = load_feature_map(folder, options.stage, options.cepstrum).to(device)
     experiment = experiment_on(
         folds, utterances, lambda ids: read_maps(chunks, ids, frozen, options.scaling, about(ids), device), models
     )
