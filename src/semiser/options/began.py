@@ -12,10 +12,14 @@ from semiser.options.tuning import TuneOptions
 
 VariantName = Literal["svm", "random_encoder", "from_scratch", "began"]
 VARIANTS: tuple[VariantName, ...] = VariantName.__args__
-ENCODER_FOLDERS = {"began": "encoder", "random_encoder": "random"}  # below the experiment's models
 
 Task = Literal["emotion", "dimensions"]
 DIMENSIONS = ("arousal", "valence")
+
+
+def encoder_folder(variant: VariantName, seed: int) -> str:
+    """Folder of a variant's frozen encoder below the experiment's models: one is trained, random ones are of a seed."""
+    return "encoder" if variant == "began" else f"random/seed={seed}"
 
 
 class BeganNetworkOptions(Options):
@@ -178,19 +182,20 @@ class TrainBeganOptions(Options):
     svm: SvmOptions = SvmOptions()
     tune: TuneOptions | None = None
 
-    def fit_options(self, variant: VariantName, task: Task, shape: tuple[int, ...]) -> BeganFitOptions:
+    def fit_options(self, variant: VariantName, task: Task, shape: tuple[int, ...], seed: int) -> BeganFitOptions:
         """The options of a neural variant for a task.
 
         Args:
             variant: any but svm.
             task: emotion or dimensions.
             shape: of a feature map, or of a chunk for from_scratch.
+            seed: of the random encoder.
         """
         given = {"task": task, "stage": self.stage, "cepstrum": self.cepstrum, "shape": shape}
         if variant == "from_scratch":
             return BeganFitOptions(classifier=self.from_scratch, encoder=self.encoder.network, **given)
         how = self.dimensions or self.classifier if task == "dimensions" else self.classifier
-        return BeganFitOptions(classifier=how, frozen=ENCODER_FOLDERS[variant], **given)
+        return BeganFitOptions(classifier=how, frozen=encoder_folder(variant, seed), **given)
 
     def tuned(self, found: dict[str, Any]) -> "TrainBeganOptions":
         """The options with a study's values in `classifier`."""
