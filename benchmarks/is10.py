@@ -83,13 +83,15 @@ def _node(arguments: argparse.Namespace) -> dict:
     from semiser.options.ingest import IngestOptions
     from semiser.pipelines.features.nodes import extract_audio
     from semiser.shards.store import ShardedTable
+    from semiser.shards.utterances import UtteranceFile
 
     utterances = _repeated(arguments)
     corpora = IngestOptions(corpora={"corpus": {"reader": arguments.reader, "root": arguments.root}})
     with tempfile.TemporaryDirectory() as store:
         start = time.perf_counter()
         options, engine = FeaturesOptions(), EngineOptions(workers=arguments.workers)  # is10 alone is on by default
-        *receipts, _ = extract_audio(utterances, corpora, options, engine, store)
+        file = UtteranceFile.in_memory(utterances)
+        *receipts, _ = extract_audio(file, {}, corpora, options, engine, store)
         for receipt in receipts:
             ShardedTable(receipt.table).commit(receipt)
         return _measured(utterances.num_rows, time.perf_counter() - start)

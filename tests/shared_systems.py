@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.dataset
 import pyarrow.parquet as pq
 import torch
+from interruption import killed_after
+from segment_tables import proxy_table, segment_table, utterance_table, utterances
 from torch import nn
 from torch.nn import functional as F
 
-from semiser.networks.ct_gan import Generators
-from semiser.options.avspnet import RecognitionOptions
+from semiser.options.avspnet import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
 from semiser.options.began import BeganFitOptions, BeganNetworkOptions, ClassifierOptions, EncoderOptions
 from semiser.options.cmkt import OptimisationOptions, SpecAugmentOptions, TrainCmktOptions, TransformerOptions
 from semiser.options.mssgan import CropOptions, CtGanOptions, GanOptions, MssganOptions, SelfTrainingOptions
@@ -47,7 +48,8 @@ def make_run(folder: Path, fabric=None) -> TrainingRun:
 
 def make_cases(folder: Path) -> dict[str, Case]:
     """All of them, by name, in the order of the systems."""
-    return cmkt_cases(folder) | mssgan_cases() | avspnet_cases() | began_cases() | {"encoder": encoder_case(folder)}
+    encoders = {"encoder": encoder_case(folder), "front_end": front_end_case(folder / "segments")}
+    return cmkt_cases(folder) | mssgan_cases() | avspnet_cases() | began_cases() | encoders | batch_norm_cases()
 
 
 def train(case: Case, folder: Path, fabric=None) -> dict[str, Any]:
@@ -57,10 +59,26 @@ def train(case: Case, folder: Path, fabric=None) -> dict[str, Any]:
     return {"probabilities": case.fit(case.data, case.options, run), "curves": run.curves}
 
 
+# Checkpoints after which a training is stopped, inside an epoch where a system saves after every step.
+STOPPED_AFTER = {
+    **{"consistent_random": 4, "temporal_ensembling": 5, "cmkt_streamed": 4, "ssgan": 2, "ssbase": 6},
+    **{"recognition": 1, "chunks": 2, "chunks_ccc": 2, "encoder": 5, "front_end": 3},
+}
+
+
+def train_a_part(case: Case, folder: Path, checkpoints: int, fabric=None) -> None:
+    """A training that ends before its time and leaves a checkpoint."""
+    with killed_after(checkpoints):
+        train(case, folder, fabric)
+
+
 def fit_all(data: Any, options: tuple[Path, dict[str, Case]], run: TrainingRun) -> torch.Tensor:
     """All trainings in the processes, which start once, because that is what takes time."""
     folder, cases = options
     found = {name: train(case, folder / name, run.fabric) for name, case in cases.items()}
+    for name, checkpoints in STOPPED_AFTER.items():
+        found[f"one then two: {name}"] = train(cases[name], folder / "one_then_two" / name, run.fabric)
+        train_a_part(cases[name], folder / "two_then_one" / name, checkpoints, run.fabric)
     if run.fabric.is_global_zero:
         torch.save(found, folder / "found.pt")
     return torch.zeros(1)
@@ -114,26 +132,11 @@ MSSGAN = MssganOptions(
 
 
 def mssgan_cases() -> dict[str, Case]:
-    """Both steps of the GAN, and self-training; batches of five."""
+    """Both steps of the GAN, with batch normalisation, and self-training; batches of five."""
     gan = MSSGAN.model_copy(update={"gan": GanOptions()})
     taught = MSSGAN.model_copy(update={"self_training": SelfTrainingOptions(confidence=0.35, epochs=1)})
     data = make_crops()
-    return {"ssgan": Case(fit_without_batch_norm, data, gan), "ssbase": Case(mssgan.fit, data, taught)}
-
-
-class PlainGenerators(Generators):
-    """Without batch normalisation, whose statistics are those of each process's part."""
-
-    def __init__(self, shapes, options):
-        super().__init__(shapes, options)
-        for generator in self.of.values():
-            generator.layers = nn.Sequential(*(m for m in generator.layers if not isinstance(m, nn.BatchNorm2d)))
-
-
-def fit_without_batch_norm(data: SampleData, options: MssganOptions, run: TrainingRun) -> torch.Tensor:
-    """`mssgan.fit` with `PlainGenerators`."""
-    with mock.patch.object(mssgan, "Generators", PlainGenerators):
-        return mssgan.fit(data, options, run)
+    return {"ssgan": Case(mssgan.fit, data, gan), "ssbase": Case(mssgan.fit, data, taught)}
 
 
 def make_crops() -> SampleData:
@@ -177,6 +180,9 @@ def began_cases() -> dict[str, Case]:
         fit_options = BeganFitOptions(classifier=chosen, shape=(2, 3, 4), task=task)
         name = "chunks" if task == "emotion" else f"chunks_{loss}"
         cases[name] = Case(began_classifier.fit, make_samples("map", 6, 4), fit_options)
+    hidden = options.model_copy(update={"filters": (), "hidden": (5,), "standardise": True})
+    fit_options = BeganFitOptions(classifier=hidden, shape=(2, 3, 4))
+    cases["chunks_hidden"] = Case(began_classifier.fit, make_samples("map", 6, 4), fit_options)
     return cases
 
 
@@ -194,3 +200,41 @@ def encoder_case(folder: Path) -> Case:
     network = BeganNetworkOptions(filters=2, code=2, convolutions=1, smallest=(4, 4))
     options = EncoderOptions(network=network, gamma=1.0, epochs=2, batch_size=7, learning_rate=1e-3, log_every_steps=2)
     return Case(began.fit_part, began.EncoderData(stream, (9, 8)), options)
+
+
+def front_end_case(folder: Path) -> Case:
+    """AV-SpNET with both heads on segments from a shard; the last batch has one."""
+    rows = utterances("abc", "bg")
+    table, proxies = segment_table(folder, rows), {"arousal": proxy_table(rows, ("low", "high"))}
+    how = PretrainingOptions(epochs=2, batch_size=4, held_out_share=0.25, learning_rate=3e-3, block_rows=7)
+    background = avspnet.make_background(table, utterance_table(rows), proxies, how, seed=0)
+    network = AvspnetNetworkOptions(kernels=4, dense=12, latent=6, proxy_hidden=(8,))
+    return Case(fit_front_end, background, avspnet.FrontEndOptions("avspnet_arousal", network, how, initial=None))
+
+
+def fit_front_end(background: avspnet.Background, how: avspnet.FrontEndOptions, run: TrainingRun) -> torch.Tensor:
+    """`avspnet.fit_front_end` with an epsilon that leaves rounding small: the gradient of a bias before batch
+    normalisation is 0 but for rounding, and Adam makes steps of the usual size of it."""
+    with mock.patch.object(torch.optim, "Adam", partial(torch.optim.Adam, eps=1e-2)):
+        return avspnet.fit_front_end(background, how, run)
+
+
+def batch_norm_cases() -> dict[str, Case]:
+    """Batch normalisation by itself, far from mean 0; the last batch has one row."""
+    x = torch.randn(10, 3, 4, 5, generator=torch.Generator().manual_seed(0)) * 3 + 50
+    return {"batch_norm": Case(fit_batch_norm, x, None)}
+
+
+def fit_batch_norm(data: torch.Tensor, options: None, run: TrainingRun) -> torch.Tensor:
+    """Descend what two layers make of batches of three; returns weights and running statistics."""
+    run.seed_everything()
+    network = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2, eps=0.1, momentum=0.3))
+    network, optimiser = run.fabric.setup(network, torch.optim.SGD(network.parameters(), 0.1))
+    for number, batch in enumerate(data.split(3)):
+        loss = (network(run.share(batch)) - 0.5).pow(4).sum() / run.divisor(40 * len(batch))
+        optimiser.zero_grad()
+        run.fabric.backward(loss)
+        optimiser.step()
+        run.log(number, loss=float(run.average(loss.detach())))
+    run.save_model(network.state_dict(), {})
+    return network.eval()(data).detach()

@@ -12,6 +12,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
+from semiser import torchrun
 from semiser.options.tracking import TrackingOptions
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,34 @@ class KnownParameters:
             ValueError: an unknown group; the message names it and the nearest known ones.
         """
         check_parameter_groups(context.config_loader["parameters"])
+
+
+class Torchrun:
+    """Where torchrun started the run, `training.devices` is the number of processes that it started."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Put the number into the parameters.
+
+        Raises:
+            RuntimeError: each process is about to run the pipeline.
+            ValueError: another number is asked for.
+        """
+        if (processes := torchrun.processes()) is None:
+            return
+        if torchrun.rank() > 0:
+            raise RuntimeError(
+                "under torchrun the first process runs the pipeline and the others help it to train: start "
+                "`torchrun ... -m semiser --pipelines=...` instead of kedro"
+            )
+        parameters = context.config_loader["parameters"]
+        training = parameters.get("training", {})
+        if (devices := training.get("devices", 1)) not in (1, processes):
+            raise ValueError(
+                f"training.devices is {devices}, but torchrun started {processes} processes: leave it at 1, the number "
+                "is torchrun's (--nnodes times --nproc-per-node)"
+            )
+        context.config_loader["parameters"] = parameters | {"training": training | {"devices": processes}}
 
 
 class RunRecord:

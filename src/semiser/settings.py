@@ -1,8 +1,8 @@
 """Project settings: https://docs.kedro.org/en/stable/configure/ explains each."""
 
-from semiser.hooks import KnownParameters, LastWord, RunRecord, Tracking
+from semiser.hooks import KnownParameters, LastWord, RunRecord, Torchrun, Tracking
 
-HOOKS = (KnownParameters(), RunRecord(), Tracking(), LastWord())
+HOOKS = (KnownParameters(), Torchrun(), RunRecord(), Tracking(), LastWord())
 
 # An env names only what differs from conf/base: with the default strategy it would replace whole groups.
 CONFIG_LOADER_ARGS = {

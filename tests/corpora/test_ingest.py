@@ -116,7 +116,7 @@ def test_a_bad_file_goes_to_quarantine_and_the_others_are_kept(tmp_path, spoil, 
 def test_duplicate_ids_keep_the_first(tmp_path):
     rows = [("0.wav", "sad", "s", "same"), ("1.wav", "sad", "s", "same"), ("2.wav", "happy", "s", "other")]
     found = _ingest(_corpus(tmp_path / "c", rows))
-    assert found.utterances["audio_path"].to_pylist() == ["0.wav", "2.wav"]
+    assert found.utterances["audio_path"].to_pylist() == ["2.wav", "0.wav"]  # in the order of ids
     assert "duplicate utterance_id 'mine/same', already taken by 0.wav" in found.quarantine["reason"][0].as_py()
 
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 from kedro.io import DatasetError
 
-from semiser.datasets.arrow import ArrowDataset, table_preview
+from semiser.datasets.arrow import ArrowDataset, UtteranceFileDataset, table_preview
 from semiser.datasets.document import DocumentDataset
 from semiser.datasets.sharded import FolderDataset, ShardedTableDataset
 from semiser.shards.store import Receipt, ShardedTable, ShardReport
@@ -26,6 +26,35 @@ def test_a_missing_file_names_the_command_that_makes_it(tmp_path):
     assert not dataset.exists()
     with pytest.raises(DatasetError, match=r"`kedro run --pipelines=ingest` makes it"):
         dataset.load()
+
+
+def test_batches_are_saved_as_they_come_a_row_group_each(tmp_path):
+    path = str(tmp_path / "a.parquet")
+    table = pa.table({"corpus": ["a", "a", "b"], "utterance_id": ["a/1", "a/2", "b/1"]}, metadata={"scale": "1 to 5"})
+    batches = [table.to_batches()[0].slice(0, 2), table.to_batches()[0].slice(2)]
+    ArrowDataset(filepath=path).save(pa.RecordBatchReader.from_batches(table.schema, batches))
+    assert ArrowDataset(filepath=path).load().equals(table, check_metadata=True)
+    file = UtteranceFileDataset(filepath=path).load()
+    assert [(corpus, file.count(corpus)) for corpus in file.corpora] == [("a", 2), ("b", 1)]
+
+
+def test_batches_that_end_in_an_error_leave_no_file(tmp_path):
+    def batches():
+        yield pa.record_batch({"a": [1]})
+        raise ValueError("a reader failed")
+
+    dataset = ArrowDataset(filepath=str(tmp_path / "a.parquet"))
+    with pytest.raises(DatasetError, match="a reader failed"):
+        dataset.save(pa.RecordBatchReader.from_batches(pa.schema([("a", pa.int64())]), batches()))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_of_utterances_is_no_output_and_names_the_command_that_makes_it(tmp_path):
+    dataset = UtteranceFileDataset(filepath=str(tmp_path / "u.parquet"), made_by="kedro run --pipelines=ingest")
+    with pytest.raises(DatasetError, match=r"`kedro run --pipelines=ingest` makes it"):
+        dataset.load()
+    with pytest.raises(DatasetError, match="ingest writes it as utterances"):
+        dataset.save(pa.table({}))
 
 
 def test_previews_are_small_and_json_safe():

@@ -175,7 +175,7 @@ def test_a_second_run_trains_nothing_again(world, trained, monkeypatch):
     def never(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("semiser.systems.avspnet.pretrain", never)
+    monkeypatch.setattr("semiser.systems.avspnet.fit_front_end", never)
     monkeypatch.setattr("semiser.systems.avspnet.fit", never)
     assert world.pretrain() == world.front_ends
     assert world.train("avspnet_valence")[0] == trained["avspnet_valence"][0]

@@ -97,15 +97,16 @@ def tables(tmp_path_factory):
     return utterances, _chunk_table(tmp_path_factory.mktemp("chunks"), signals), _is10_table(ids)
 
 
-def _run_all(tables, options, models):
+def _run_all(tables, options, models, training=CPU):
     """What the pipeline makes, by the name of the node."""
     utterances, chunks, is10 = tables
     folds = make_began_folds(utterances, chunks, is10, options)
-    encoder, encoder_curves = train_began_encoder(folds, chunks, options, CPU, models)
-    study = tune_began(folds, utterances, chunks, encoder, options, CPU, models)
-    svm = train_began_svm(folds, utterances, is10, options, CPU, models)
+    encoder, encoder_curves = train_began_encoder(folds, chunks, options, training, models)
+    study = tune_began(folds, utterances, chunks, encoder, options, training, models)
+    svm = train_began_svm(folds, utterances, is10, options, training, models)
     neural = {
-        name: neural_trainer(name)(folds, utterances, chunks, encoder, study, options, CPU, models) for name in NEURAL
+        name: neural_trainer(name)(folds, utterances, chunks, encoder, study, options, training, models)
+        for name in NEURAL
     }
     predictions = [svm, *(tables[0] for tables in neural.values())]
     dimensions = [tables[1] for tables in neural.values()]
@@ -144,9 +145,10 @@ def test_the_encoder_is_trained_once_and_shared_by_all_folds(tables, tmp_path):
     assert again["neural"]["began"][0].equals(found["neural"]["began"][0])
 
 
+@pytest.mark.parametrize("cepstrum", [None, {"bands": 4, "coefficients": 3}])
 @pytest.mark.parametrize("variant", ["began", "from_scratch"])
-def test_a_saved_classifier_predicts_from_chunks_what_the_experiment_did(tables, tmp_path, variant):
-    options = _options(variants=["began", variant], scaling={"strategy": "global"})
+def test_a_saved_classifier_predicts_from_chunks_what_the_experiment_did(tables, tmp_path, variant, cepstrum):
+    options = _options(variants=["began", variant], scaling={"strategy": "global"}, cepstrum=cepstrum)
     found = _run_all(tables, options, str(tmp_path))["neural"][variant][0].to_pylist()[0]
     saved = began_classifier.load(tmp_path / variant / "seed-0" / f"fold-{found['fold']:02d}")
     chunks = read_samples({"chunks": tables[1]}, [found["utterance_id"]]).x["chunks"]
@@ -167,6 +169,20 @@ def test_the_encoder_sees_no_utterance_that_some_fold_uses(tables, tmp_path):
         train_began_encoder(folds, chunks, alone, CPU, str(tmp_path))
     others = alone.model_copy(update={"variants": ("random_encoder",)})
     assert train_began_encoder(folds, chunks, others, CPU, str(tmp_path))[0] == {}
+
+
+def test_every_seed_has_a_random_encoder_of_its_own(tables, tmp_path):
+    """Two seeds give the predictions that each gives alone, from encoders with other weights."""
+    both, alone = (
+        _run_all(
+            tables, _options(variants=["random_encoder"]), str(tmp_path / name), CPU.model_copy(update={"seeds": s})
+        )
+        for name, s in (("both", (0, 1)), ("alone", (1,)))
+    )
+    found = both["neural"]["random_encoder"][0]
+    assert found.filter(pa.compute.equal(found["seed"], 1)).equals(alone["neural"]["random_encoder"][0])
+    weights = [(tmp_path / "both/random" / f"seed={seed}" / "model.safetensors").read_bytes() for seed in (0, 1)]
+    assert weights[0] != weights[1]
 
 
 def test_the_study_is_resumable_and_its_values_are_what_is_trained(tables, tmp_path):

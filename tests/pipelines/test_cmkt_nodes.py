@@ -203,7 +203,8 @@ def test_ch_sims_in_small_goes_from_mp4_to_the_table(tmp_path):
 
     _write_ch_sims(tmp_path / "ch_sims")
     corpus = {"reader": "ch_sims", "root": str(tmp_path / "ch_sims"), "expected": {"utterances": 12}}
-    utterances, quarantine, _ = ingest_corpora(IngestOptions(corpora={"ch_sims": corpus}))
+    *batches, _ = ingest_corpora(IngestOptions(corpora={"ch_sims": corpus}))
+    utterances, quarantine = (reader.read_all() for reader in batches)
     assert (utterances.num_rows, quarantine.num_rows) == (12, 0)
     chosen = {"stft": StftOptions(), "expression": ExpressionOptions(weights=str(_save_network(tmp_path / "network")))}
     off = dict.fromkeys({*AUDIO, *VIDEO} - set(chosen))

@@ -18,7 +18,7 @@ from semiser.demo.sound import SAMPLE_RATE_HZ
 from semiser.features.registry import make_families
 from semiser.networks.expression import build_expression_network
 from semiser.options.avspnet import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
-from semiser.options.began import BeganFitOptions, BeganNetworkOptions, ClassifierOptions
+from semiser.options.began import BeganFitOptions, BeganNetworkOptions, CepstrumOptions, ClassifierOptions
 from semiser.options.cmkt import CmktOptions, SpecAugmentOptions, TransformerOptions
 from semiser.options.cmkt import OptimisationOptions as CmktOptimisation
 from semiser.options.face_features import EXPRESSIONS, DenseNetOptions
@@ -140,8 +140,9 @@ def _began(corpus, folder, frozen, scaling):
         read = partial(read_samples, {"chunks": chunks}, scaling=scaling, band_axis=0)
     else:
         began.save_random_encoder(shape, network, CPU, trained.models / "random")
-        encoder = began.load_feature_map(trained.models / "random")
-        options = BeganFitOptions(classifier=how, frozen="random", shape=encoder.map_shape)
+        cepstrum = CepstrumOptions(bands=6, coefficients=4)
+        encoder = began.load_feature_map(trained.models / "random", cepstrum=cepstrum)
+        options = BeganFitOptions(classifier=how, cepstrum=cepstrum, frozen="random", shape=encoder.map_shape)
         read = partial(began_classifier.read_maps, chunks, frozen=encoder, scaling=scaling)
     return trained.fit(lambda ids: read(utterance_ids=ids), began_classifier.fit, options)
 

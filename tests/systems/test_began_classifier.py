@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from semiser.evaluation.metrics import ccc_of_moments, moments
-from semiser.options.began import BeganFitOptions, BeganNetworkOptions, ClassifierOptions
+from semiser.options.began import BeganFitOptions, BeganNetworkOptions, CepstrumOptions, ClassifierOptions
 from semiser.options.training import TrainingOptions
 from semiser.systems import began_classifier
 from semiser.systems.began import save_random_encoder
@@ -19,6 +19,13 @@ from semiser.training.samples import SampleData
 MAP = (2, 3, 4)
 TINY = ClassifierOptions(filters=[4], epochs=12, batch_size=8, learning_rate=0.01, dropout=0.2, input_noise=0.1)
 OPTIONS = BeganFitOptions(classifier=TINY, shape=MAP)
+RICH = OPTIONS.model_copy(
+    update={
+        "classifier": TINY.model_copy(
+            update={"filters": (), "hidden": (8,), "standardise": True, "statistics": ("mean", "change")}
+        )
+    }
+)
 SCRATCH = BeganFitOptions(
     classifier=TINY,
     shape=(9, 8),
@@ -94,11 +101,35 @@ def test_class_weights_count_chunks():
     assert began_classifier._class_weights(data, ClassifierOptions(balanced=False)) is None
 
 
-@pytest.mark.parametrize(("options", "data"), [(OPTIONS, _data()), (SCRATCH, _data((9, 8), "chunks"))])
+CEPSTRAL = SCRATCH.model_copy(
+    update={"classifier": RICH.classifier, "cepstrum": CepstrumOptions(bands=4, coefficients=2)}
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "data"),
+    [
+        (OPTIONS, _data()),
+        (RICH, _data()),
+        (SCRATCH, _data((9, 8), "chunks")),
+        (CEPSTRAL, _data((9, 8), "chunks")),
+    ],
+)
 def test_both_kinds_learn_what_can_be_learnt(options, data, tmp_path):
     probabilities = began_classifier.fit(data, options, _run(tmp_path))
     torch.testing.assert_close(probabilities.sum(1), torch.ones(6))
     assert (probabilities.argmax(1) == data.y[24:]).float().mean() > 0.8
+
+
+def test_the_pooled_values_are_standardised_by_the_training_chunks_alone(tmp_path):
+    data = _data()
+    data.x["map"][36:] += 100  # the chunks of validation and test
+    began_classifier.fit(data, RICH, _run(tmp_path))
+    weights = load_file(tmp_path / "model.safetensors")
+    x = data.x["map"][:36]
+    expected = torch.cat([x.mean(-1), x.diff(dim=-1).abs().mean(-1)], 1)
+    torch.testing.assert_close(weights["classifier.standard.mean"], expected.mean(0))
+    torch.testing.assert_close(weights["classifier.standard.deviation"], expected.std(0, unbiased=False))
 
 
 @pytest.mark.parametrize("loss", ["ccc", "mse"])
@@ -127,7 +158,7 @@ def test_weights_options_and_scaling_rebuild_the_classifier(tmp_path):
     torch.testing.assert_close(began_classifier.predict(network, data, data.rows["test"], options), expected)
 
 
-@pytest.mark.parametrize("options", [_with(), _with(select="validation"), _with(task="dimensions")])
+@pytest.mark.parametrize("options", [_with(), RICH, _with(select="validation"), _with(task="dimensions")])
 def test_a_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions(tmp_path, monkeypatch, options):
     data, expected_run = _data(), _run(tmp_path / "a")
     undisturbed = began_classifier.fit(data, options, expected_run)

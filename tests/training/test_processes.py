@@ -79,12 +79,6 @@ def test_the_error_of_one_process_ends_all_and_is_told(data, tmp_path):
         fit_in_processes(shared_batches.fail_in_the_second, data, None, TWO, run)
 
 
-def test_torchrun_is_refused_with_the_way_that_is_offered(data, tmp_path, monkeypatch):
-    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
-    with pytest.raises(RuntimeError, match=r"set training\.devices"):
-        fit_in_processes(shared_batches.fit_everything, data, None, TWO, shared_batches.make_run(tmp_path))
-
-
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_the_parts_of_all_processes_make_up_the_mixed_batch(processes):
     values, lam, order = torch.randn(4, 7, 2), torch.rand(7), torch.randperm(7)

@@ -98,7 +98,8 @@ def ingest_faces(
         batches.append(pa.RecordBatch.from_pylist([asdict(row) for row in rows], FACES_SCHEMA))
     table = pa.Table.from_batches(batches, FACES_SCHEMA)
     what, looked_for = f"face images {corpus!r}", f"{root}; looked for {reader.pattern} (such as {reader.example})"
-    refuse_unusable(what, looked_for, table.num_rows, rejected, max_quarantined_share, "max_quarantined_share")
+    limit = "max_quarantined_share"
+    refuse_unusable(what, looked_for, table.num_rows, len(rejected), rejected[:3], max_quarantined_share, limit)
     return IngestedFaces(table, rejected, _summarise(corpus, table, rejected, reader.expected))
 
 

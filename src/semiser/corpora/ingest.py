@@ -4,10 +4,10 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from semiser.corpora.files import leaves_root
 from semiser.corpora.reader import Reader
 from semiser.corpora.refusal import refuse_unusable
 from semiser.corpora.registry import get_reader
+from semiser.corpora.spool import Spool
 from semiser.corpora.utterance import QUARANTINE_SCHEMA, UTTERANCES_SCHEMA, Rejected, Utterance
 from semiser.errors import Unusable
 from semiser.media.audio import probe_audio
@@ -30,11 +31,38 @@ _PROBE_THREADS = 8  # headers wait for the disk, not for a processor
 
 @dataclass(frozen=True)
 class Ingested:
-    """The tables `utterances` and `quarantine`, and a summary per corpus that is JSON-safe."""
+    """What ingest found; the rows wait on disk and are read in batches, or all of them into a table.
 
-    utterances: pa.Table
-    quarantine: pa.Table
+    Attributes:
+        summary: per corpus, JSON-safe.
+    """
+
     summary: dict[str, Any]
+    _spool: Spool
+    _metadata: dict[str, str]
+
+    def utterance_batches(self) -> pa.RecordBatchReader:
+        """Rows of `utterances`: corpus after corpus, each in the order of its ids; no batch has rows of two."""
+        schema = UTTERANCES_SCHEMA.with_metadata(self._metadata)
+        batches = chain.from_iterable(map(self._spool.utterances, self.summary))
+        return pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in batches))
+
+    def quarantine_batches(self) -> pa.RecordBatchReader:
+        """Rows of `quarantine`, in the readers' order."""
+        entries = chain.from_iterable(map(self._spool.rejected, self.summary))
+        chunks = iter(lambda: [asdict(entry) for entry in islice(entries, _CHUNK)], [])
+        batches = (pa.RecordBatch.from_pylist(chunk, QUARANTINE_SCHEMA) for chunk in chunks)
+        return pa.RecordBatchReader.from_batches(QUARANTINE_SCHEMA, batches)
+
+    @property
+    def utterances(self) -> pa.Table:
+        """All utterances in memory."""
+        return self.utterance_batches().read_all()
+
+    @property
+    def quarantine(self) -> pa.Table:
+        """All that cannot be used in memory."""
+        return self.quarantine_batches().read_all()
 
 
 def ingest(options: IngestOptions) -> Ingested:
@@ -45,29 +73,22 @@ def ingest(options: IngestOptions) -> Ingested:
         Unusable: nothing at a root fits the reader's layout.
         TooManyUnusable: more than `max_quarantined_share` of a corpus's entries cannot be used.
     """
-    utterances: list[pa.RecordBatch] = []
-    rejected: list[Rejected] = []
-    summary, facts = {}, {}
+    spool, summary, facts = Spool(), {}, {}
     for name, corpus in options.active.items():
         reader = get_reader(corpus.reader)
-        batches, bad = ingest_corpus(name, corpus, reader)
-        table = pa.Table.from_batches(batches, UTTERANCES_SCHEMA)
+        tally = ingest_corpus(name, corpus, reader, spool)
         looked_for = (
             f"{corpus.root}; the reader {corpus.reader!r} looks for {reader.pattern} (such as {reader.example})"
         )
-        allowed = options.max_quarantined_share
-        refuse_unusable(f"corpus {name!r}", looked_for, table.num_rows, bad, allowed, "ingest.max_quarantined_share")
-        summary[name] = summarise(table, bad, reader.expected if corpus.expected is None else corpus.expected)
+        refuse_unusable(
+            f"corpus {name!r}", looked_for, tally.utterances, tally.rejected, islice(spool.rejected(name), 3),
+            options.max_quarantined_share, "ingest.max_quarantined_share",
+        )  # fmt: skip
+        expected = reader.expected if corpus.expected is None else corpus.expected
+        summary[name] = {**tally.summary(expected), "quarantined_reasons": spool.reasons(name, 10)}
         facts[name] = {"reader": corpus.reader, "scales": _scales(reader, corpus)}
-        utterances += batches
-        rejected += bad
         _log(name, summary[name])
-    schema = UTTERANCES_SCHEMA.with_metadata({"semiser": json.dumps({"corpora": facts})})
-    return Ingested(
-        pa.Table.from_batches(utterances, UTTERANCES_SCHEMA).cast(schema),
-        pa.Table.from_pylist([asdict(row) for row in rejected], QUARANTINE_SCHEMA),
-        summary,
-    )
+    return Ingested(summary, spool, {"semiser": json.dumps({"corpora": facts})})
 
 
 def _scales(reader: Reader, corpus: CorpusOptions) -> dict[str, tuple[float, float]]:
@@ -75,16 +96,17 @@ def _scales(reader: Reader, corpus: CorpusOptions) -> dict[str, tuple[float, flo
     return dict(getattr(reader.options(**corpus.options), "scales", None) or reader.scales)
 
 
-def ingest_corpus(name: str, corpus: CorpusOptions, reader: Reader) -> tuple[list[pa.RecordBatch], list[Rejected]]:
-    """The utterances of one corpus, each file probed.
+def ingest_corpus(name: str, corpus: CorpusOptions, reader: Reader, spool: Spool) -> "Tally":
+    """Put the utterances of one corpus, each file probed, and what cannot be used, with the reason, into the spool.
 
     Args:
         name: of the corpus, for messages.
         corpus: its root and the reader's options.
         reader: lists its files with what they are about.
+        spool: takes the rows.
 
     Returns:
-        Rows of `UTTERANCES_SCHEMA` in the reader's order, and what cannot be used, with the reason.
+        The counts of what was found.
 
     Raises:
         FileNotFoundError: the root is not a folder.
@@ -93,13 +115,12 @@ def ingest_corpus(name: str, corpus: CorpusOptions, reader: Reader) -> tuple[lis
     if not root.is_dir():
         raise FileNotFoundError(f"corpus {name!r}: ingest.corpora.{name}.root = {corpus.root} is not a folder")
     entries = reader.read(name, root, reader.options(**corpus.options))
-    batches, rejected, seen = [], [], {}
+    tally = Tally()
     with ThreadPoolExecutor(_PROBE_THREADS) as pool:
         while chunk := list(islice(entries, _CHUNK)):
-            checked = pool.map(lambda entry: _check(entry, root, reader.language), chunk)
-            rows = list(_without_duplicates(checked, seen, rejected))
-            batches.append(pa.RecordBatch.from_pylist([asdict(row) for row in rows], UTTERANCES_SCHEMA))
-    return batches, rejected
+            for entry in pool.map(lambda entry: _check(entry, root, reader.language), chunk):
+                tally.count(entry, spool.add(entry))
+    return tally
 
 
 def _check(entry: Utterance | Rejected, root: Path, language: str | None) -> Utterance | Rejected:
@@ -132,45 +153,51 @@ def _refuse_escape(path: str) -> None:
         raise Unusable("the path leaves the corpus root: give it relative to the root, without ..")
 
 
-def _without_duplicates(
-    entries: Iterator[Utterance | Rejected], seen: dict[str, str], rejected: list[Rejected]
-) -> Iterator[Utterance]:
-    for entry in entries:
-        if isinstance(entry, Rejected):
-            rejected.append(entry)
-        elif entry.utterance_id in seen:
-            first = seen[entry.utterance_id]
-            reason = f"duplicate utterance_id {entry.utterance_id!r}, already taken by {first}"
-            rejected.append(Rejected(entry.corpus, entry.audio_path, reason))
-        else:
-            seen[entry.utterance_id] = entry.audio_path
-            yield entry
+@dataclass
+class Tally:
+    """Counts of one corpus; what it holds grows with speakers and labels, not with utterances."""
 
+    utterances: int = 0
+    rejected: int = 0
+    seconds: float = 0.0
+    with_transcript: int = 0
+    speakers: set[str] = field(default_factory=set)
+    emotions: Counter[str | None] = field(default_factory=Counter)
+    splits: Counter[str | None] = field(default_factory=Counter)
 
-def summarise(utterances: pa.Table, rejected: list[Rejected], expected: dict[str, int]) -> dict[str, Any]:
-    """Counts of one corpus, JSON-safe: found and expected, hours, speakers, labels, what was quarantined."""
-    emotions = Counter(utterances["emotion"].to_pylist())
-    splits = Counter(utterances["split"].to_pylist())
-    found = {
-        "utterances": utterances.num_rows,
-        "speakers": len(set(utterances["speaker_id"].to_pylist()) - {None}),
-        "emotions": len(set(emotions) - {None}),
-    } | {f"utterances/{split}": count for split, count in splits.items() if split}
-    differs = {
-        key: {"found": found.get(key, 0), "expected": count}
-        for key, count in expected.items()
-        if found.get(key, 0) != count and (key in found or "/" not in key)
-    }
-    return {
-        "found": found,
-        "expected": dict(expected),
-        "differs": differs,
-        "hours": round(sum(utterances["duration_s"].to_pylist()) / 3600, 4),
-        "emotions": {str(word or "unlabelled"): count for word, count in emotions.most_common()},
-        "with_transcript": utterances.num_rows - utterances["transcript"].null_count,
-        "quarantined": len(rejected),
-        "quarantined_reasons": dict(Counter(row.reason for row in rejected).most_common(10)),
-    }
+    def count(self, entry: Utterance | Rejected, usable: bool) -> None:
+        """Count an entry, which is usable or rejected."""
+        if not usable:
+            self.rejected += 1
+            return
+        self.utterances += 1
+        self.seconds += entry.duration_s
+        self.with_transcript += entry.transcript is not None
+        self.speakers |= {entry.speaker_id} - {None}
+        self.emotions[entry.emotion] += 1
+        self.splits[entry.split] += 1
+
+    def summary(self, expected: Mapping[str, int]) -> dict[str, Any]:
+        """JSON-safe: found and expected, hours, speakers, labels, how many are quarantined."""
+        found = {
+            "utterances": self.utterances,
+            "speakers": len(self.speakers),
+            "emotions": len(set(self.emotions) - {None}),
+        } | {f"utterances/{split}": count for split, count in self.splits.items() if split}
+        differs = {
+            key: {"found": found.get(key, 0), "expected": count}
+            for key, count in expected.items()
+            if found.get(key, 0) != count and (key in found or "/" not in key)
+        }
+        return {
+            "found": found,
+            "expected": dict(expected),
+            "differs": differs,
+            "hours": round(self.seconds / 3600, 4),
+            "emotions": {str(word or "unlabelled"): count for word, count in self.emotions.most_common()},
+            "with_transcript": self.with_transcript,
+            "quarantined": self.rejected,
+        }
 
 
 def _log(name: str, summary: dict[str, Any]) -> None:

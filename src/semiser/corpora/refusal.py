@@ -1,11 +1,13 @@
 """When what a reader found is too little or too bad to build on."""
 
+from collections.abc import Iterable
+
 from semiser.corpora.utterance import Rejected
 from semiser.errors import TooManyUnusable, Unusable
 
 
 def refuse_unusable(
-    what: str, looked_for: str, found: int, rejected: list[Rejected], allowed: float, limit: str
+    what: str, looked_for: str, found: int, rejected: int, first: Iterable[Rejected], allowed: float, limit: str
 ) -> None:
     """Stop where nothing was found, or where more than the allowed share of the entries cannot be used.
 
@@ -14,18 +16,19 @@ def refuse_unusable(
         looked_for: root, layout and an example of it, for a folder with nothing usable.
         found: entries that can be used.
         rejected: entries that cannot.
+        first: the first of them, whose reasons the messages give.
         allowed: share in [0, 1] of all entries that may be rejected.
         limit: what sets it, as the message names it.
 
     Raises:
         Unusable: nothing was found.
-        TooManyUnusable: too much was rejected; both messages give the first three reasons.
+        TooManyUnusable: too much was rejected; both messages give the first reasons.
     """
-    reasons = "; ".join(f"{row.path}: {row.reason}" for row in rejected[:3])
+    reasons = "; ".join(f"{row.path}: {row.reason}" for row in first)
     if not found:
         raise Unusable(f"{what}: nothing usable at {looked_for}" + (f"; rejected: {reasons}" if rejected else ""))
-    if len(rejected) > allowed * (found + len(rejected)):
+    if rejected > allowed * (found + rejected):
         raise TooManyUnusable(
-            f"{what}: {len(rejected)} of {found + len(rejected)} entries cannot be used, more than "
+            f"{what}: {rejected} of {found + rejected} entries cannot be used, more than "
             f"{limit} = {allowed:.0%}. The first: {reasons}. Mend them or raise the share"
         )

@@ -1,7 +1,7 @@
 """An Arrow table in one Parquet file: schema metadata survives, and a half-written file never counts."""
 
 from pathlib import PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,10 +10,11 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from semiser.shards.publish import publishing
+from semiser.shards.utterances import UtteranceFile
 
 
-class ArrowDataset(AbstractDataset[pa.Table, pa.Table]):
-    """Loads and saves a `pyarrow.Table`.
+class ArrowDataset(AbstractDataset[pa.Table | pa.RecordBatchReader, pa.Table]):
+    """Loads and saves a `pyarrow.Table`; what comes in batches is saved as it comes, a row group each.
 
     kedro-datasets' ParquetDataset goes through pandas, which drops the schema's metadata (label scales, protocol),
     and a kill while it saves leaves a truncated file that exists.
@@ -30,16 +31,18 @@ class ArrowDataset(AbstractDataset[pa.Table, pa.Table]):
 
     def load(self) -> pa.Table:
         """The whole table."""
-        if not self._exists():
-            hint = f"; `{self._made_by}` makes it" if self._made_by else ""
-            raise DatasetError(f"no file {self._path}{hint}")
-        with self._filesystem.open(self._root, "rb") as file:
+        with self._open() as file:
             return pq.read_table(file)
 
-    def save(self, data: pa.Table) -> None:
+    def save(self, data: pa.Table | pa.RecordBatchReader) -> None:
         """Publish the table under its name once it is complete."""
         with publishing(self._filesystem, self._root) as file:
-            pq.write_table(data, file, compression="zstd")
+            if isinstance(data, pa.Table):
+                pq.write_table(data, file, compression="zstd")
+                return
+            with pq.ParquetWriter(file, data.schema, compression="zstd") as writer:
+                for batch in data:
+                    writer.write_batch(batch)
 
     def preview(self, nrows: int = 40) -> TablePreview:
         """The first rows for kedro-viz."""
@@ -47,11 +50,29 @@ class ArrowDataset(AbstractDataset[pa.Table, pa.Table]):
             batch = next(pq.ParquetFile(file).iter_batches(nrows), None)
         return table_preview(batch)
 
+    def _open(self) -> IO[bytes]:
+        if not self._exists():
+            hint = f"; `{self._made_by}` makes it" if self._made_by else ""
+            raise DatasetError(f"no file {self._path}{hint}")
+        return self._filesystem.open(self._root, "rb")
+
     def _exists(self) -> bool:
         return self._filesystem.exists(self._root)
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": PurePosixPath(self._path)}
+
+
+class UtteranceFileDataset(ArrowDataset):
+    """The table of utterances as a file that nodes read in batches: it need not fit in memory."""
+
+    def load(self) -> UtteranceFile:
+        """The open file; nothing but its footer is read yet."""
+        return UtteranceFile(self._open())
+
+    def save(self, data: Any) -> None:
+        """Nothing is saved here: the file is that of `utterances`."""
+        raise DatasetError(f"{self._path} is read here alone: ingest writes it as utterances")
 
 
 def table_preview(batch: pa.RecordBatch | None, longest: int = 8) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from semiser.features.proxy_labels import proxy_arousal, proxy_valence
 from semiser.shards.store import ShardedTable
 
+BASELINE = ("utterance_id", "corpus", "speaker_id", "programme", "episode")  # columns of `utterances`
 _ID = pa.schema([("utterance_id", pa.string())])
 
 
@@ -21,7 +22,7 @@ def arousal_table(utterances: pa.Table, summary: Mapping[str, Any], store: str) 
     """Proxy arousal of every utterance that has voice features, in the order of their ids.
 
     Args:
-        utterances: the `utterances` table.
+        utterances: the `utterances` table, of which the columns BASELINE are taken.
         summary: of the `voice` family; without rows the table is empty.
         store: folder of the feature tables.
 
@@ -57,7 +58,7 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
 
 def _joined(utterances: pa.Table, summary: Mapping[str, Any], path: str, columns: list[str]) -> pa.Table:
     """Columns of a feature table beside what a baseline needs."""
-    about = utterances.select(["utterance_id", "corpus", "speaker_id", "programme", "episode"])
+    about = utterances.select(BASELINE)
     if summary["rows"]:
         features = ShardedTable(path).dataset().to_table(columns=["utterance_id", *columns])
     else:

@@ -7,13 +7,14 @@ section 3.5 and Figure 1: 3 x 3 convolutions with eLU, filters that grow linearl
 
 import itertools
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
-from semiser.options.began import BeganNetworkOptions, ClassifierOptions
+from semiser.options.began import BeganNetworkOptions, CepstrumOptions, ClassifierOptions, Statistic
 
 Size = tuple[int, int]
 
@@ -83,14 +84,22 @@ class FeatureMap(nn.Module):
     """The encoder's convolutions: chunks to a feature map, on which classifiers stand.
 
     Shape:
-        (B, bins, frames), cropped to what is modelled -> (B, *map_shape), map_shape = (channels, bins, frames)
+        (B, bins, frames), cropped to what is modelled -> (B, *map_shape), map_shape = (channels, bins or coefficients,
+        frames)
     """
 
-    def __init__(self, shape: Size, options: BeganNetworkOptions, stage: int | None = None):
+    def __init__(
+        self,
+        shape: Size,
+        options: BeganNetworkOptions,
+        stage: int | None = None,
+        cepstrum: CepstrumOptions | None = None,
+    ):
         """Args:
         shape: bins and frames of a chunk as the table has it.
         options: filters, stages.
         stage: the map after so many downsamplings; None: the last, which the code is made of.
+        cepstrum: of the map, which is given in its place, with coefficients for bins; None: the map itself.
 
         Raises:
             ValueError: there is no such stage.
@@ -106,11 +115,38 @@ class FeatureMap(nn.Module):
             layers += [_convolution(n * number, n * (number + 1), stride), nn.ELU()]
             layers += _repeated(n * (number + 1), options.convolutions)
         self.convolutions = nn.Sequential(*layers)
-        sizes = (size // math.prod(s[d] for s in strides) for d, size in enumerate(self.layout.folded))
-        self.map_shape = (n * (len(strides) + 1), *sizes)
+        bins, frames = (size // math.prod(s[d] for s in strides) for d, size in enumerate(self.layout.folded))
+        transform = cepstral_transform(bins, cepstrum) if cepstrum else None
+        self.register_buffer("transform", transform, persistent=False)
+        self.map_shape = (n * (len(strides) + 1), cepstrum.coefficients if cepstrum else bins, frames)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.convolutions(fold(crop(x, self.layout), self.fold))
+        x = self.convolutions(fold(crop(x, self.layout), self.fold))
+        return x if self.transform is None else torch.einsum("kb,ncbt->nckt", self.transform, x)
+
+
+MEL_CORNER = 700 / 8000  # where the mel scale turns from linear to logarithmic, as a share of the highest frequency
+
+
+def cepstral_transform(bins: int, options: CepstrumOptions) -> Tensor:
+    """What makes cepstra of bins that are evenly spaced from 0 to 8 kHz, float32 of shape (coefficients, bins).
+
+    A band is the mean over its part of the frequency axis, of which every bin covers an equal share: it may be narrower
+    than a bin. Its edges are equally spaced on the mel scale, log(1 + f / 700 Hz). Over the bands stands the
+    orthonormal discrete cosine transform (DCT-II).
+
+    Args:
+        bins: of a feature map.
+        options: bands and coefficients.
+    """
+    spaced = torch.linspace(0, math.log1p(1 / MEL_CORNER), options.bands + 1, dtype=torch.float64)
+    edges = MEL_CORNER * torch.expm1(spaced) * bins
+    low, high, start = edges[:-1, None], edges[1:, None], torch.arange(bins)
+    covered = (torch.minimum(high, start + 1.0) - torch.maximum(low, start.double())).clamp(min=0)
+    k, band = torch.arange(options.coefficients)[:, None], torch.arange(options.bands)
+    cosines = torch.cos(math.pi * k * (band + 0.5) / options.bands) * math.sqrt(2 / options.bands)
+    cosines[0] /= math.sqrt(2)
+    return (cosines.double() @ (covered / (high - low))).float()
 
 
 class Encoder(nn.Module):
@@ -175,7 +211,7 @@ def _repeated(width: int, times: int) -> list[nn.Module]:
 
 
 class MapClassifier(nn.Module):
-    """Convolutional layers and a linear layer on a feature map: logits of classes, or one unit per dimension.
+    """Convolutional and fully connected layers on a feature map: logits of classes, or one unit per dimension.
 
     Shape:
         (B, *map_shape) -> (B, outputs); bins and channels may also stand in one axis, (B, channels * bins, frames).
@@ -185,10 +221,10 @@ class MapClassifier(nn.Module):
         """Args:
         map_shape: channels, bins, frames.
         outputs: classes or dimensions.
-        options: convolutions, pooling, dropout.
+        options: convolutions, pooling, hidden layers, dropout.
         """
         super().__init__()
-        self.map_shape, self.pool = map_shape, options.pool
+        self.map_shape, self.pool, self.statistics = map_shape, options.pool, options.statistics
         channels, bins, frames = map_shape
         layers: list[nn.Module] = []
         for width in options.filters:
@@ -196,18 +232,68 @@ class MapClassifier(nn.Module):
             layers += [nn.Dropout(options.dropout)] if options.dropout else []
             channels = width
         self.convolutions = nn.Sequential(*layers)
-        width = {"all": 3 * channels, "frames": 3 * channels * bins, "none": channels * bins * frames}[options.pool]
+        kinds = len(options.statistics)
+        width = {"all": kinds * channels, "frames": kinds * channels * bins, "none": channels * bins * frames}
+        self.standard = Standardise(width[options.pool]) if options.standardise else nn.Identity()
+        widths = (width[options.pool], *options.hidden)
+        hidden: list[nn.Module] = []
+        for inside, outside in itertools.pairwise(widths):
+            hidden += [nn.Dropout(options.output_dropout), nn.Linear(inside, outside), nn.ELU()]
+        self.hidden = nn.Sequential(*hidden)
         self.dropout = nn.Dropout(options.output_dropout)
-        self.output = nn.Linear(width, outputs)
+        self.output = nn.Linear(widths[-1], outputs)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.output(self.dropout(self.hidden(self.standard(self.pooled(x)))))
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """What the fully connected layers get before it is standardised, (B, *map_shape) -> (B, values)."""
         x = self.convolutions(x.reshape(len(x), *self.map_shape))
-        if self.pool == "all":
-            x = x.flatten(2)
-        return self.output(self.dropout(x.flatten(1) if self.pool == "none" else statistics(x)))
+        if self.pool == "none":
+            return x.flatten(1)
+        return statistics(x.flatten(2) if self.pool == "all" else x, self.statistics)
 
 
-def statistics(x: Tensor) -> Tensor:
-    """Mean, standard deviation and maximum over the last axis side by side: (B, ..., T) -> (B, 3 * ...)."""
-    deviation = (x.var(-1, unbiased=False) + 1e-5).sqrt()  # the root of 0 has no gradient
-    return torch.cat([part.flatten(1) for part in (x.mean(-1), deviation, x.amax(-1))], 1)
+class Standardise(nn.Module):
+    """Takes off a mean and divides by a deviation, both of which are given once and are not learnt.
+
+    Unlike batch normalisation it does the same in training and prediction, and in one process and several.
+    """
+
+    def __init__(self, width: int):
+        """Args:
+        width: values of a row.
+        """
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+
+    def fit(self, parts: Iterable[Tensor]) -> None:
+        """Take mean and deviation from rows that come in parts, (B, width) each; a constant one is not divided."""
+        count, total, squares = 0, 0.0, 0.0
+        for part in parts:
+            part = part.double()
+            count, total, squares = count + len(part), total + part.sum(0), squares + part.square().sum(0)
+        mean = total / count
+        deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
+        self.mean.copy_(mean)
+        self.deviation.copy_(torch.where(deviation > 1e-5, deviation, 1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.deviation
+
+
+def statistics(x: Tensor, kinds: Sequence[Statistic] = ("mean", "deviation", "maximum")) -> Tensor:
+    """Statistics over the last axis side by side: (B, ..., T) -> (B, kinds * ...).
+
+    Args:
+        x: values over time.
+        kinds: mean; (standard) deviation; maximum; change: mean absolute difference of neighbours, 0 where T is 1.
+    """
+    compute = {
+        "mean": lambda: x.mean(-1),
+        "deviation": lambda: (x.var(-1, unbiased=False) + 1e-5).sqrt(),  # the root of 0 has no gradient
+        "maximum": lambda: x.amax(-1),
+        "change": lambda: x.diff(dim=-1).abs().sum(-1) / max(x.shape[-1] - 1, 1),
+    }
+    return torch.cat([compute[kind]().flatten(1) for kind in kinds], 1)

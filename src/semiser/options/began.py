@@ -1,6 +1,6 @@
 """`params:train_began`: encoder, classifier, protocol and variants of the adversarial autoencoder system."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,10 +12,14 @@ from semiser.options.tuning import TuneOptions
 
 VariantName = Literal["svm", "random_encoder", "from_scratch", "began"]
 VARIANTS: tuple[VariantName, ...] = VariantName.__args__
-ENCODER_FOLDERS = {"began": "encoder", "random_encoder": "random"}  # below the experiment's models
 
 Task = Literal["emotion", "dimensions"]
 DIMENSIONS = ("arousal", "valence")
+
+
+def encoder_folder(variant: VariantName, seed: int) -> str:
+    """Folder of a variant's frozen encoder below the experiment's models: one is trained, random ones are of a seed."""
+    return "encoder" if variant == "began" else f"random/seed={seed}"
 
 
 class BeganNetworkOptions(Options):
@@ -61,15 +65,39 @@ class EncoderOptions(Options):
     block_rows: int = Field(default=8192, ge=1)
 
 
+class CepstrumOptions(Options):
+    """Cepstra of a feature map: each channel's bins in mel bands, then a cosine transform over the bands.
+
+    Attributes:
+        bands: of equal width on the mel scale from 0 Hz to the highest bin.
+        coefficients: the first so many of the transform; they are less correlated than bins, and few.
+    """
+
+    bands: int = Field(default=16, ge=2)
+    coefficients: int = Field(default=12, ge=1)
+
+    @model_validator(mode="after")
+    def _has_as_many(self) -> Self:
+        if self.coefficients > self.bands:
+            raise ValueError(f"coefficients={self.coefficients} must be at most bands={self.bands}")
+        return self
+
+
+Statistic = Literal["mean", "deviation", "maximum", "change"]
+
+
 class ClassifierOptions(Options):
     """The supervised part: convolutional layers on the encoder's feature map, and how they are trained.
 
     Attributes:
-        filters: of each convolutional layer; none leaves a linear classifier.
+        filters: of each convolutional layer; they may be none.
         kernel: bins and frames of a convolution.
-        pool: `frames` takes mean, deviation and maximum over time, `all` over bins and time, `none` leaves all values.
+        pool: `frames` takes statistics over time, `all` over bins and time, `none` leaves all values.
+        statistics: mean, (standard) deviation, maximum, and change, the mean absolute difference of neighbours.
+        standardise: the pooled values, by their mean and deviation over the training chunks before the first step.
+        hidden: units of each fully connected layer between the pooled values and the last, linear layer; with eLU.
         dropout: after each convolution.
-        output_dropout: before the last, linear layer.
+        output_dropout: before the hidden layers and the last, linear layer.
         input_noise: standard deviation of Gaussian noise added to the standardised input in training.
         epochs, batch_size: passes over the training chunks, and chunks per step.
         learning_rate: of AdamW at the start; it falls to 0 as a cosine.
@@ -84,6 +112,9 @@ class ClassifierOptions(Options):
     filters: tuple[int, ...] = (64,)
     kernel: int = Field(default=3, ge=1)
     pool: Literal["frames", "all", "none"] = "frames"
+    statistics: tuple[Statistic, ...] = Field(default=("mean", "deviation", "maximum"), min_length=1)
+    standardise: bool = False
+    hidden: tuple[Annotated[int, Field(ge=1)], ...] = ()
     dropout: float = Field(default=0.5, ge=0, lt=1)
     output_dropout: float = Field(default=0.0, ge=0, lt=1)
     input_noise: float = Field(default=0.0, ge=0)
@@ -106,14 +137,16 @@ class BeganFitOptions(Options):
         encoder: None where the data are feature maps of a frozen encoder; else the data are chunks, and an encoder of
             this kind is trained with the classifier, from random weights.
         stage: whose map is used, after so many downsamplings; None: the last.
+        cepstrum: of the map, which the classifier then gets in its place; None: the map itself.
         frozen: folder of the frozen encoder below the experiment's models; None where there is none.
-        shape: channels, bins and frames of the feature maps, or bins and frames of the chunks.
+        shape: channels, bins (or coefficients) and frames of the feature maps, or bins and frames of the chunks.
     """
 
     classifier: ClassifierOptions = ClassifierOptions()
     task: Task = "emotion"
     encoder: BeganNetworkOptions | None = None
     stage: int | None = Field(default=None, ge=0)
+    cepstrum: CepstrumOptions | None = None
     frozen: str | None = None
     shape: tuple[int, ...]
 
@@ -128,6 +161,7 @@ class TrainBeganOptions(Options):
         variants: which are trained; the others give empty tables.
         encoder: BEGAN.
         stage: whose feature map the classifier gets, after so many downsamplings; None: the last.
+        cepstrum: of the map, which the classifier gets in its place; None: the map itself.
         classifier: of the frozen encoders, for the emotions.
         dimensions: of the frozen encoders, for arousal and valence; None: as `classifier`.
         from_scratch: of the encoder that is trained with its classifier.
@@ -141,28 +175,27 @@ class TrainBeganOptions(Options):
     variants: tuple[VariantName, ...] = Field(default=VARIANTS, min_length=1)
     encoder: EncoderOptions = EncoderOptions()
     stage: int | None = Field(default=None, ge=0)
+    cepstrum: CepstrumOptions | None = None
     classifier: ClassifierOptions = ClassifierOptions()
     dimensions: ClassifierOptions | None = None
     from_scratch: ClassifierOptions = ClassifierOptions()
     svm: SvmOptions = SvmOptions()
     tune: TuneOptions | None = None
 
-    def fit_options(self, variant: VariantName, task: Task, shape: tuple[int, ...]) -> BeganFitOptions:
+    def fit_options(self, variant: VariantName, task: Task, shape: tuple[int, ...], seed: int) -> BeganFitOptions:
         """The options of a neural variant for a task.
 
         Args:
             variant: any but svm.
             task: emotion or dimensions.
             shape: of a feature map, or of a chunk for from_scratch.
+            seed: of the random encoder.
         """
+        given = {"task": task, "stage": self.stage, "cepstrum": self.cepstrum, "shape": shape}
         if variant == "from_scratch":
-            return BeganFitOptions(
-                classifier=self.from_scratch, task=task, encoder=self.encoder.network, stage=self.stage, shape=shape
-            )
+            return BeganFitOptions(classifier=self.from_scratch, encoder=self.encoder.network, **given)
         how = self.dimensions or self.classifier if task == "dimensions" else self.classifier
-        return BeganFitOptions(
-            classifier=how, task=task, frozen=ENCODER_FOLDERS[variant], stage=self.stage, shape=shape
-        )
+        return BeganFitOptions(classifier=how, frozen=encoder_folder(variant, seed), **given)
 
     def tuned(self, found: dict[str, Any]) -> "TrainBeganOptions":
         """The options with a study's values in `classifier`."""

@@ -25,8 +25,9 @@ class TrainingOptions(Options):
     Attributes:
         seeds: one run of every fold per seed.
         accelerator: `auto` takes a GPU where there is one.
-        devices: processes that train one fold together, each on a GPU or, where there is none, on the CPU. They share
-            every batch: `batch_size` of a system is that of all together.
+        devices: processes of this host that train one fold together, each on a GPU or, where there is none, on the CPU.
+            They share every batch: `batch_size` of a system is that of all together. A run under torchrun takes its
+            number of processes instead (docs/scale.md).
         precision: as Lightning Fabric names it; parameters stay float32.
         threads: of torch on a CPU; the networks here are small enough for one, and on a busy machine more are slower
             by far. None leaves it to torch.

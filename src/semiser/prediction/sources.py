@@ -12,6 +12,7 @@ from semiser.corpora import manifest
 from semiser.corpora.files import Misfit, read_files
 from semiser.corpora.ingest import ingest_corpus
 from semiser.corpora.reader import Reader, ReaderOptions
+from semiser.corpora.spool import Spool
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance
 from semiser.options.ingest import CorpusOptions
 
@@ -54,8 +55,10 @@ def find_sources(path: str | Path, options: Mapping[str, Any] | None = None) -> 
         if not names:
             raise ValueError(f"no file in the folder {path}")
     corpus = CorpusOptions.model_construct(reader="manifest", root=str(root), options=own)
-    batches, rejected = ingest_corpus(CORPUS, corpus, reader)
-    return Sources(pa.Table.from_batches(batches, UTTERANCES_SCHEMA), rejected, root)
+    spool = Spool()
+    ingest_corpus(CORPUS, corpus, reader, spool)
+    utterances = pa.Table.from_batches(spool.utterances(CORPUS), UTTERANCES_SCHEMA)
+    return Sources(utterances, list(spool.rejected(CORPUS)), root)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from semiser.corpora.utterance import QUARANTINE_SCHEMA
 from semiser.errors import TooManyUnusable
@@ -22,6 +20,7 @@ from semiser.shards.engine import Engine, PoolKind, WorkerLost
 from semiser.shards.poison import find_poison
 from semiser.shards.store import Receipt, ShardedTable, ShardReport
 from semiser.shards.task import Part, ShardTask, extract_shard, family_facts
+from semiser.shards.utterances import UtteranceFile
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ logger = logging.getLogger(__name__)
 def extract(
     families: Iterable[Family],
     store: str,
-    utterances: pa.Table,
+    utterances: pa.Table | UtteranceFile,
     roots: Mapping[str, str],
     engine: Engine,
     options: ShardOptions,
@@ -42,7 +41,7 @@ def extract(
         families: with their options.
         store: folder of the feature tables. A table's manifest is withdrawn while there is work on it, and written
             by `ShardedTable.commit`. Until then no other run gets at it, if it lies on a disk.
-        utterances: rows of `utterances`; each family takes those of its `options.corpora`.
+        utterances: rows of `utterances`, read in batches from a file; each family takes those of its `options.corpora`.
         roots: folder of each corpus.
         engine: runs the shards. An utterance that kills its worker again and again is left out with that reason.
         options: shard size, time limit, and the share of unusable utterances that stops the run.
@@ -56,6 +55,8 @@ def extract(
         EngineLost: the engine is gone.
     """
     families = list(families)
+    if isinstance(utterances, pa.Table):
+        utterances = UtteranceFile.in_memory(utterances)
     tables = {family.name: ShardedTable(f"{store}/{family.name}") for family in families}
     with ExitStack() as claims:
         for name in sorted(tables):  # all runs in the same order, so that none waits for one that waits for it
@@ -72,25 +73,42 @@ def extract(
 
 
 def _complete(
-    families: list[Family], tables: Mapping[str, ShardedTable], utterances: pa.Table, roots: Mapping[str, str],
+    families: list[Family], tables: Mapping[str, ShardedTable], utterances: UtteranceFile, roots: Mapping[str, str],
     engine: Engine, options: ShardOptions,
 ) -> dict[tuple[str, str], ShardReport]:  # fmt: skip
-    """Compute what is missing; reports by family and shard, in the order of the shards."""
-    tasks = list(_tasks(families, tables, utterances, roots, options))
-    reports = {(part.family.name, part.name): tables[part.family.name].report(part.name, part.key, options.verify)
-               for task in tasks for part in task.parts}  # fmt: skip
-    missing = [missed for task in tasks if (missed := _missed(task, reports))]
+    """Compute what is missing; reports by family and shard, in the order of the shards.
+
+    The utterances are read twice, to look for what is missing and to compute it: a shard is held, not all of them.
+    """
+    reports: dict[tuple[str, str], ShardReport | None] = {}
+    missing: dict[str, tuple[Part, ...]] = {}
+    rows = 0
+    wanting = {corpus: [family for family in families if _wants(family, corpus, utterances)]
+               for corpus in utterances.corpora}  # fmt: skip
+    for name, shard in _shards(wanting, utterances, options):
+        parts = [Part(family, tables[family.name].path, name, shard_key(family, shard))
+                 for family in wanting[_corpus_of(name)]]  # fmt: skip
+        found = {(part.family.name, name): tables[part.family.name].report(name, part.key, options.verify)
+                 for part in parts}  # fmt: skip
+        reports |= found
+        if missed := tuple(part for part in parts if _is_missing(found[part.family.name, name])):
+            missing[name] = missed
+            rows += shard.num_rows
     _announce(families, reports)
-    for name in {part.family.name for task in missing for part in task.parts}:
+    for name in {part.family.name for parts in missing.values() for part in parts}:
         tables[name].open_for_work()
-    reports.update({(part.family.name, part.name): report for part, report in _run(missing, families, engine)})
+    if missing:
+        tasks = (ShardTask(shard, Path(roots[_corpus_of(name)]), missing[name], options.timeout_s)
+                 for name, shard in _shards(wanting, utterances, options) if name in missing)  # fmt: skip
+        computed = _run(tasks, rows, families, engine)
+        reports.update({(part.family.name, part.name): report for part, report in computed})
     return reports
 
 
 def extract_group(
     families: Mapping[str, Family | None],
     store: str,
-    utterances: pa.Table,
+    utterances: pa.Table | UtteranceFile,
     roots: Mapping[str, str],
     engine: Engine,
     options: ShardOptions,
@@ -101,36 +119,28 @@ def extract_group(
     return [receipts.get(name) or Receipt(f"{store}/{name}", {"family": name}, []) for name in families]
 
 
-def _tasks(
-    families: list[Family], tables: Mapping[str, ShardedTable], utterances: pa.Table, roots: Mapping[str, str],
-    options: ShardOptions,
-) -> Iterator[ShardTask]:  # fmt: skip
-    """Every shard of every corpus, in the fixed order that shards are cut in: corpora and ids sorted."""
-    ordered = utterances.sort_by([("corpus", "ascending"), ("utterance_id", "ascending")])
-    for corpus in pc.unique(ordered["corpus"]).to_pylist():
-        rows = ordered.filter(pc.equal(ordered["corpus"], corpus))
-        wanting = [family for family in families if _wants(family, corpus, rows)]
-        for number, start in enumerate(range(0, rows.num_rows if wanting else 0, options.utterances)):
-            shard = rows.slice(start, options.utterances)
-            name = f"{corpus}/{number:05d}.parquet"
-            parts = (Part(family, tables[family.name].path, name, shard_key(family, shard)) for family in wanting)
-            yield ShardTask(shard, Path(roots[corpus]), tuple(parts), options.timeout_s)
+def _shards(
+    wanting: Mapping[str, list[Family]], utterances: UtteranceFile, options: ShardOptions
+) -> Iterator[tuple[str, pa.Table]]:
+    """Name and rows of every shard of the corpora that families want, in the order of corpora and ids."""
+    for corpus in (corpus for corpus, families in wanting.items() if families):
+        for number, shard in enumerate(utterances.shards(corpus, options.utterances)):
+            yield f"{corpus}/{number:05d}.parquet", shard
 
 
-def _wants(family: Family, corpus: str, rows: pa.Table) -> bool:
+def _corpus_of(name: str) -> str:
+    """The corpus of the shard of this name."""
+    return name.split("/")[0]
+
+
+def _wants(family: Family, corpus: str, utterances: UtteranceFile) -> bool:
     """Whether a family is asked for on a corpus, and the corpus has what the family cannot do without."""
     if corpus not in (family.options.corpora or [corpus]):
         return False
-    if family.requires and rows[family.requires].null_count == rows.num_rows:
+    if family.requires and utterances.lacks(corpus, family.requires):
         logger.info("%s: passed over for corpus %s, which has no %s", family.name, corpus, family.requires)
         return False
     return True
-
-
-def _missed(task: ShardTask, reports: Mapping) -> ShardTask | None:
-    """The task less the parts that are complete; None where all are."""
-    parts = tuple(part for part in task.parts if _is_missing(reports[part.family.name, part.name]))
-    return replace(task, parts=parts) if parts else None
 
 
 def _is_missing(report: ShardReport | None) -> bool:
@@ -143,10 +153,13 @@ def _announce(families: list[Family], reports: Mapping) -> None:
         logger.info("%s: %d of %d shards are complete", family.name, sum(shards), len(shards))
 
 
-def _run(tasks: list[ShardTask], families: list[Family], engine: Engine) -> Iterator[tuple[Part, ShardReport]]:
+def _run(
+    tasks: Iterable[ShardTask], rows: int, families: list[Family], engine: Engine
+) -> Iterator[tuple[Part, ShardReport]]:
+    """Reports of the tasks, which are drawn as the engine has room for them and have so many rows together."""
     pool = "threads" if all(family.pool == "threads" for family in families) else "processes"
     seen: set[str] = set()
-    with progress("extract", sum(task.utterances.num_rows for task in tasks), "utterances") as bar:
+    with progress("extract", rows, "utterances") as bar:
         while tasks:
             lost: list[ShardTask] = []
             for task, outcome in engine.map(extract_shard, (task.compact() for task in tasks), pool):
@@ -182,18 +195,17 @@ def shard_key(family: Family, shard: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def _check_share(family: Family, shards: list[ShardReport], utterances: pa.Table, options: ShardOptions) -> None:
+def _check_share(family: Family, shards: list[ShardReport], utterances: UtteranceFile, options: ShardOptions) -> None:
     own = family.options.max_quarantined_share
     option = "features.shards" if own is None else f"features.{family.name}"
     allowed = options.max_quarantined_share if own is None else own
-    total = Counter(utterances["corpus"].to_pylist())
     unusable: dict[str, list[dict[str, str]]] = {}
     for shard in shards:
-        unusable.setdefault(shard.path.split("/")[0], []).extend(shard.unusable)
+        unusable.setdefault(_corpus_of(shard.path), []).extend(shard.unusable)
     for corpus, rows in unusable.items():
-        if len(rows) > allowed * total[corpus]:
+        if len(rows) > allowed * (total := utterances.count(corpus)):
             raise TooManyUnusable(
-                f"{family.name}: {len(rows)} of {total[corpus]} utterances of corpus {corpus!r} are unusable, more "
+                f"{family.name}: {len(rows)} of {total} utterances of corpus {corpus!r} are unusable, more "
                 f"than {option}.max_quarantined_share = {allowed:.0%}; the first: {rows[0]['path']}: "
                 f"{rows[0]['reason']}. Mend or remove these files, or raise the share"
             )
@@ -216,7 +228,7 @@ def quarantine(store: str, families: Iterable[str]) -> pa.Table:
     """What the committed tables of families could not use, as rows of `QUARANTINE_SCHEMA`; the stage is the family."""
     rows = [
         {
-            "corpus": shard["path"].split("/")[0],
+            "corpus": _corpus_of(shard["path"]),
             "path": unusable["path"],
             "stage": family,
             "reason": f"{unusable['utterance_id']}: {unusable['reason']}",

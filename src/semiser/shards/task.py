@@ -76,6 +76,7 @@ def extract_shard(task: ShardTask) -> list[ShardReport]:
         writers = {part.family.name: shards.enter_context(_open_shard(part)) for part in task.parts}
         for row, family, outcome in _outcomes(task):
             _write(row, outcome, writers[family.name])
+    pa.default_memory_pool().release_unused()  # else a worker keeps the buffers of its shards, in time more of them
     return [ShardReport(part.name, part.key, writer.rows, writer.unusable)
             for part, writer in zip(task.parts, writers.values(), strict=True)]  # fmt: skip
 

@@ -49,6 +49,7 @@ from semiser.systems.front_end import (
     shard_keys,
     sum_moments,
 )
+from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun
 from semiser.training.samples import SampleData
 from semiser.training.stream import Batch, SampleStream
@@ -126,6 +127,10 @@ class Background:
             stream = SampleStream(self.table, [COLUMN], ids, block_rows=self.block_rows)
             parts.append(Part(stream, y[places], group[places]))
         return parts[0], parts[1]
+
+    def to(self, device: torch.device) -> "Background":
+        """The same: segments go to the device batch by batch."""
+        return self
 
     def why_not(self, proxy: Proxy | None) -> str | None:
         """Why a front end with that proxy cannot be trained; None where it can."""
@@ -254,26 +259,36 @@ def train_front_end(
     if training.reuse and card and card["key"] == key:
         logger.info("%s seed %d: trained before with the same background and options", variant, seed)
         return card
-    run = TrainingRun(folder, seed, training, key)
-    pretrain(variant, background, network, pretraining, run, load_front_end(initial) if initial else None)
+    if reason := background.why_not(RECIPES[variant].proxy):
+        raise ValueError(f"front end {variant}: {reason}")
+    if not RECIPES[variant].trained:
+        training = training.in_one_process()
+    _ = background.moments  # one pass through all segments, made before processes that would each make it
+    run = TrainingRun(folder, seed, training.in_one_process(), key)
+    options = FrontEndOptions(variant, network, pretraining, load_front_end(initial) if initial else None)
+    fit_in_processes(fit_front_end, background, options, training, run)
     return read_card(folder)
 
 
-def pretrain(
-    variant: VariantName,
-    background: Background,
-    network_options: AvspnetNetworkOptions,
-    options: PretrainingOptions,
-    run: TrainingRun,
-    initial: FrontEnd | None = None,
-) -> None:
+class FrontEndOptions(NamedTuple):
+    """What a front end is trained by."""
+
+    variant: VariantName
+    network: AvspnetNetworkOptions
+    pretraining: PretrainingOptions
+    initial: FrontEnd | None  # whose encoder it starts from
+
+
+def fit_front_end(background: Background, how: FrontEndOptions, run: TrainingRun) -> Tensor:
     """Train a front end of Table 2 on the background; weights and card go to the run's folder.
 
     `random` is saved as it is made. Front ends of one seed start from the same encoder.
+
+    Returns:
+        The figures on held-out utterances after the last epoch, in the order of the card; none of `random`.
     """
+    variant, network_options, options, initial = how
     recipe = RECIPES[variant]
-    if reason := background.why_not(recipe.proxy):
-        raise ValueError(f"front end {variant}: {reason}")
     run.seed_everything()
     classes = PROXY_CLASSES[recipe.proxy] if recipe.proxy else ()
     network = AvSpNet(network_options, background.size, recipe.reconstruction, len(classes))
@@ -298,6 +313,7 @@ def pretrain(
                 state |= {"epoch": state["epoch"] + 1, "step": 0, "sums": {}}
                 run.save_checkpoint(state)
     _save_front_end(variant, network, background, network_options, options, figures, run)
+    return torch.tensor(list(figures.values()))
 
 
 def train_epoch(
@@ -307,12 +323,12 @@ def train_epoch(
     network, optimiser = state["network"], state["optimiser"]
     for batch in part.stream.batches(options.batch_size, run.seed, state["epoch"], first=state["step"]):
         network.train()
-        losses = _batch_losses(network, batch, part, statistics, run)
+        losses, _, _ = _batch_losses(network, batch, part, statistics, run)
         optimiser.zero_grad()
         run.fabric.backward(total_loss(losses, options.alpha))
         optimiser.step()
-        for name, loss in losses.items():
-            state["sums"][name] = state["sums"].get(name, 0) + loss.detach()
+        for name, loss in zip(losses, run.average(torch.stack(list(losses.values())).detach()), strict=True):
+            state["sums"][name] = state["sums"].get(name, 0) + loss
         state["step"] += 1
         bar.update(len(batch.utterance))
         run.save_checkpoint(state)
@@ -320,32 +336,34 @@ def train_epoch(
 
 def _batch_losses(
     network: nn.Module, batch: Batch, part: Part, statistics: Statistics, run: TrainingRun
-) -> dict[str, Tensor]:
-    """The losses of this process's part of a batch."""
-    rows = run.share(torch.arange(len(batch.utterance)))
+) -> tuple[dict[str, Tensor], Tensor, Outputs]:
+    """Of this process's part of a batch: what it adds to the losses, proxy classes, and what the network gives."""
+    rows, device = run.share(torch.arange(len(batch.utterance))), run.fabric.device
     utterance = batch.utterance[rows]
-    device = run.fabric.device
     x = statistics.standardise(batch.x[COLUMN][rows].to(device), part.group[utterance].to(device))
-    return front_end_losses(network(x), x, part.y[utterance].to(device))
+    y, outputs = part.y[utterance].to(device), network(x)
+    return front_end_losses(outputs, x, y, run.divisor(len(batch.utterance))), y, outputs
 
 
-def front_end_losses(outputs: Outputs, x: Tensor, y: Tensor) -> dict[str, Tensor]:
+def front_end_losses(outputs: Outputs, x: Tensor, y: Tensor, size: float | None = None) -> dict[str, Tensor]:
     """The losses of the heads that there are.
 
     Args:
         outputs: of the network.
         x: standardised segments, (B, bins, frames).
         y: proxy classes, (B,).
+        size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
 
     Returns:
         `reconstruction_loss`: L_m (Eq. 5), here the mean over segments, bins and frames, so that alpha does not depend
         on the size of a segment; `proxy_loss`: L_x (Eq. 6), the mean over segments, with one output per class.
     """
-    losses = {}
+    losses, size = {}, len(x) if size is None else size
     if outputs.reconstruction is not None:
-        losses["reconstruction_loss"] = F.mse_loss(outputs.reconstruction.float(), x)
+        squares = F.mse_loss(outputs.reconstruction.float(), x, reduction="sum")
+        losses["reconstruction_loss"] = squares / (size * x.shape[1:].numel())
     if outputs.proxy is not None:
-        losses["proxy_loss"] = F.cross_entropy(outputs.proxy.float(), y)
+        losses["proxy_loss"] = F.cross_entropy(outputs.proxy.float(), y, reduction="sum") / size
     return losses
 
 
@@ -365,14 +383,15 @@ def _held_out_figures(
     sums: dict[str, float] = {}
     counts = np.zeros((2, 2), np.int64)
     for batch in part.stream.in_order(options.batch_size):
-        device = run.fabric.device
-        x = statistics.standardise(batch.x[COLUMN].to(device), part.group[batch.utterance].to(device))
-        y, outputs = part.y[batch.utterance], network(x)
-        for name, loss in front_end_losses(outputs, x, y.to(device)).items():
-            sums[name] = sums.get(name, 0.0) + float(loss) * len(x)
+        losses, y, outputs = _batch_losses(network, batch, part, statistics, run)
+        for name, loss in losses.items():
+            sums[name] = sums.get(name, 0.0) + float(loss) * len(batch.utterance)
         if outputs.proxy is not None:
-            counts += confusion_matrix(y.numpy(), outputs.proxy.argmax(1).numpy(force=True), 2)
-    figures = {f"held_out_{name}": total / len(part.stream) for name, total in sums.items()}
+            counts += confusion_matrix(y.numpy(force=True), outputs.proxy.argmax(1).numpy(force=True), 2)
+    found = torch.tensor([*sums.values(), *counts.ravel()], dtype=torch.float32, device=run.fabric.device)
+    found = run.average(found).numpy(force=True)
+    figures = {f"held_out_{name}": float(total) / len(part.stream) for name, total in zip(sums, found, strict=False)}
+    counts = found[len(sums) :].reshape(2, 2)
     return figures | ({"held_out_proxy_uar": float(uar(counts))} if counts.any() else {})
 
 

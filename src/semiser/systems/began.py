@@ -30,7 +30,7 @@ from torch import Tensor, nn
 
 from semiser import __version__
 from semiser.networks.began import Autoencoder, Decoder, Encoder, FeatureMap, crop
-from semiser.options.began import BeganNetworkOptions, EncoderOptions
+from semiser.options.began import BeganNetworkOptions, CepstrumOptions, EncoderOptions
 from semiser.options.training import TrainingOptions
 from semiser.progress import progress
 from semiser.shards.publish import publishing_on_disk
@@ -284,14 +284,15 @@ def train_encoder(
     if training.reuse and card.exists() and json.loads(card.read_bytes())["key"] == key:
         logger.info("%s: trained before on the same chunks with the same options", folder)
     else:
-        _fit(stream, chunk_shape(chunks), options, training, TrainingRun(folder, seed, training.in_one_process(), key))
+        run = TrainingRun(folder, seed, training.in_one_process(), key)
+        fit_in_processes(fit_part, EncoderData(stream, chunk_shape(chunks)), options, training, run)
     curves = json.loads((folder / _CURVES).read_bytes())
     rows = [{"variant": "encoder", "fold": 0, "seed": seed, **row} for row in curves]
     return json.loads(card.read_bytes()), pa.Table.from_pylist(rows, CURVES_SCHEMA)
 
 
 class EncoderData(NamedTuple):
-    """What several processes train on; chunks go to the device batch by batch."""
+    """What is trained on; chunks go to the device batch by batch."""
 
     stream: SampleStream
     shape: tuple[int, int]
@@ -301,18 +302,8 @@ class EncoderData(NamedTuple):
         return self
 
 
-def _fit(
-    stream: SampleStream, shape: tuple[int, int], options: EncoderOptions, training: TrainingOptions, run: TrainingRun
-) -> None:
-    """`fit` in this process, or in several."""
-    if training.devices == 1:
-        fit(stream, shape, options, run)
-    else:
-        fit_in_processes(fit_part, EncoderData(stream, shape), options, training, run)
-
-
 def fit_part(data: EncoderData, options: EncoderOptions, run: TrainingRun) -> Tensor:
-    """`fit` in one of several processes; the last means of the curves stand for a result."""
+    """`fit`; the last means of the curves stand for a result."""
     fit(data.stream, data.shape, options, run)
     return torch.tensor([row["value"] for row in run.curves[-4:]])
 
@@ -327,9 +318,9 @@ def save_random_encoder(
     run.save_model(_prefixed("discriminator.encoder", encoder), _card(shape, network, {"epochs": 0}))
 
 
-def load_feature_map(folder: Path, stage: int | None = None) -> FeatureMap:
-    """The convolutions of a saved encoder up to a stage, frozen, for prediction."""
-    return _load(folder, "discriminator.encoder.map", FeatureMap, stage)
+def load_feature_map(folder: Path, stage: int | None = None, cepstrum: CepstrumOptions | None = None) -> FeatureMap:
+    """The convolutions of a saved encoder up to a stage, and the map's cepstrum if asked; frozen, for prediction."""
+    return _load(folder, "discriminator.encoder.map", FeatureMap, stage, cepstrum)
 
 
 def load_networks(folder: Path) -> tuple[Autoencoder, Decoder]:

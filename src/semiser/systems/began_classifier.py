@@ -50,14 +50,14 @@ def read_maps(
     Args:
         chunks: the `chunks` table.
         utterance_ids: the experiment's utterances.
-        frozen: the encoder's convolutions, for prediction.
-        scaling: strategies by name; each channel and bin has statistics of its own.
+        frozen: the encoder's convolutions, for prediction, with the map's cepstrum where it is asked for.
+        scaling: strategies by name; each channel and bin (or coefficient) has statistics of its own.
         about: facts of the utterances.
         device: where the encoder lies.
         batch_size: chunks encoded at a time.
 
     Returns:
-        Column `map`: float32 of shape (M, channels * bins, frames).
+        Column `map`: float32 of shape (M, channels * bins (or coefficients), frames).
 
     Raises:
         KeyError: an utterance has no chunk.
@@ -84,12 +84,20 @@ class Classifier(nn.Module):
         outputs: classes or dimensions.
         """
         super().__init__()
-        self.map = FeatureMap(options.shape, options.encoder, options.stage) if options.encoder else nn.Identity()
-        map_shape = self.map.map_shape if options.encoder else options.shape
+        self.map, map_shape = nn.Identity(), options.shape
+        if options.encoder:
+            self.map = FeatureMap(options.shape, options.encoder, options.stage, options.cepstrum)
+            map_shape = self.map.map_shape
         self.classifier = MapClassifier(map_shape, outputs, options.classifier)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.map(x))
+
+    @torch.no_grad()
+    def standardise(self, x: Tensor, samples: Tensor) -> None:
+        """Give the classifier's standardisation the values that the network as it is pools from these samples of x."""
+        self.eval()
+        self.classifier.standard.fit(self.classifier.pooled(self.map(x[part])) for part in samples.split(1024))
 
 
 def fit(data: SampleData, options: BeganFitOptions, run: TrainingRun) -> Tensor:
@@ -106,8 +114,10 @@ def fit(data: SampleData, options: BeganFitOptions, run: TrainingRun) -> Tensor:
     """
     run.seed_everything()
     outputs = len(data.classes) if options.task == "emotion" else len(DIMENSIONS)
-    network = Classifier(options, outputs).to(memory_format=torch.channels_last)
-    how = options.classifier
+    (x,), how = data.x.values(), options.classifier
+    network = Classifier(options, outputs).to(x.device, memory_format=torch.channels_last)
+    if how.standardise:
+        network.standardise(x, _training_samples(data, options))
     optimiser = torch.optim.AdamW(network.parameters(), how.learning_rate, weight_decay=how.weight_decay)
     network, optimiser = run.fabric.setup(network, optimiser)
     plain = {"epoch": 0, "step": 0, "sum": 0.0, "best_score": -math.inf, "best": {}}
@@ -259,8 +269,10 @@ def _save(network: nn.Module, data: SampleData, options: BeganFitOptions, run: T
         "classes": data.classes if options.task == "emotion" else DIMENSIONS,
         "features": column,
         "scaling": run.scaling["strategy"],
-        "encoder_sha256": _weights_hash(_find(run.folder, options.frozen)) if options.frozen else None,
+        "encoder_sha256": None,
     }
+    if options.frozen and run.fabric.is_global_zero:  # others may be on hosts that do not have the encoder
+        card["encoder_sha256"] = _weights_hash(_find(run.folder, options.frozen))
     run.save_model({**network.state_dict(), **scaling}, card)
 
 
@@ -311,7 +323,7 @@ def load(folder: Path) -> SavedClassifier:
             raise ValueError(
                 f"{folder}: its frozen encoder was trained anew since; run `kedro run --pipelines=train_began`"
             )
-        frozen = load_feature_map(encoder, options.stage)
+        frozen = load_feature_map(encoder, options.stage, options.cepstrum)
     return SavedClassifier(network.eval(), frozen, scaler, options, tuple(card["classes"]))
 
 

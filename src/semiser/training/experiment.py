@@ -195,10 +195,7 @@ def _run_fold(
         return finished
     run = TrainingRun(folder, seed, training.in_one_process(), key)
     data = experiment.features.of_fold(rows, run)
-    if training.devices == 1:
-        probabilities = fit(data, options, run)
-    else:
-        probabilities = fit_in_processes(fit, data, options, training, run)
+    probabilities = fit_in_processes(fit, data, options, training, run)
     labels = {"variant": variant, "fold": number, "seed": seed}
     test = fold.filter(pc.equal(fold["role"], "test"))
     table = tabulate(experiment, test, probabilities.numpy(force=True), labels, key)

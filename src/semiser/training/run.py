@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -57,7 +58,8 @@ class TrainingRun:
         self.curves: list[dict[str, Any]] = []
         self.scaling: dict[str, Any] = {}
         self.families: Mapping[str, Any] = {}
-        folder.mkdir(parents=True, exist_ok=True)
+        if self.fabric.is_global_zero:
+            folder.mkdir(parents=True, exist_ok=True)
 
     def seed_everything(self) -> None:
         """Seed torch's random state, from which all systems draw."""
@@ -157,16 +159,31 @@ class TrainingRun:
 
         Its number of processes may have been another one.
         """
-        path = self.folder / _CHECKPOINT
-        if not self.fabric.broadcast(self._is_resumable(path)):
-            return False
-        rest = self.fabric.load(path, state, weights_only=True)
+        with self._checkpoint() as path:
+            if path is None:
+                return False
+            rest = self.fabric.load(path, state, weights_only=True)
         torch.set_rng_state(rest["random"])
         self._parts_drawn = rest.get("parts_drawn", 0)
         if "random_cuda" in rest and self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(rest["random_cuda"], self.fabric.device)
         self.curves = rest["curves"]
         return True
+
+    @contextmanager
+    def _checkpoint(self) -> Iterator[Path | None]:
+        """A file with what is resumed, None where there is nothing. The others get a copy of what the first has: they
+        may be on hosts that do not see its disk."""
+        path, several = self.folder / _CHECKPOINT, self.fabric.world_size > 1
+        resumable = self.fabric.is_global_zero and self._is_resumable(path)
+        content = self.fabric.broadcast(path.read_bytes() if resumable and several else None)
+        if self.fabric.is_global_zero or content is None:
+            yield path if resumable else None
+            return
+        with tempfile.TemporaryDirectory(prefix="semiser-") as folder:
+            copy = Path(folder) / _CHECKPOINT
+            copy.write_bytes(content)
+            yield copy
 
     def _is_resumable(self, path: Path) -> bool:
         if not path.exists():

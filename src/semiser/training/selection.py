@@ -11,6 +11,8 @@ from semiser.options.folds import FoldOptions
 from semiser.training.classes import class_names, code_classes, map_acted
 from semiser.training.coded import ABSENT, Coded, encode, encode_column, to_numpy
 
+_COLUMNS = ("utterance_id", "corpus", "speaker_id", "session_id", "split")  # what protocols ask for, beside the target
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -43,7 +45,8 @@ def select_rows(utterances: pa.Table, options: FoldOptions) -> tuple[Rows, list[
     _require_columns(utterances, ["utterance_id", "corpus", options.target])
     _require_corpora(utterances, options)
     wanted = pa.array([*options.corpora, *options.unlabelled_corpora, *options.acted_corpora])
-    table = utterances.filter(pc.is_in(utterances["corpus"], value_set=wanted)).combine_chunks()
+    table = utterances.select([name for name in utterances.column_names if name in {*_COLUMNS, options.target}])
+    table = table.filter(pc.is_in(table["corpus"], value_set=wanted)).combine_chunks()
     table = table.take(pc.sort_indices(table["utterance_id"]))
     if pc.count_distinct(table["utterance_id"]).as_py() < len(table):
         raise ValueError("utterances: an utterance_id occurs more than once; ids must be unique, ingest again")

@@ -7,30 +7,43 @@ import pyarrow as pa
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.ingest import IngestOptions
+from semiser.shards.utterances import UtteranceFile
 
 Summary = dict[str, dict[str, Any]]
 
 
 def extract_audio(
-    utterances: pa.Table, ingest: IngestOptions, features: FeaturesOptions, engine: EngineOptions, store: str
+    utterances: UtteranceFile,
+    ingested: Summary,
+    ingest: IngestOptions,
+    features: FeaturesOptions,
+    engine: EngineOptions,
+    store: str,
 ) -> tuple:
-    """Every audio family, in shards: a receipt per family, which commits its table, and a summary."""
+    """Every audio family, in shards: a receipt per family, which commits its table, and a summary.
+
+    The summary of ingest stands for its table, here and below: the file is there when the summary is.
+    """
     from semiser.features.registry import AUDIO, make_families
 
     return _extract(make_families(AUDIO, features), utterances, ingest, features, engine, store)
 
 
-def make_word_vectors(utterances: pa.Table, features: FeaturesOptions, store: str) -> dict[str, Any]:
+def make_word_vectors(
+    utterances: UtteranceFile, ingested: Summary, features: FeaturesOptions, store: str
+) -> dict[str, Any]:
     """Train word vectors on the transcripts, or load the user's; gives their card."""
     if features.word2vec is None:
         return {}
     from semiser.features.word_vectors import make_word_vectors
 
-    return make_word_vectors(utterances, features.word2vec, f"{store}/word_vectors.arrow")
+    texts = utterances.read(["corpus", "utterance_id", "transcript", "language"])
+    return make_word_vectors(texts, features.word2vec, f"{store}/word_vectors.arrow")
 
 
 def extract_text(
-    utterances: pa.Table,
+    utterances: UtteranceFile,
+    ingested: Summary,
     ingest: IngestOptions,
     features: FeaturesOptions,
     engine: EngineOptions,
@@ -45,7 +58,8 @@ def extract_text(
 
 
 def extract_video(
-    utterances: pa.Table,
+    utterances: UtteranceFile,
+    ingested: Summary,
     ingest: IngestOptions,
     features: FeaturesOptions,
     engine: EngineOptions,
@@ -60,8 +74,9 @@ def extract_video(
 
 
 def _extract(
-    families: dict, utterances: pa.Table, ingest: IngestOptions, features: FeaturesOptions, engine: EngineOptions, store
-) -> tuple:
+    families: dict, utterances: UtteranceFile, ingest: IngestOptions, features: FeaturesOptions, engine: EngineOptions,
+    store: str,
+) -> tuple:  # fmt: skip
     from semiser.shards.engine import make_engine
     from semiser.shards.extract import extract_group, summarise
 
@@ -70,11 +85,14 @@ def _extract(
     return (*receipts, summarise(receipts))
 
 
-def label_proxies(utterances: pa.Table, audio: Summary, text: Summary, store: str) -> tuple[pa.Table, pa.Table]:
+def label_proxies(
+    utterances: UtteranceFile, ingested: Summary, audio: Summary, text: Summary, store: str
+) -> tuple[pa.Table, pa.Table]:
     """Proxy arousal from pitch and intensity, proxy valence from dictionaries, each against the speaker's baseline."""
-    from semiser.features.proxy_tables import arousal_table, valence_table
+    from semiser.features.proxy_tables import BASELINE, arousal_table, valence_table
 
-    return arousal_table(utterances, audio["voice"], store), valence_table(utterances, text["valence"], store)
+    about = utterances.read(list(BASELINE))
+    return arousal_table(about, audio["voice"], store), valence_table(about, text["valence"], store)
 
 
 def summarise_features(

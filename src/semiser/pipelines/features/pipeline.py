@@ -14,7 +14,8 @@ from semiser.pipelines.features.nodes import (
 from semiser.pipelines.ingest import create_pipeline as create_ingest
 from semiser.pipelines.train_faces import create_pipeline as create_train_faces
 
-_SOURCES = ["utterances", "params:ingest", "params:features", "params:engine", "feature_store"]
+_UTTERANCES = ["utterance_file", "ingest_summary"]
+_SOURCES = [*_UTTERANCES, "params:ingest", "params:features", "params:engine", "feature_store"]
 
 
 def create_pipeline() -> Pipeline:
@@ -27,7 +28,7 @@ def create_pipeline() -> Pipeline:
                 Node(func=extract_audio, inputs=_SOURCES, outputs=[*AUDIO, "audio_summary"], name="extract_audio"),
                 Node(
                     func=make_word_vectors,
-                    inputs=["utterances", "params:features", "feature_store"],
+                    inputs=[*_UTTERANCES, "params:features", "feature_store"],
                     outputs="word_vectors",
                     name="make_word_vectors",
                 ),
@@ -45,7 +46,7 @@ def create_pipeline() -> Pipeline:
                 ),
                 Node(
                     func=label_proxies,
-                    inputs=["utterances", "audio_summary", "text_summary", "feature_store"],
+                    inputs=[*_UTTERANCES, "audio_summary", "text_summary", "feature_store"],
                     outputs=["proxy_arousal", "proxy_valence"],
                     name="label_proxies",
                 ),

@@ -7,9 +7,9 @@ import pyarrow as pa
 from semiser.options.ingest import IngestOptions
 
 
-def ingest_corpora(options: IngestOptions) -> tuple[pa.Table, pa.Table, dict[str, Any]]:
-    """Read all corpora into `utterances`, `quarantine` and `ingest_summary`."""
+def ingest_corpora(options: IngestOptions) -> tuple[pa.RecordBatchReader, pa.RecordBatchReader, dict[str, Any]]:
+    """Read all corpora into `utterances` and `quarantine`, which are saved in batches, and `ingest_summary`."""
     from semiser.corpora.ingest import ingest
 
     found = ingest(options)
-    return found.utterances, found.quarantine, found.summary
+    return found.utterance_batches(), found.quarantine_batches(), found.summary

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from semiser.options.began import DIMENSIONS, ENCODER_FOLDERS, Task, TrainBeganOptions, VariantName
+from semiser.options.began import DIMENSIONS, Task, TrainBeganOptions, VariantName, encoder_folder
 from semiser.options.training import TrainingOptions
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def train_began_encoder(
         return {}, _empty_tables()[2]
     from semiser.systems.began import train_encoder
 
-    folder = _encoder_folder(models, "began")
+    folder = Path(models) / encoder_folder("began", training.seeds[0])
     return train_encoder(chunks, always_unlabelled(folds), options.encoder, training, folder)
 
 
@@ -63,10 +63,6 @@ def always_unlabelled(folds: pa.Table) -> list[str]:
             "train_began.folds.unlabelled_corpora, or take began out of variants"
         )
     return found
-
-
-def _encoder_folder(models: str, variant: VariantName) -> Path:
-    return Path(models) / ENCODER_FOLDERS[variant]
 
 
 def _labelled(folds: pa.Table) -> pa.Table:
@@ -102,12 +98,12 @@ def tune_began(
     experiment, shape = began_experiment(validation, utterances, chunks, options, training, models, "began")
 
     def score(values: dict[str, Any]) -> float:
-        how = options.tuned(values).fit_options("began", "emotion", shape)
+        how = options.tuned(values).fit_options("began", "emotion", shape, own.seeds[0])
         predictions, _ = run_variant(experiment, "study", began_classifier.fit, how, own)
         return evaluate(predictions, protocol_facts(folds), pairs=[], resamples=1)["variants"]["study"]["uar"]["mean"]
 
     given = options.model_dump(mode="json")
-    facts = {name: given[name] for name in ("scaling", "stage", "classifier")} | {
+    facts = {name: given[name] for name in ("scaling", "stage", "cepstrum", "classifier")} | {
         "folds": folds_hash(validation),
         "encoder": encoder["key"],
         "seed": own.seeds[0],
@@ -156,14 +152,18 @@ def neural_trainer(variant: VariantName) -> Callable[..., Tables]:
         from semiser.training.experiment import run_variant
 
         options = options.tuned(study["best"]) if study else options
-        experiment, shape = began_experiment(_labelled(folds), utterances, chunks, options, training, models, variant)
-        found = {}
-        for task in options.tasks:
-            name, how = _named(variant, task), options.fit_options(variant, task, shape)
-            tabulate = dimension_table(utterances, DIMENSIONS) if task == "dimensions" else None
-            found[task] = run_variant(experiment, name, began_classifier.fit, how, training, tabulate)
-        dimensions = found["dimensions"][0] if "dimensions" in found else _empty_tables()[1]
-        return found["emotion"][0], dimensions, pa.concat_tables([curves for _, curves in found.values()])
+        predictions, dimensions, curves = [], [], []
+        for seeds in [training.seeds] if variant != "random_encoder" else [(seed,) for seed in training.seeds]:
+            own = training.model_copy(update={"seeds": seeds})
+            experiment, shape = began_experiment(_labelled(folds), utterances, chunks, options, own, models, variant)
+            for task in options.tasks:
+                name, how = _named(variant, task), options.fit_options(variant, task, shape, seeds[0])
+                tabulate = dimension_table(utterances, DIMENSIONS) if task == "dimensions" else None
+                table, course = run_variant(experiment, name, began_classifier.fit, how, own, tabulate)
+                (dimensions if task == "dimensions" else predictions).append(table)
+                curves.append(course)
+        found = zip((predictions, dimensions, curves), _empty_tables(), strict=True)
+        return tuple(pa.concat_tables(tables) if tables else empty for tables, empty in found)
 
     train.__name__ = train.__qualname__ = f"train_{variant}"
     return train
@@ -183,6 +183,8 @@ def began_experiment(
     variant: VariantName,
 ) -> tuple["Experiment", tuple[int, ...]]:
     """What a neural variant trains on, and the shape of a sample: feature maps of its frozen encoder, or chunks.
+
+    A random encoder is that of the first seed.
 
     Args:
         folds, utterances, chunks, options, training: of the pipeline.
@@ -209,11 +211,11 @@ def began_experiment(
             lambda ids: read_samples({COLUMN: chunks}, ids, about=about(ids), scaling=options.scaling, band_axis=0),
             models,
         ), shape
-    folder = _encoder_folder(models, variant)
+    folder = Path(models) / encoder_folder(variant, training.seeds[0])
     if variant == "random_encoder":
         save_random_encoder(shape, options.encoder.network, training, folder)
     device = Fabric(accelerator=training.accelerator, devices=1).device
-    frozen = load_feature_map(folder, options.stage).to(device)
+    frozen = load_feature_map(folder, options.stage, options.cepstrum).to(device)
     experiment = experiment_on(
         folds, utterances, lambda ids: read_maps(chunks, ids, frozen, options.scaling, about(ids), device), models
     )
@@ -285,7 +287,7 @@ def plot_began_encoder(
     from semiser.evaluation.plots import curves_figure, spectrograms_figure
     from semiser.systems.began import sample_chunks
 
-    drawn = curves_figure(curves)
+    folder, drawn = Path(models) / encoder_folder("began", 0), curves_figure(curves)
     said = f"collapsed: {encoder['collapse']}" if encoder["collapse"] else "M_global and k show no collapse"
     drawn.suptitle(f"{said}; diversity of generated chunks {encoder['diversity']:.3f}")
-    return drawn, spectrograms_figure(sample_chunks(chunks, always_unlabelled(folds), _encoder_folder(models, "began")))
+    return drawn, spectrograms_figure(sample_chunks(chunks, always_unlabelled(folds), folder))
