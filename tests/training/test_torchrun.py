@@ -69,8 +69,12 @@ def test_two_hosts_train_as_one_process_and_the_second_needs_no_file_of_the_firs
     assert list((tmp_path / "1").iterdir()) == []
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("killed", [0, 1])
-def test_a_killed_process_ends_all_and_one_process_goes_on_where_they_were(tmp_path, undisturbed, killed):
+def test_a_killed_process_ends_all_and_one_process_goes_on_where_they_were(
+    tmp_path, undisturbed, killed, record_property
+):
+    record_property("fault", f"kill -9 of process {killed} of two that torchrun started")
     agent = start(tmp_path, "--standalone", "--nproc-per-node=2", "--", "run", str(killed))
     told = end(agent)
     assert agent.returncode != 0 and "exitcode  : -9" in told, told
