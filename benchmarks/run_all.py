@@ -82,7 +82,8 @@ def section(name: str, given: dict[str, object]) -> str:
     seconds = time.perf_counter() - start
     about = (HERE / f"{name}.py").read_text(encoding="utf-8").splitlines()[0].strip('"')
     printed = run.stdout if run.returncode == 0 else f"{run.stdout}{run.stderr}\nexit code {run.returncode}\n"
-    command = f"python benchmarks/{name}.py {BENCHMARKS[name]}".strip()
+    said = BENCHMARKS[name].format(casia="<CASIA>", clips="<clips>", device=given["device"])
+    command = f"python benchmarks/{name}.py {said}".strip()
     print(f"{name}: {seconds:.0f} s, exit code {run.returncode}", flush=True)
     return f"\n## {name}\n\n{about} `{command}`, {seconds:.0f} s.\n\n```\n{printed.rstrip()}\n```\n"
 
