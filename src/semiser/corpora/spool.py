@@ -25,7 +25,7 @@ _TABLES = """
 class Spool:
     """Utterances and rejected entries of corpora, added one by one and read in batches.
 
-    They lie in a private SQLite database among the temporary files of this machine (`TMPDIR`), some 500 bytes an
+    They lie in a private SQLite database among the temporary files of this machine (`TMPDIR`), some 400 bytes an
     utterance, and are gone with this object or its process.
     """
 

@@ -77,6 +77,7 @@ class PathwiseInput(nn.Module):
         quiet: columns that `noisy_copies` leaves without noise.
         """
         super().__init__()
+        quiet = set(quiet)
         self.order = sorted(range(len(paths)), key=lambda path: len(paths[path]))
         buckets = _buckets([paths[path] for path in self.order])
         self.layers = nn.ModuleList(PathwiseLinear([len(path) for path in bucket], outputs) for bucket in buckets)
@@ -85,7 +86,7 @@ class PathwiseInput(nn.Module):
         for number, bucket in enumerate(buckets):
             self.register_buffer(f"columns_{number}", _padded_columns(bucket), persistent=False)
             self.register_buffer(f"noisy_{number}", _noisy_inputs(bucket, quiet), persistent=False)
-        self._quiet = [all(set(path) <= set(quiet) for path in bucket) for bucket in buckets]
+        self._quiet = [all(quiet.issuperset(path) for path in bucket) for bucket in buckets]
 
     def forward(self, x: Tensor) -> Tensor:
         """Every path's first layer applied to the path's columns of x."""
@@ -163,13 +164,13 @@ def _padded_columns(bucket: list[Sequence[int]]) -> Tensor:
     return columns
 
 
-def _noisy_inputs(bucket: list[Sequence[int]], quiet: Collection[int]) -> Tensor | None:
+def _noisy_inputs(bucket: list[Sequence[int]], quiet: set[int]) -> Tensor | None:
     """1 for every input of the bucket's paths, 0 for the quiet ones, (P, n, 1); None where none is quiet."""
-    if not set(quiet) & {column for path in bucket for column in path}:
+    if all(map(quiet.isdisjoint, bucket)):
         return None
     noisy = torch.ones(len(bucket), max(map(len, bucket)), 1)
     for row, path in zip(noisy, bucket, strict=True):
-        row[[place for place, column in enumerate(path) if column in set(quiet)]] = 0
+        row[[place for place, column in enumerate(path) if column in quiet]] = 0
     return noisy
 
 

@@ -2,7 +2,8 @@
 
 The first runs the pipeline, which may take hours between two trainings; the others ask torchrun's store, a small server
 for keys and values, for the next word of the first. A training has a group of its own, so that no connection has to
-outlast the hours in between.
+outlast the hours in between. What is handed over within it is pickled on the way, as the arguments of a spawned process
+are, and never stored; tensors, which are most of it, go as they are.
 """
 
 import io
