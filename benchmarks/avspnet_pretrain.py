@@ -3,10 +3,10 @@
     python benchmarks/avspnet_pretrain.py [--variant avspnet_arousal] [--kernels 32] [--batch 32] [--batches 4]
         [--rounds 5] [--precision 32-true] [--accelerator cpu] [--threads 1]
 
-Ours is an epoch of `semiser.systems.avspnet` over random segments in a table on disk: reading, standardising, forward,
-losses, backward, Adam. The floor is forward and backward of the same convolutions alone, each on a resident random
-tensor of its input's size, in the same precision and memory format. Both, and reading alone, run in turn in this
-process. Prints segments per second, the ratio, and the share of the time that reading alone would take.
+Ours is an epoch of `semiser.systems.avspnet.recognition` over random segments in a table on disk: reading,
+standardising, forward, losses, backward, Adam. The floor is forward and backward of the same convolutions alone, each
+on a resident random tensor of its input's size, in the same precision and memory format. Both, and reading alone, run
+in turn in this process. Prints segments per second, the ratio, and the share of the time that reading alone would take.
 """
 
 import argparse
@@ -22,12 +22,12 @@ import torch
 from torch import Tensor, nn
 
 from semiser.features.spectra import matrix_field
-from semiser.networks.avspnet import AvSpNet
-from semiser.options.avspnet import RECIPES, VARIANTS, AvspnetNetworkOptions, PretrainingOptions
 from semiser.options.training import TrainingOptions
 from semiser.progress import progress
 from semiser.shards.store import Receipt, ShardedTable, ShardReport
-from semiser.systems.avspnet import Background, make_background, train_epoch
+from semiser.systems.avspnet.network import AvSpNet
+from semiser.systems.avspnet.options import RECIPES, VARIANTS, AvspnetNetworkOptions, PretrainingOptions
+from semiser.systems.avspnet.recognition import Background, make_background, train_epoch
 from semiser.training.run import TrainingRun
 
 SIZE = (200, 80)

@@ -22,14 +22,14 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import torch
 
+from semiser.data.stream import SampleStream
 from semiser.features.chunks import Chunks
-from semiser.networks.began import crop
 from semiser.options.audio_features import ChunksOptions
-from semiser.options.began import BeganNetworkOptions, EncoderOptions
 from semiser.options.training import TrainingOptions
-from semiser.systems import began
+from semiser.systems.began import encoder as began
+from semiser.systems.began.network import crop
+from semiser.systems.began.options import BeganNetworkOptions, EncoderOptions
 from semiser.training.run import TrainingRun
-from semiser.training.stream import SampleStream
 
 SHAPE = (513, 32)
 SMALL = BeganNetworkOptions(filters=16, convolutions=1, fold=(8, 1))  # of conf/began_emodb

@@ -19,11 +19,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from semiser.networks.transformer import SpeechTransformer
-from semiser.options.cmkt import CmktOptions, ConsistentRandom, TransformerOptions, WeightedFusion
+from semiser.data.frames import FrameBatch
 from semiser.options.training import TrainingOptions
-from semiser.systems import cmkt
-from semiser.training.frames import FrameBatch
+from semiser.systems.cmkt import fit as cmkt
+from semiser.systems.cmkt.network import SpeechTransformer
+from semiser.systems.cmkt.options import CmktOptions, ConsistentRandom, TransformerOptions, WeightedFusion
 from semiser.training.run import TrainingRun
 
 CLASSES, BATCH = 6, 32
@@ -77,7 +77,7 @@ def _time(function: Callable[[], object], device: torch.device) -> float:
 def _make_step(
     options: TransformerOptions, frames: int, width: int, arguments, run: TrainingRun, autocast
 ) -> Callable[[], None]:
-    """The step of `semiser.systems.cmkt` on random utterances of full length."""
+    """The step of `semiser.systems.cmkt.fit` on random utterances of full length."""
     device = run.fabric.device
     how = ConsistentRandom() if arguments.fusion == "consistent_random" else WeightedFusion()
     chosen = CmktOptions(network=options, unlabelled=how)

@@ -20,9 +20,9 @@ from mmmd_step import OPTIONS, make_data
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
+from semiser.data.vectors import FoldData
 from semiser.options.training import TrainingOptions
-from semiser.systems import mmmd
-from semiser.training.data import FoldData
+from semiser.systems.mmmd import fit as mmmd
 from semiser.training.run import TrainingRun
 
 FORMS = [(None, "32-true"), ("default", "32-true"), ("reduce-overhead", "32-true"), (None, "bf16-mixed")]

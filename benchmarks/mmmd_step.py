@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semiser.data.vectors import FoldData
 from semiser.features.is10 import feature_names
-from semiser.networks.compact_bilinear import CountSketch
-from semiser.networks.mmd import Mmd
-from semiser.options.mmmd import MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.options.training import TrainingOptions
-from semiser.systems import mmmd
-from semiser.training.data import FoldData
-from semiser.training.mixing import draw_lambda, sharpen
+from semiser.systems.mmmd import fit as mmmd
+from semiser.systems.mmmd.compact_bilinear import CountSketch
+from semiser.systems.mmmd.mixing import draw_lambda, sharpen
+from semiser.systems.mmmd.network import Mmd
+from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.training.run import TrainingRun
 
 CLASSES, ROWS = 6, 4096
@@ -103,7 +103,7 @@ def _cross_entropies(logits: list[Tensor], targets: list[Tensor]) -> Tensor:
 
 
 def our_step(network: Mmd, optimiser, context: mmmd.Context, labelled: Tensor, unlabelled: Tensor) -> None:
-    """The step of `semiser.systems.mmmd`."""
+    """The step of `semiser.systems.mmmd.fit`."""
     losses = mmmd.mixed_losses(network, context, mmmd.Step("mixed", labelled, unlabelled))
     loss = losses["loss"] + OPTIONS.mixmatch.unlabelled_weight * losses["unlabelled_loss"]
     optimiser.zero_grad()

@@ -24,12 +24,12 @@ import pyarrow as pa
 import pyarrow.dataset
 import torch
 
+from semiser.data.vectors import FoldData
 from semiser.features.is10 import feature_names
-from semiser.options.mmmd import ONE_HOT, MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.shards.store import ShardWriter
-from semiser.systems import mmmd
-from semiser.training.data import FoldData
+from semiser.systems.mmmd import fit as mmmd
+from semiser.systems.mmmd.options import ONE_HOT, MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.training.experiment import Experiment, _rows_of, make_experiment
 from semiser.training.run import TrainingRun
 

@@ -18,11 +18,11 @@ from pathlib import Path
 
 import torch
 
-from semiser.options.mssgan import CropOptions, CtGanOptions, GanOptions, MssganOptions, OptimisationOptions
+from semiser.data.samples import SampleData
 from semiser.options.training import TrainingOptions
-from semiser.systems import mssgan
+from semiser.systems.mssgan import fit as mssgan
+from semiser.systems.mssgan.options import CropOptions, CtGanOptions, GanOptions, MssganOptions, OptimisationOptions
 from semiser.training.run import TrainingRun
-from semiser.training.samples import SampleData
 
 WIDTHS = {"fbank": 128, "fft": 128, "dface": 342}
 CLASSES = ("low", "medium", "high")

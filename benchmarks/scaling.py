@@ -110,8 +110,8 @@ def _features(arguments: argparse.Namespace) -> Callable[[], None]:
 
 def _folds(arguments: argparse.Namespace) -> Callable[[], None]:
     from semiser.datasets.arrow import ArrowDataset
-    from semiser.options.folds import FoldOptions
-    from semiser.training.folds import make_folds
+    from semiser.folds.make import make_folds
+    from semiser.folds.options import FoldOptions
 
     utterances = ArrowDataset(filepath=str(arguments.folder / "utterances.parquet"))
     folds = ArrowDataset(filepath=str(arguments.folder / "folds.parquet"))

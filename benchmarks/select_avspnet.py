@@ -21,15 +21,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
+from semiser.data.samples import SampleFeatures, read_samples
+from semiser.data.vectors import FoldRows
 from semiser.evaluation.metrics import confusion_matrix, uar
-from semiser.options.avspnet import RecognitionOptions
 from semiser.options.training import TrainingOptions
 from semiser.shards.store import ShardedTable
-from semiser.systems import avspnet
-from semiser.systems.front_end import embed_utterances, load_front_end
-from semiser.training.data import FoldRows
+from semiser.systems.avspnet import recognition as avspnet
+from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
+from semiser.systems.avspnet.options import RecognitionOptions
 from semiser.training.run import TrainingRun
-from semiser.training.samples import SampleFeatures, read_samples
 
 _ADAM = {"optimiser": "adam", "learning_rate": 1e-3, "batch_size": 128, "epochs": 15}
 _GLOBAL, _SPEAKER = ({"scaling": {"strategy": name}} for name in ("global", "speaker"))

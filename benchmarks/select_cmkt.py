@@ -18,11 +18,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from kedro.config import OmegaConfigLoader
 
-from semiser.options.cmkt import TrainCmktOptions
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.train_cmkt.nodes import cmkt_experiment, make_cmkt_folds
 from semiser.shards.store import ShardedTable
-from semiser.systems import cmkt
+from semiser.systems.cmkt import fit as cmkt
+from semiser.systems.cmkt.options import TrainCmktOptions
 from semiser.training.experiment import run_variant
 
 

@@ -18,15 +18,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
+from semiser.data.matrix import feature_matrix
+from semiser.data.scaling import scale_by_speaker
+from semiser.data.vectors import FoldData
 from semiser.evaluation.metrics import confusion_matrix, uar
-from semiser.options.mmmd import MmdOptions, MmmdOptions
 from semiser.options.training import TrainingOptions
 from semiser.shards.store import ShardedTable
-from semiser.systems import mmmd
-from semiser.training.data import FoldData
-from semiser.training.matrix import feature_matrix
+from semiser.systems.mmmd import fit as mmmd
+from semiser.systems.mmmd.options import MmdOptions, MmmdOptions
 from semiser.training.run import TrainingRun
-from semiser.training.scaling import scale_by_speaker
 
 BASE = MmdOptions(epochs=30, batch_size=64, schedule="cosine", balanced=True, input_noise=1.0)
 

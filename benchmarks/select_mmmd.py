@@ -20,16 +20,16 @@ import pyarrow.parquet as pq
 import torch
 import yaml
 
+from semiser.data.matrix import feature_matrix
+from semiser.data.scaling import scale_by_speaker
+from semiser.data.vectors import FoldData
 from semiser.evaluation.metrics import confusion_matrix, uar
-from semiser.options.mmmd import MmmdOptions, TrainMmmdOptions
+from semiser.folds.draws import shuffled_ranks
 from semiser.options.training import TrainingOptions
 from semiser.shards.store import ShardedTable
-from semiser.systems import mmmd
-from semiser.training.data import FoldData
-from semiser.training.draws import shuffled_ranks
-from semiser.training.matrix import feature_matrix
+from semiser.systems.mmmd import fit as mmmd
+from semiser.systems.mmmd.options import MmmdOptions, TrainMmmdOptions
 from semiser.training.run import TrainingRun
-from semiser.training.scaling import scale_by_speaker
 
 BUDGET = 0.1
 _RISING = {"unlabelled_weight": 1.0, "ramp": 0.3}

@@ -19,11 +19,11 @@ import numpy as np
 import pyarrow.parquet as pq
 from kedro.config import OmegaConfigLoader
 
-from semiser.options.mssgan import Setting, TrainMssganOptions
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.train_mssgan.nodes import make_mssgan_folds, mssgan_experiment
 from semiser.shards.store import ShardedTable
-from semiser.systems import mssgan
+from semiser.systems.mssgan import fit as mssgan
+from semiser.systems.mssgan.options import Setting, TrainMssganOptions
 from semiser.training.experiment import run_variant
 
 _FSBASE = {"epochs": 10}

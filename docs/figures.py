@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from semiser.features.is10_paths import acoustic_paths
 from semiser.features.word2vec import FUNCTIONALS
 from semiser.media.audio import decode_audio
 from semiser.media.video import sample_frames
 from semiser.shards.store import ShardedTable
+from semiser.systems.mmmd.paths import acoustic_paths
 
 PROJECT = Path(__file__).parents[1]
 STORE = PROJECT / "data/04_feature"

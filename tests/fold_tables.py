@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from semiser.options.folds import FoldOptions
+from semiser.folds.options import FoldOptions
 
 LOSO = {"kind": "leave_one_speaker_out"}
 NONE = {"kind": "none"}

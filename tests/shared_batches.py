@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 import torch
 from torch.nn import functional as F
 
+from semiser.data.stream import SampleStream
+from semiser.data.streamed import VectorStream
+from semiser.data.vectors import FoldData
 from semiser.features.is10 import feature_names
-from semiser.options.mmmd import MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.options.training import TrainingOptions
-from semiser.systems import mmmd
-from semiser.training.data import FoldData
+from semiser.systems.mmmd import fit as mmmd
+from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.training.run import TrainingRun
-from semiser.training.stream import SampleStream
-from semiser.training.streamed import VectorStream
 
 NETWORK = MmdOptions(
     hidden=(8, 4), pooled=32, epochs=2, batch_size=9, learning_rate=0.01, input_noise=0.1, balanced=True

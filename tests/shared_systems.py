@@ -17,18 +17,22 @@ from segment_tables import proxy_table, segment_table, utterance_table, utteranc
 from torch import nn
 from torch.nn import functional as F
 
-from semiser.options.avspnet import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
-from semiser.options.began import BeganFitOptions, BeganNetworkOptions, ClassifierOptions, EncoderOptions
-from semiser.options.cmkt import OptimisationOptions, SpecAugmentOptions, TrainCmktOptions, TransformerOptions
-from semiser.options.mssgan import CropOptions, CtGanOptions, GanOptions, MssganOptions, SelfTrainingOptions
-from semiser.options.mssgan import OptimisationOptions as GanOptimisation
+from semiser.data.frames import FrameData, read_frames
+from semiser.data.samples import SampleData
+from semiser.data.stream import SampleStream
+from semiser.data.vectors import FoldRows
 from semiser.options.training import TrainingOptions
-from semiser.systems import avspnet, began, began_classifier, cmkt, mssgan
-from semiser.training.data import FoldRows
-from semiser.training.frames import FrameData, read_frames
+from semiser.systems.avspnet import recognition as avspnet
+from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
+from semiser.systems.began import classifier as began_classifier
+from semiser.systems.began import encoder as began
+from semiser.systems.began.options import BeganFitOptions, BeganNetworkOptions, ClassifierOptions, EncoderOptions
+from semiser.systems.cmkt import fit as cmkt
+from semiser.systems.cmkt.options import OptimisationOptions, SpecAugmentOptions, TrainCmktOptions, TransformerOptions
+from semiser.systems.mssgan import fit as mssgan
+from semiser.systems.mssgan.options import CropOptions, CtGanOptions, GanOptions, MssganOptions, SelfTrainingOptions
+from semiser.systems.mssgan.options import OptimisationOptions as GanOptimisation
 from semiser.training.run import TrainingRun
-from semiser.training.samples import SampleData
-from semiser.training.stream import SampleStream
 
 CLASSES = ("a", "b", "c")
 

@@ -13,7 +13,7 @@ import torch
 
 from semiser import torchrun
 from semiser.options.training import TrainingOptions
-from semiser.systems import mmmd
+from semiser.systems.mmmd import fit as mmmd
 from semiser.training.hosts import leading
 from semiser.training.processes import fit_in_processes, serve
 from semiser.training.run import TrainingRun

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from semiser.options.mmmd import MmdOptions, MmmdOptions
+from semiser.data.vectors import FoldData
 from semiser.options.training import TrainingOptions
-from semiser.systems import mmmd
-from semiser.training.data import FoldData
+from semiser.systems.mmmd import fit as mmmd
+from semiser.systems.mmmd.options import MmdOptions, MmmdOptions
 from semiser.training.run import TrainingRun
 
 pytestmark = pytest.mark.faults

@@ -6,11 +6,11 @@ import torch
 from semiser.demo.clips import write_clip
 from semiser.demo.faces import draw_face, random_identity
 from semiser.demo.sound import SAMPLE_RATE_HZ
+from semiser.faces.network import build_expression_network, load_expression_network, to_input
 from semiser.features.dface import Dface
 from semiser.features.expression import stack_faces
 from semiser.features.face_track import face_track
 from semiser.features.family import Source
-from semiser.networks.expression import build_expression_network, load_expression_network, to_input
 from semiser.options.face_features import EXPRESSIONS, DenseNetOptions, DfaceOptions, TrackOptions
 from semiser.options.training import TrainingOptions
 from semiser.shards.store import ShardedTable

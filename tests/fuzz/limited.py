@@ -9,15 +9,15 @@ import sys
 import time
 from pathlib import Path
 
-from semiser.corpora.faces import FaceImage, decode_face
 from semiser.corpora.nxt import read_elements
 from semiser.corpora.registry import get_reader
 from semiser.corpora.tables import read_lines
 from semiser.corpora.text import read_text
+from semiser.faces.images import FaceImage, decode_face
+from semiser.faces.network import load_expression_network
 from semiser.features.word_vectors import load_word_vectors
 from semiser.media.audio import decode_audio
 from semiser.media.video import sample_frames
-from semiser.networks.expression import load_expression_network
 
 MEMORY_BYTES = 256 << 20
 

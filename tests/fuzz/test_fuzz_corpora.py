@@ -17,11 +17,11 @@ from helpers import voice, write_wav
 from hypothesis import given
 from hypothesis import strategies as st
 
-from semiser.corpora.faces import FACES_SCHEMA, ingest_faces
 from semiser.corpora.ingest import Ingested, ingest
 from semiser.corpora.nxt import read_elements
 from semiser.corpora.registry import get_face_reader
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
+from semiser.faces.images import FACES_SCHEMA, ingest_faces
 from semiser.options.ingest import IngestOptions
 
 

@@ -13,7 +13,7 @@ from fuzz.cases import examples, mutated_bytes, outcome
 from helpers import voice
 from hypothesis import given
 
-from semiser.corpora.faces import FaceImage, decode_face
+from semiser.faces.images import FaceImage, decode_face
 from semiser.media.audio import decode_audio, probe_audio
 from semiser.media.video import sample_frames
 

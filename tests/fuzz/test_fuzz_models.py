@@ -13,9 +13,9 @@ from fuzz.cases import damaged_json, examples, mutated_bytes, outcome
 from hypothesis import given
 from safetensors.torch import save_file
 
+from semiser.faces.network import build_expression_network, load_expression_network
 from semiser.features.wav2vec import read_config
 from semiser.features.word_vectors import load_word_vectors
-from semiser.networks.expression import build_expression_network, load_expression_network
 from semiser.options.face_features import DenseNetOptions
 from semiser.options.training import TrainingOptions
 from semiser.training.run import TrainingRun

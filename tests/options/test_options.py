@@ -4,8 +4,8 @@ from pydantic import ValidationError
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.ingest import IngestOptions
-from semiser.options.mmmd import TrainMmmdOptions
 from semiser.options.training import TrainingOptions
+from semiser.systems.mmmd.options import TrainMmmdOptions
 
 CORPUS = {"reader": "emodb", "root": "somewhere"}
 FOLDS = {"experiment": "e", "corpora": ["c"], "validation": {"kind": "none"}}

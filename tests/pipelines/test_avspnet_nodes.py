@@ -8,7 +8,6 @@ import pytest
 import torch
 from segment_tables import proxy_table, segment_table, utterance_table, utterances
 
-from semiser.options.avspnet import VARIANTS, TrainAvspnetOptions
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.train_avspnet.nodes import (
     draw_reconstructions,
@@ -18,8 +17,9 @@ from semiser.pipelines.train_avspnet.nodes import (
     pretrain_front_ends,
     variant_trainer,
 )
-from semiser.systems import front_end as front_end_module
-from semiser.systems.avspnet import load_avspnet
+from semiser.systems.avspnet import front_end as front_end_module
+from semiser.systems.avspnet.options import VARIANTS, TrainAvspnetOptions
+from semiser.systems.avspnet.recognition import load_avspnet
 
 ROWS = utterances("ab", "bg", per_class=4) + utterances("cde", "tg")
 CPU = TrainingOptions(accelerator="cpu", seeds=(0, 1))
@@ -175,7 +175,7 @@ def test_a_second_run_trains_nothing_again(world, trained, monkeypatch):
     def never(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("semiser.systems.avspnet.fit_front_end", never)
+    monkeypatch.setattr("semiser.systems.avspnet.recognition.fit_front_end", never)
     monkeypatch.setattr("semiser.systems.avspnet.fit", never)
     assert world.pretrain() == world.front_ends
     assert world.train("avspnet_valence")[0] == trained["avspnet_valence"][0]

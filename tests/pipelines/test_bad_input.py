@@ -12,13 +12,13 @@ from helpers import voice, write_wav
 
 from semiser.corpora.ingest import ingest
 from semiser.features.is10 import Is10
+from semiser.folds.make import make_folds
+from semiser.folds.options import FoldOptions
 from semiser.options.features import Is10Options, ShardOptions
-from semiser.options.folds import FoldOptions
 from semiser.options.ingest import IngestOptions
 from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import extract, quarantine
 from semiser.shards.store import ShardedTable
-from semiser.training.folds import make_folds
 
 ROWS = [
     # audio_path, utterance_id, emotion, and what is to become of it: None is fine, else stage and reason

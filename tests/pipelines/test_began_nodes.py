@@ -14,10 +14,10 @@ import yaml
 from helpers import voice, write_wav
 
 from semiser.corpora.ingest import ingest
+from semiser.data.samples import read_samples
 from semiser.features.chunks import compute_chunks
 from semiser.features.spectra import matrix_field
 from semiser.options.audio_features import ChunksOptions
-from semiser.options.began import VARIANTS, TrainBeganOptions
 from semiser.options.ingest import IngestOptions
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.train_began.nodes import (
@@ -32,8 +32,8 @@ from semiser.pipelines.train_began.nodes import (
     tune_began,
 )
 from semiser.shards.store import METADATA_KEY
-from semiser.systems import began_classifier
-from semiser.training.samples import read_samples
+from semiser.systems.began import classifier as began_classifier
+from semiser.systems.began.options import VARIANTS, TrainBeganOptions
 
 CPU = TrainingOptions(accelerator="cpu")
 ROOT = Path(__file__).parents[2]

@@ -14,8 +14,6 @@ from helpers import voice
 from semiser.demo.clips import draw_frames, write_clip
 from semiser.demo.faces import random_identity
 from semiser.options.audio_features import StftOptions
-from semiser.options.cmkt import VARIANTS, TrainCmktOptions
-from semiser.options.cmkt_sweeps import CmktSweepsOptions
 from semiser.options.face_features import EXPRESSIONS, ExpressionOptions, MobileNetOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.ingest import IngestOptions
@@ -28,6 +26,8 @@ from semiser.pipelines.train_cmkt.nodes import (
     plot_curves,
     variant_trainer,
 )
+from semiser.systems.cmkt.options import VARIANTS, TrainCmktOptions
+from semiser.systems.cmkt.sweeps import CmktSweepsOptions
 from semiser.training.run import TrainingRun
 
 CPU = TrainingOptions(accelerator="cpu")
@@ -174,7 +174,7 @@ def _write_ch_sims(root):
 
 def _save_network(folder):
     """An untrained expression network, as train_faces would leave it."""
-    from semiser.networks.expression import build_expression_network
+    from semiser.faces.network import build_expression_network
 
     torch.manual_seed(0)
     options = MobileNetOptions(input_size=32, stem_channels=4, stages=((1, 4, 1, 1),), last_channels=8, divisor=4)

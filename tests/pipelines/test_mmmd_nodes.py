@@ -7,8 +7,6 @@ import pyarrow as pa
 import pyarrow.dataset
 import pytest
 
-from semiser.options.mmmd import VARIANTS, TrainMmmdOptions
-from semiser.options.mmmd_sweeps import MmmdSweepsOptions
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.mmmd_sweeps.nodes import evaluate_sweep, sweep_trainer
 from semiser.pipelines.train_mmmd.nodes import (
@@ -19,6 +17,8 @@ from semiser.pipelines.train_mmmd.nodes import (
     neural_trainer,
     train_svm,
 )
+from semiser.systems.mmmd.options import VARIANTS, TrainMmmdOptions
+from semiser.systems.mmmd.sweeps import MmmdSweepsOptions
 
 CPU = TrainingOptions(accelerator="cpu")
 TINY = {"epochs": 1, "hidden": [4, 4], "pooled": 16}

@@ -7,8 +7,6 @@ import pyarrow as pa
 import pyarrow.dataset
 import pytest
 
-from semiser.options.mssgan import TrainMssganOptions
-from semiser.options.mssgan_sweeps import MssganSweepsOptions
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.mssgan_sweeps.nodes import ablation_evaluator, ablation_trainer
 from semiser.pipelines.train_mssgan.nodes import (
@@ -18,6 +16,8 @@ from semiser.pipelines.train_mssgan.nodes import (
     variant_pairs,
     variant_trainer,
 )
+from semiser.systems.mssgan.options import TrainMssganOptions
+from semiser.systems.mssgan.sweeps import MssganSweepsOptions
 
 CPU = TrainingOptions(accelerator="cpu")
 SMALL = {

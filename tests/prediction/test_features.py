@@ -8,6 +8,9 @@ import pyarrow as pa
 import pytest
 
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
+from semiser.data.samples import read_samples
+from semiser.data.scaling import Scaler
+from semiser.data.vectors import FoldRows
 from semiser.errors import Unusable
 from semiser.features.family import Family
 from semiser.features.registry import make_families
@@ -18,9 +21,6 @@ from semiser.prediction.features import Block, ComputedFeatures, make_family, wi
 from semiser.prediction.scaling import choose_strategies, own_statistics, scale_bands
 from semiser.prediction.sources import Sources
 from semiser.shards.store import ShardedTable
-from semiser.training.data import FoldRows
-from semiser.training.samples import read_samples
-from semiser.training.scaling import Scaler
 
 
 class Vector(Family):

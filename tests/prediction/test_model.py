@@ -13,16 +13,16 @@ from helpers import utterances_of, voice, write_wav
 
 import semiser
 from semiser.features.registry import make_families
+from semiser.folds.make import make_folds
+from semiser.folds.options import FoldOptions
 from semiser.options.features import FeaturesOptions, ShardOptions
-from semiser.options.folds import FoldOptions
-from semiser.options.mmmd import ONE_HOT, MmdOptions, MmmdOptions
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.prediction.features import InProcess
 from semiser.shards.extract import extract
 from semiser.shards.store import ShardedTable
-from semiser.systems import mmmd
+from semiser.systems.mmmd import fit as mmmd
+from semiser.systems.mmmd.options import ONE_HOT, MmdOptions, MmmdOptions
 from semiser.training.experiment import make_experiment, run_variant
-from semiser.training.folds import make_folds
 
 
 @pytest.fixture(scope="module")

@@ -12,33 +12,37 @@ import torch
 from helpers import voice, write_wav
 
 import semiser
+from semiser.data.frames import read_frames
+from semiser.data.samples import read_samples
 from semiser.demo.clips import write_clip
 from semiser.demo.faces import draw_face, random_identity
 from semiser.demo.sound import SAMPLE_RATE_HZ
+from semiser.faces.network import build_expression_network
 from semiser.features.registry import make_families
-from semiser.networks.expression import build_expression_network
-from semiser.options.avspnet import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
-from semiser.options.began import BeganFitOptions, BeganNetworkOptions, CepstrumOptions, ClassifierOptions
-from semiser.options.cmkt import CmktOptions, SpecAugmentOptions, TransformerOptions
-from semiser.options.cmkt import OptimisationOptions as CmktOptimisation
+from semiser.folds.make import make_folds
+from semiser.folds.options import FoldOptions
+from semiser.folds.soft_labels import class_targets
 from semiser.options.face_features import EXPRESSIONS, DenseNetOptions
 from semiser.options.features import FeaturesOptions, ShardOptions
-from semiser.options.folds import FoldOptions
-from semiser.options.mssgan import CropOptions, CtGanOptions, MssganOptions, OptimisationOptions
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.prediction.features import InProcess
 from semiser.prediction.sources import find_sources
 from semiser.shards.extract import extract
 from semiser.shards.store import ShardedTable
-from semiser.systems import avspnet, began, began_classifier, cmkt, mssgan
-from semiser.systems.front_end import embed_utterances, load_front_end
-from semiser.training.crops import read_crops
+from semiser.systems.avspnet import recognition as avspnet
+from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
+from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
+from semiser.systems.began import classifier as began_classifier
+from semiser.systems.began import encoder as began
+from semiser.systems.began.options import BeganFitOptions, BeganNetworkOptions, CepstrumOptions, ClassifierOptions
+from semiser.systems.cmkt import fit as cmkt
+from semiser.systems.cmkt.options import CmktOptions, SpecAugmentOptions, TransformerOptions
+from semiser.systems.cmkt.options import OptimisationOptions as CmktOptimisation
+from semiser.systems.mssgan import fit as mssgan
+from semiser.systems.mssgan.crops import read_crops
+from semiser.systems.mssgan.options import CropOptions, CtGanOptions, MssganOptions, OptimisationOptions
 from semiser.training.experiment import experiment_on, run_variant
-from semiser.training.folds import make_folds
-from semiser.training.frames import read_frames
 from semiser.training.run import TrainingRun
-from semiser.training.samples import read_samples
-from semiser.training.soft_labels import class_targets
 
 CPU = TrainingOptions(accelerator="cpu")
 CLASSES = ("happiness", "sadness")

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from semiser.options.training import TrainingOptions
-from semiser.systems import cmkt
+from semiser.systems.cmkt import fit as cmkt
 from semiser.training.processes import fit_in_processes
 
 TWO = TrainingOptions(accelerator="cpu", devices=2, checkpoint_every_s=0)

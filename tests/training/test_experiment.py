@@ -6,13 +6,13 @@ import pyarrow.dataset
 import pytest
 import torch
 
+from semiser.data.matrix import feature_matrix
+from semiser.data.vectors import with_features
+from semiser.folds.make import make_folds
+from semiser.folds.options import FoldOptions
 from semiser.options.base import Options
-from semiser.options.folds import FoldOptions
 from semiser.options.training import ScalingOptions, TrainingOptions
-from semiser.training.data import with_features
 from semiser.training.experiment import make_experiment, run_variant
-from semiser.training.folds import make_folds
-from semiser.training.matrix import feature_matrix
 
 
 class NoOptions(Options):

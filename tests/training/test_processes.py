@@ -6,7 +6,7 @@ import torch
 from torch.multiprocessing import ProcessRaisedException
 
 from semiser.options.training import TrainingOptions
-from semiser.training.mixing import mix, part_of
+from semiser.systems.mmmd.mixing import mix, part_of
 from semiser.training.processes import fit_in_processes
 
 TWO = TrainingOptions(accelerator="cpu", devices=2, checkpoint_every_s=0)

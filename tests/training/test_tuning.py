@@ -3,9 +3,9 @@
 import pytest
 from fold_tables import ids, options, speech, table
 
+from semiser.folds.make import make_folds, protocol_facts
 from semiser.options.tuning import Choices, Range, TuneOptions
 from semiser.training import tuning
-from semiser.training.folds import make_folds, protocol_facts
 
 
 def _space(**space):

@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
-from semiser.corpora.faces import FaceReader
 from semiser.corpora.reader import Reader
+from semiser.faces.images import FaceReader
 
 READERS = tuple(
     "ami casia ch_sims crema_d emodb emovoxceleb esd iemocap librispeech manifest nnime omg ravdess savee".split()

@@ -32,7 +32,7 @@ class Dface(NetworkFamily):
         ]
 
     def rows(self, source: Source) -> Iterator[dict[str, Any]]:
-        from semiser.networks.expression import predict_pooled
+        from semiser.faces.network import predict_pooled
 
         frames = [frame for frame in face_track(source, self.options.track) if frame.face]
         network, options = self.network()

@@ -54,7 +54,7 @@ def _network(folder: str, sha256: str):
     """Network and its options, in evaluation mode; the hash keeps retrained weights apart."""
     import torch
 
-    from semiser.networks.expression import load_expression_network, network_options
+    from semiser.faces.network import load_expression_network, network_options
 
     if multiprocessing.parent_process():
         torch.set_num_threads(1)  # the shard map already fills the processors
@@ -105,7 +105,7 @@ class Expression(NetworkFamily):
 
     def frame_probabilities(self, frames: list[TrackedFrame]) -> np.ndarray:
         """Probabilities per frame, (frames, classes) float32."""
-        from semiser.networks.expression import predict_probabilities
+        from semiser.faces.network import predict_probabilities
 
         network, options = self.network()
         faces = stack_faces([frame.crop for frame in frames], options.input_size, options.channels)

@@ -8,7 +8,7 @@ from semiser.options.base import Options
 
 
 class ScalingOptions(Options):
-    """How features are standardised in each fold, see `semiser.training.scaling`.
+    """How features are standardised in each fold, see `semiser.data.scaling`.
 
     Attributes:
         strategy: `global`, or `speaker`, which is transductive.

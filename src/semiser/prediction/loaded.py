@@ -1,6 +1,6 @@
 """What a trained model is to prediction, and who builds it from its card.
 
-A system takes part by its name in `SYSTEMS` and a module `semiser.prediction.<name>` with a function
+A system takes part by its name in `SYSTEMS` and a module `semiser.systems.<name>.predict` with a function
 
     load(card: dict, tensors: dict[str, Tensor], folder: Path) -> Loaded
 
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from semiser.training.scaling import Scaler
+from semiser.data.scaling import Scaler
 
 SYSTEMS = ("mmmd", "avspnet", "began", "mssgan", "cmkt")
 
@@ -130,4 +130,4 @@ def load_network(card: dict[str, Any], folder: Path) -> Loaded:
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise FileNotFoundError(f"no {weights.name} beside the card in {folder}: both are needed, copy them together")
-    return import_module(f"semiser.prediction.{card['system']}").load(card, load_file(weights), folder)
+    return import_module(f"semiser.systems.{card['system']}.predict").load(card, load_file(weights), folder)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from semiser.data.scaling import Scaler
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.predict import PredictOptions
@@ -18,7 +19,6 @@ from semiser.prediction.features import Block, ComputedFeatures, make_family
 from semiser.prediction.loaded import Step, load_network, read_card
 from semiser.prediction.scaling import INPUT, TRAINING, choose_strategies, own_statistics, scale_bands
 from semiser.prediction.sources import CORPUS, find_sources
-from semiser.training.scaling import Scaler
 
 logger = logging.getLogger(__name__)
 _DEFAULTS, _NO_PLACES = PredictOptions(), FeaturesOptions()

@@ -16,8 +16,8 @@ from collections.abc import Collection, Iterable
 
 import numpy as np
 
+from semiser.data.scaling import Moments, Scaler
 from semiser.prediction.features import Block
-from semiser.training.scaling import Moments, Scaler
 
 SPEAKER, INPUT, TRAINING = "speaker", "input", "training"
 

@@ -17,15 +17,15 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from semiser import __version__
+from semiser.data.streamed import read_vectors
+from semiser.data.vectors import FoldRows
+from semiser.folds.make import protocol_facts
 from semiser.options.base import Options
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.progress import progress
 from semiser.shards.publish import publishing_on_disk
-from semiser.training.data import FoldRows
-from semiser.training.folds import protocol_facts
 from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun
-from semiser.training.streamed import read_vectors
 
 logger = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from semiser.options.cmkt import TrainCmktOptions
-from semiser.options.cmkt_sweeps import VARIANT_OF, CmktSweepsOptions, SweepName
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.train_cmkt.nodes import Dataset, cmkt_experiment, cmkt_protocol
+from semiser.systems.cmkt.options import TrainCmktOptions
+from semiser.systems.cmkt.sweeps import VARIANT_OF, CmktSweepsOptions, SweepName
 
 
 def sweep_trainer(sweep: SweepName) -> Callable[..., pa.Table]:
@@ -27,7 +27,7 @@ def sweep_trainer(sweep: SweepName) -> Callable[..., pa.Table]:
         sweeps: CmktSweepsOptions,
     ) -> pa.Table:
         """Predictions of every setting, which stands in the variant's name."""
-        from semiser.systems import cmkt
+        from semiser.systems.cmkt import fit as cmkt
         from semiser.training.experiment import run_variant
 
         experiment = cmkt_experiment(folds, utterances, stft, wav2vec, fbank, expression, options, models)

@@ -2,9 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from semiser.options.cmkt_sweeps import SWEEPS
 from semiser.pipelines.cmkt_sweeps.nodes import evaluate_sweep, sweep_trainer
 from semiser.pipelines.train_cmkt import create_pipeline as create_train_cmkt
+from semiser.systems.cmkt.sweeps import SWEEPS
 
 _DATA = ["cmkt_folds", "utterances", "stft", "wav2vec", "fbank", "expression", "params:train_cmkt", "params:training"]
 

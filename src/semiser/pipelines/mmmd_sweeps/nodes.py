@@ -5,10 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from semiser.options.mmmd import TrainMmmdOptions
-from semiser.options.mmmd_sweeps import MmmdSweepsOptions, SweepName
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.train_mmmd.nodes import Dataset, mmmd_experiment
+from semiser.systems.mmmd.options import TrainMmmdOptions
+from semiser.systems.mmmd.sweeps import MmmdSweepsOptions, SweepName
 
 
 def sweep_trainer(sweep: SweepName) -> Callable[..., pa.Table]:
@@ -26,7 +26,7 @@ def sweep_trainer(sweep: SweepName) -> Callable[..., pa.Table]:
         sweeps: MmmdSweepsOptions,
     ) -> pa.Table:
         """Predictions of every setting, which stands in the variant's name."""
-        from semiser.systems import mmmd
+        from semiser.systems.mmmd import fit as mmmd
         from semiser.training.experiment import run_variant
 
         tables = []
@@ -44,7 +44,7 @@ def evaluate_sweep(folds: pa.Table, predictions: pa.Table) -> tuple[Any, Any]:
     """Figures of every setting as a table, and drawn: macro F1 with its interval, and F1 of each class."""
     from semiser.evaluation.plots import sweep_figure
     from semiser.evaluation.report import evaluate, metrics_table
-    from semiser.training.folds import protocol_facts
+    from semiser.folds.make import protocol_facts
 
     table = metrics_table(evaluate(predictions, protocol_facts(folds), pairs=[]))
     return table, sweep_figure(table)

@@ -2,9 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from semiser.options.mmmd_sweeps import SWEEPS
 from semiser.pipelines.mmmd_sweeps.nodes import evaluate_sweep, sweep_trainer
 from semiser.pipelines.train_mmmd import create_pipeline as create_train_mmmd
+from semiser.systems.mmmd.sweeps import SWEEPS
 
 _DATA = ["mmmd_folds", "utterances", "is10", "word2vec", "social", "params:train_mmmd", "params:training"]
 

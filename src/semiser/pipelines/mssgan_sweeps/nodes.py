@@ -5,10 +5,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from semiser.options.mssgan import TrainMssganOptions
-from semiser.options.mssgan_sweeps import MssganSweepsOptions, SweepName
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.train_mssgan.nodes import Dataset, mssgan_experiment, train_setting
+from semiser.systems.mssgan.options import TrainMssganOptions
+from semiser.systems.mssgan.sweeps import MssganSweepsOptions, SweepName
 
 
 def ablation_trainer(sweep: SweepName) -> Callable[..., pa.Table]:
@@ -46,8 +46,8 @@ def ablation_evaluator(sweep: SweepName) -> Callable[..., tuple[Any, Any, Any]]:
         """Figures of every setting as a table and drawn, and the confusion matrices."""
         from semiser.evaluation.plots import confusion_figure, sweep_figure
         from semiser.evaluation.report import evaluate, metrics_table
-        from semiser.training.fold_settings import take_experiment
-        from semiser.training.folds import protocol_facts
+        from semiser.folds.make import protocol_facts
+        from semiser.folds.settings import take_experiment
 
         experiment = options.task_folds(sweeps.setting(sweep, options)).experiment
         facts = protocol_facts(take_experiment(folds, experiment))

@@ -2,9 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from semiser.options.mssgan_sweeps import SWEEPS
 from semiser.pipelines.mssgan_sweeps.nodes import ablation_evaluator, ablation_trainer
 from semiser.pipelines.train_mssgan import create_pipeline as create_train_mssgan
+from semiser.systems.mssgan.sweeps import SWEEPS
 
 _DATA = ["mssgan_folds", "utterances", "fbank", "fft", "dface", "params:train_mssgan", "params:training"]
 

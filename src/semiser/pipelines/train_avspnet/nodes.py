@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from semiser.options.avspnet import RECIPES, TrainAvspnetOptions, VariantName, experiment_name
 from semiser.options.training import TrainingOptions
+from semiser.systems.avspnet.options import RECIPES, TrainAvspnetOptions, VariantName, experiment_name
 
 logger = logging.getLogger(__name__)
 Dataset = Any  # pyarrow.dataset.Dataset, whose import would load pandas
@@ -17,9 +17,9 @@ Dataset = Any  # pyarrow.dataset.Dataset, whose import would load pandas
 
 def make_avspnet_folds(utterances: pa.Table, segments: Dataset, options: TrainAvspnetOptions) -> pa.Table:
     """The folds of every task with every share of the labels, over the utterances that have segments."""
-    from semiser.training.data import with_features
-    from semiser.training.fold_table import stack_experiments
-    from semiser.training.folds import make_folds
+    from semiser.data.vectors import with_features
+    from semiser.folds.make import make_folds
+    from semiser.folds.table import stack_experiments
 
     usable = with_features(utterances, segments)
     wanted = [options.fold_options(task, share) for task in options.active_tasks for share in options.shares]
@@ -39,7 +39,7 @@ def pretrain_front_ends(
     """Every front end that the variants need, trained once: its cards by seed, and why one was left out."""
     from pathlib import Path
 
-    from semiser.systems.avspnet import left_out, make_background, refuse_tested_speakers, train_front_end
+    from semiser.systems.avspnet.recognition import left_out, make_background, refuse_tested_speakers, train_front_end
 
     voices = utterances.filter(pc.is_in(utterances["corpus"], pa.array(options.background.corpora)))
     if not options.background.transductive:
@@ -116,12 +116,12 @@ def _recognise(
     import os
     from pathlib import Path
 
-    from semiser.systems.avspnet import fit
-    from semiser.systems.front_end import embed_utterances, load_front_end
+    from semiser.data.samples import read_samples
+    from semiser.folds.table import pick_experiment
+    from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
+    from semiser.systems.avspnet.recognition import fit
     from semiser.training.experiment import experiment_on, run_variant
-    from semiser.training.fold_table import pick_experiment
     from semiser.training.run import device_of
-    from semiser.training.samples import read_samples
 
     front_end = load_front_end(folder).to(device_of(training))
     targets = utterances.filter(pc.is_in(utterances["utterance_id"], folds["utterance_id"]))
@@ -152,7 +152,7 @@ def evaluate_avspnet(
 
     from semiser.evaluation.plots import confusion_figure, shares_figure
     from semiser.evaluation.report import evaluate, metrics_table
-    from semiser.training.fold_table import folds_hash, pick_experiment, protocol_facts
+    from semiser.folds.table import folds_hash, pick_experiment, protocol_facts
 
     predictions = pa.concat_tables(tables)
     metrics: dict[str, Any] = {
@@ -220,7 +220,7 @@ def draw_reconstructions(utterances: pa.Table, segments: Dataset, front_ends: di
     from matplotlib.figure import Figure
 
     from semiser.evaluation.plots import reconstruction_figure
-    from semiser.systems.front_end import first_segment, load_front_end, own_statistics
+    from semiser.systems.avspnet.front_end import first_segment, load_front_end, own_statistics
 
     panels = {}
     for variant, cards in front_ends["front_ends"].items():

@@ -2,7 +2,6 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from semiser.options.avspnet import VARIANTS
 from semiser.pipelines.train_avspnet.nodes import (
     draw_reconstructions,
     evaluate_avspnet,
@@ -11,6 +10,7 @@ from semiser.pipelines.train_avspnet.nodes import (
     pretrain_front_ends,
     variant_trainer,
 )
+from semiser.systems.avspnet.options import VARIANTS
 
 _OPTIONS = "params:train_avspnet"
 _SPEECH = ["utterances", "segments"]

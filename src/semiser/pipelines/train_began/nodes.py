@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from semiser.options.began import DIMENSIONS, Task, TrainBeganOptions, VariantName, encoder_folder
 from semiser.options.training import TrainingOptions
+from semiser.systems.began.options import DIMENSIONS, Task, TrainBeganOptions, VariantName, encoder_folder
 
 if TYPE_CHECKING:
     from semiser.training.experiment import Experiment
@@ -20,8 +20,8 @@ Tables = tuple[pa.Table, pa.Table, pa.Table]  # predictions, dimensions, curves
 
 def make_began_folds(utterances: pa.Table, chunks: Dataset, is10: Dataset, options: TrainBeganOptions) -> pa.Table:
     """The experiment's folds, as data, over the utterances that have chunks and, for the SVM, IS10 features."""
-    from semiser.training.data import with_features
-    from semiser.training.folds import make_folds
+    from semiser.data.vectors import with_features
+    from semiser.folds.make import make_folds
 
     utterances = with_features(utterances, chunks)
     if "svm" in options.variants:
@@ -39,7 +39,7 @@ def train_began_encoder(
     """
     if "began" not in options.variants:
         return {}, _empty_tables()[2]
-    from semiser.systems.began import train_encoder
+    from semiser.systems.began.encoder import train_encoder
 
     folder = Path(models) / encoder_folder("began", training.seeds[0])
     return train_encoder(chunks, always_unlabelled(folds), options.encoder, training, folder)
@@ -88,9 +88,9 @@ def tune_began(
     import json
 
     from semiser.evaluation.report import evaluate
-    from semiser.systems import began_classifier
+    from semiser.folds.make import folds_hash, protocol_facts
+    from semiser.systems.began import classifier as began_classifier
     from semiser.training.experiment import run_variant
-    from semiser.training.folds import folds_hash, protocol_facts
     from semiser.training.tuning import search, validation_as_test
 
     own = training.model_copy(update={"seeds": training.seeds[:1], "reuse": False})
@@ -124,7 +124,7 @@ def train_began_svm(
     """Predictions of the baseline: a support vector machine on IS10, on the same folds and scaling."""
     if "svm" not in options.variants:
         return _empty_tables()[0]
-    from semiser.systems import svm
+    from semiser.systems.baselines import svm
     from semiser.training.experiment import make_experiment, run_variant
 
     experiment = make_experiment(_labelled(folds), utterances, {"is10": is10}, options.scaling, models)
@@ -147,8 +147,8 @@ def neural_trainer(variant: VariantName) -> Callable[..., Tables]:
         """Predictions, arousal and valence, and training curves of the variant."""
         if variant not in options.variants:
             return _empty_tables()
-        from semiser.systems import began_classifier
-        from semiser.training.dimensions import dimension_table
+        from semiser.systems.began import classifier as began_classifier
+        from semiser.systems.began.dimensions import dimension_table
         from semiser.training.experiment import run_variant
 
         options = options.tuned(study["best"]) if study else options
@@ -193,11 +193,11 @@ def began_experiment(
     """
     from lightning_fabric import Fabric
 
-    from semiser.systems.began import COLUMN, chunk_shape, load_feature_map, save_random_encoder
-    from semiser.systems.began_classifier import read_maps
-    from semiser.training.dimensions import read_dimensions
+    from semiser.data.samples import read_samples
+    from semiser.systems.began.classifier import read_maps
+    from semiser.systems.began.dimensions import read_dimensions
+    from semiser.systems.began.encoder import COLUMN, chunk_shape, load_feature_map, save_random_encoder
     from semiser.training.experiment import experiment_on
-    from semiser.training.samples import read_samples
 
     shape = chunk_shape(chunks)
 
@@ -243,7 +243,7 @@ def evaluate_began(
     """
     from semiser.evaluation.plots import confusion_figure
     from semiser.evaluation.report import evaluate, metrics_table
-    from semiser.training.folds import folds_hash, protocol_facts
+    from semiser.folds.make import folds_hash, protocol_facts
 
     dimensions = pa.concat_tables([table for table in tables if "dimension" in table.column_names])
     predictions = pa.concat_tables([table for table in tables if "dimension" not in table.column_names and len(table)])
@@ -285,7 +285,7 @@ def plot_began_encoder(
     if not encoder:
         return Figure(), Figure()
     from semiser.evaluation.plots import curves_figure, spectrograms_figure
-    from semiser.systems.began import sample_chunks
+    from semiser.systems.began.encoder import sample_chunks
 
     folder, drawn = Path(models) / encoder_folder("began", 0), curves_figure(curves)
     said = f"collapsed: {encoder['collapse']}" if encoder["collapse"] else "M_global and k show no collapse"

@@ -2,7 +2,6 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from semiser.options.began import VARIANTS
 from semiser.pipelines.train_began.nodes import (
     evaluate_began,
     make_began_folds,
@@ -13,6 +12,7 @@ from semiser.pipelines.train_began.nodes import (
     train_began_svm,
     tune_began,
 )
+from semiser.systems.began.options import VARIANTS
 
 _OPTIONS = ["params:train_began", "params:training", "began_models"]
 _DATA = ["began_folds", "utterances", "chunks", "began_encoder"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from semiser.options.cmkt import TrainCmktOptions, VariantName
 from semiser.options.training import TrainingOptions
+from semiser.systems.cmkt.options import TrainCmktOptions, VariantName
 
 if TYPE_CHECKING:
     from semiser.training.experiment import Experiment
@@ -30,8 +30,8 @@ def make_cmkt_folds(
     utterances: pa.Table, stft: Dataset, wav2vec: Dataset, fbank: Dataset, options: TrainCmktOptions
 ) -> pa.Table:
     """The experiment's folds, as data, over the utterances that have the audio features."""
-    from semiser.training.data import with_features
-    from semiser.training.folds import make_folds
+    from semiser.data.vectors import with_features
+    from semiser.folds.make import make_folds
 
     return make_folds(with_features(utterances, _input_table(stft, wav2vec, fbank, options)), options.folds)
 
@@ -53,7 +53,7 @@ def variant_trainer(variant: VariantName) -> Callable[..., tuple[pa.Table, pa.Ta
         """Predictions and training curves of the variant."""
         if variant not in options.variants:
             return _empty_tables()
-        from semiser.systems import cmkt
+        from semiser.systems.cmkt import fit as cmkt
         from semiser.training.experiment import run_variant
 
         experiment = cmkt_experiment(folds, utterances, stft, wav2vec, fbank, expression, options, models)
@@ -77,9 +77,9 @@ def cmkt_experiment(
     import numpy as np
     import pyarrow.compute as pc
 
+    from semiser.data.frames import read_frames
+    from semiser.systems.cmkt.visual import read_knowledge
     from semiser.training.experiment import experiment_on
-    from semiser.training.frames import read_frames
-    from semiser.training.visual import read_knowledge
 
     table = _input_table(stft, wav2vec, fbank, options)
     heard = set(folds.filter(pc.not_equal(folds["role"], "unlabelled"))["utterance_id"].to_pylist())
@@ -139,8 +139,8 @@ def cmkt_protocol(
     """What the figures mean: folds, input, and where the visual knowledge comes from."""
     import pyarrow.compute as pc
 
-    from semiser.training.folds import folds_hash, protocol_facts
-    from semiser.training.visual import knowledge_facts, read_knowledge
+    from semiser.folds.make import folds_hash, protocol_facts
+    from semiser.systems.cmkt.visual import knowledge_facts, read_knowledge
 
     ids = pc.unique(folds["utterance_id"]).to_pylist()
     visual = read_knowledge(folds, utterances, expression, ids, options)
@@ -158,9 +158,9 @@ def plot_curves(*curves: pa.Table) -> Any:
 
 def measure_pseudo_labels(folds: pa.Table, models: str, *curves: pa.Table) -> tuple[Any, Any]:
     """Share kept and precision of the pseudo-labels by variant, epoch and class: counts, and drawn."""
-    from semiser.evaluation.pseudo_labels import PseudoLabelRun, count_pseudo_labels, pseudo_label_figure
-    from semiser.systems.cmkt import PSEUDO_LABELS
-    from semiser.training.fold_table import protocol_facts
+    from semiser.folds.table import protocol_facts
+    from semiser.systems.cmkt.fit import PSEUDO_LABELS
+    from semiser.systems.cmkt.pseudo_labels import PseudoLabelRun, count_pseudo_labels, pseudo_label_figure
 
     trained = pa.concat_tables(curves).group_by(["variant", "seed", "fold"], use_threads=False).aggregate([])
     runs = [

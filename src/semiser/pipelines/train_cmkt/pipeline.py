@@ -2,7 +2,6 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from semiser.options.cmkt import VARIANTS
 from semiser.pipelines.train_cmkt.nodes import (
     evaluate_variants,
     make_cmkt_folds,
@@ -10,6 +9,7 @@ from semiser.pipelines.train_cmkt.nodes import (
     plot_curves,
     variant_trainer,
 )
+from semiser.systems.cmkt.options import VARIANTS
 
 _DATA = ["cmkt_folds", "utterances", "stft", "wav2vec", "fbank", "expression"]
 

@@ -19,6 +19,6 @@ def train_dface_network(options: TrainFacesOptions, training: TrainingOptions, m
 def _train(options: Any, training: TrainingOptions, folder: str) -> dict[str, Any]:
     if options is None:
         return {}
-    from semiser.systems.expression import train
+    from semiser.faces.fit import train
 
     return train(options, training, folder)

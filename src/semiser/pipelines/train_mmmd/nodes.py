@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from semiser.options.mmmd import TrainMmmdOptions, VariantName
 from semiser.options.training import TrainingOptions
+from semiser.systems.mmmd.options import TrainMmmdOptions, VariantName
 
 if TYPE_CHECKING:
     from semiser.training.experiment import Experiment
@@ -20,8 +20,8 @@ def make_mmmd_folds(
     utterances: pa.Table, is10: Dataset, word2vec: Dataset, social: Dataset, options: TrainMmmdOptions
 ) -> pa.Table:
     """The experiment's folds, as data, over the utterances that have the features of every modality."""
-    from semiser.training.data import with_features
-    from semiser.training.folds import make_folds
+    from semiser.data.vectors import with_features
+    from semiser.folds.make import make_folds
 
     for table in modality_tables(is10, word2vec, social, options).values():
         utterances = with_features(utterances, table)
@@ -41,7 +41,7 @@ def train_svm(
     """Predictions of the baseline: a support vector machine on the same folds and scaling."""
     if "svm" not in options.variants:
         return _empty_tables()[0]
-    from semiser.systems import svm
+    from semiser.systems.baselines import svm
     from semiser.training.experiment import run_variant
 
     experiment = mmmd_experiment(folds, utterances, is10, word2vec, social, options, models)
@@ -64,7 +64,7 @@ def neural_trainer(variant: VariantName) -> Callable[..., tuple[pa.Table, pa.Tab
         """Predictions and training curves of the variant."""
         if variant not in options.variants:
             return _empty_tables()
-        from semiser.systems import mmmd
+        from semiser.systems.mmmd import fit as mmmd
         from semiser.training.experiment import run_variant
 
         experiment = mmmd_experiment(folds, utterances, is10, word2vec, social, options, models)
@@ -101,7 +101,7 @@ def mmmd_experiment(
     models: str,
 ) -> "Experiment":
     """What all variants train on; one-hot vectors are not standardised."""
-    from semiser.options.mmmd import ONE_HOT
+    from semiser.systems.mmmd.options import ONE_HOT
     from semiser.training.experiment import make_experiment
 
     tables = modality_tables(is10, word2vec, social, options)
@@ -128,7 +128,7 @@ def evaluate_variants(folds: pa.Table, options: TrainMmmdOptions, *tables: pa.Ta
     """Metrics with their protocol, as JSON and as a table, and the confusion matrices of all variants."""
     from semiser.evaluation.plots import confusion_figure
     from semiser.evaluation.report import evaluate, metrics_table
-    from semiser.training.folds import folds_hash, protocol_facts
+    from semiser.folds.make import folds_hash, protocol_facts
 
     predictions = pa.concat_tables([table for table in tables if len(table)])
     facts = {"scaling": options.scaling.strategy, "modalities": options.modalities, "folds_hash": folds_hash(folds)}

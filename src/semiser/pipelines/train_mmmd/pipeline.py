@@ -2,7 +2,6 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from semiser.options.mmmd import VARIANTS
 from semiser.pipelines.train_mmmd.nodes import (
     evaluate_variants,
     make_mmmd_folds,
@@ -10,6 +9,7 @@ from semiser.pipelines.train_mmmd.nodes import (
     plot_curves,
     train_svm,
 )
+from semiser.systems.mmmd.options import VARIANTS
 
 _FEATURES = ["utterances", "is10", "word2vec", "social"]
 _DATA = ["mmmd_folds", *_FEATURES, "params:train_mmmd", "params:training", "mmmd_models"]

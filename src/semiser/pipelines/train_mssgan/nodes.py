@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from semiser.options.mssgan import Setting, TrainMssganOptions, VariantName
 from semiser.options.training import TrainingOptions
+from semiser.systems.mssgan.options import Setting, TrainMssganOptions, VariantName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ def make_mssgan_folds(
     utterances: pa.Table, fbank: Dataset, fft: Dataset, dface: Dataset, options: TrainMssganOptions
 ) -> pa.Table:
     """Folds of every task on every feature set, over the utterances that have all of its features."""
-    from semiser.training.fold_settings import join_experiments
+    from semiser.folds.settings import join_experiments
 
     tables = {"fbank": fbank, "fft": fft, "dface": dface}
     return join_experiments([_setting_folds(utterances, tables, options, setting) for setting in options.settings])
@@ -34,8 +34,8 @@ def _setting_folds(
     """The folds of a setting; what has no features, such as no face, is counted in the protocol's `left_out`."""
     import json
 
-    from semiser.training.data import with_features
-    from semiser.training.folds import make_folds, protocol_facts
+    from semiser.data.vectors import with_features
+    from semiser.folds.make import make_folds, protocol_facts
 
     chosen, usable = options.task_folds(setting), utterances
     for table in setting_tables(setting, tables).values():
@@ -88,7 +88,7 @@ def setting_tables(setting: Setting, tables: Mapping[str, Dataset]) -> dict[str,
 
 def task_utterances(utterances: pa.Table, options: TrainMssganOptions, setting: Setting) -> pa.Table:
     """The utterances with their classes in the target column, where the task's classes come from votes."""
-    from semiser.training.soft_labels import largest, vote_targets
+    from semiser.folds.soft_labels import largest, vote_targets
 
     task = options.tasks[setting.task]
     if not task.votes:
@@ -102,7 +102,7 @@ def task_targets(
     utterances: pa.Table, options: TrainMssganOptions, setting: Setting, classes: list[str]
 ) -> "np.ndarray":
     """Soft labels of utterances, (N, K): from votes where the task has them, else one-hot classes."""
-    from semiser.training.soft_labels import class_targets, vote_targets
+    from semiser.folds.soft_labels import class_targets, vote_targets
 
     task = options.tasks[setting.task]
     if task.votes:
@@ -119,10 +119,10 @@ def mssgan_experiment(
     models: str,
 ) -> "Experiment":
     """What all variants train on in a setting: crops, standardised band by band, and soft labels."""
-    from semiser.training.crops import read_crops
+    from semiser.folds.make import protocol_facts
+    from semiser.folds.settings import take_experiment
+    from semiser.systems.mssgan.crops import read_crops
     from semiser.training.experiment import experiment_on
-    from semiser.training.fold_settings import take_experiment
-    from semiser.training.folds import protocol_facts
 
     own = take_experiment(folds, options.task_folds(setting).experiment)
     classes = protocol_facts(own)["classes"]
@@ -172,9 +172,9 @@ def train_setting(
     experiment: "Experiment", name: str, options: Any, training: TrainingOptions
 ) -> tuple[pa.Table, pa.Table]:
     """Predictions and curves of a variant in a setting; a prediction that is one of several right classes is right."""
-    from semiser.systems import mssgan
+    from semiser.folds.soft_labels import credit_ties
+    from semiser.systems.mssgan import fit as mssgan
     from semiser.training.experiment import run_variant
-    from semiser.training.soft_labels import credit_ties
 
     predictions, curves = run_variant(experiment, name, mssgan.fit, options, training)
     predictions = credit_ties(predictions, experiment.utterance_ids, experiment.features.about["target"])
@@ -194,9 +194,9 @@ def evaluate_mssgan(
     """Metrics with their protocol, as JSON and as a table, all confusion matrices, and accuracy by side of the face."""
     import pyarrow.compute as pc
 
-    from semiser.evaluation.faces import accuracy_by_side
     from semiser.evaluation.plots import confusion_figure
     from semiser.evaluation.report import metrics_table
+    from semiser.systems.mssgan.sides import accuracy_by_side
 
     predictions = pa.concat_tables([table for table in tables if len(table)])
     metrics = evaluate_tasks(folds, predictions, options)
@@ -218,7 +218,7 @@ def evaluate_tasks(folds: pa.Table, predictions: pa.Table, options: TrainMssganO
     import json
 
     from semiser.evaluation.report import evaluate
-    from semiser.training.folds import folds_hash
+    from semiser.folds.make import folds_hash
 
     protocols = json.loads(folds.schema.metadata[b"protocols"])
     variants = list(dict.fromkeys(predictions["variant"].to_pylist()))

@@ -2,13 +2,13 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from semiser.options.mssgan import VARIANTS
 from semiser.pipelines.train_mssgan.nodes import (
     evaluate_mssgan,
     make_mssgan_folds,
     plot_mssgan_curves,
     variant_trainer,
 )
+from semiser.systems.mssgan.options import VARIANTS
 
 _FEATURES = ["utterances", "fbank", "fft", "dface"]
 _DATA = ["mssgan_folds", *_FEATURES, "params:train_mssgan", "params:training", "mssgan_models"]

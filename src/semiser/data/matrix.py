@@ -1,0 +1,120 @@
+"""Features that are one vector per utterance: a matrix, scaled anew in every fold."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow.dataset
+import torch
+
+from semiser.data.scaling import scale
+from semiser.data.vectors import FoldData, FoldRows, family_of
+from semiser.options.training import ScalingOptions
+from semiser.training.run import TrainingRun
+
+
+@dataclass(frozen=True)
+class MatrixFeatures:
+    """Vectors of all utterances of an experiment; `of_fold` gives `FoldData`.
+
+    Attributes:
+        x: as extracted, float32 of shape (N, D).
+        names: D feature names.
+        ranges: feature column to where it lies in x, (first, last + 1).
+        as_is: the feature columns that are not scaled, such as one-hot vectors.
+        scaling: strategies by name (`semiser.data.scaling`).
+        families: feature column to the family that made it (`family_of`), for the models' cards.
+    """
+
+    x: np.ndarray
+    names: tuple[str, ...]
+    ranges: dict[str, tuple[int, int]]
+    as_is: frozenset[str]
+    scaling: ScalingOptions
+    families: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """Where the columns lie and how they are scaled."""
+        return {"ranges": self.ranges, "as_is": sorted(self.as_is), "scaling": self.scaling.model_dump(mode="json")}
+
+    def digest(self, numbers: np.ndarray) -> bytes:
+        """Hash of the vectors with these numbers."""
+        digest = hashlib.sha256()
+        for number in numbers:
+            digest.update(self.x[number])
+        return digest.digest()
+
+    def of_fold(self, rows: FoldRows, run: TrainingRun) -> FoldData:
+        """The fold's tensors on the device; the scaler goes to the run, to be saved beside the weights.
+
+        A column that is not scaled has mean 0 and deviation 1 there.
+        """
+        x, scaling = self.x[rows.numbers], self.scaling
+        scaled = scale(x, rows.roles, rows.corpora, rows.speakers, scaling.strategy, scaling.unlabelled)
+        mean, std = scaled.scaler.mean, scaled.scaler.std
+        for first, end in (self.ranges[column] for column in self.as_is):
+            scaled.features[:, first:end] = x[:, first:end]
+            mean[first:end], std[first:end] = 0, 1
+        run.scaling = {"strategy": scaling.strategy, "mean": mean, "std": std}
+        run.families = self.families
+        tensor = torch.from_numpy(np.ascontiguousarray(scaled.features))
+        data = FoldData(tensor, rows.y(), rows.by_role(), rows.classes, self.names, self.ranges)
+        return data.to(run.fabric.device)
+
+
+def read_matrix(
+    tables: Mapping[str, pyarrow.dataset.Dataset],
+    utterance_ids: Sequence[str],
+    scaling: ScalingOptions,
+    as_is: Collection[str] = (),
+) -> MatrixFeatures:
+    """The vectors of the given utterances, the columns of several tables side by side in this order.
+
+    Args:
+        tables: vector column, whose field names the features, to the feature table that has it.
+        utterance_ids: rows of the matrix.
+        scaling: strategies by name.
+        as_is: columns that are not scaled; those that no table has are passed over.
+
+    Raises:
+        KeyError: an utterance has no row in a table.
+    """
+    names, ranges = [], {}
+    for column, table in tables.items():
+        of_column = json.loads(table.schema.field(column).metadata[b"names"])
+        ranges[column] = (len(names), len(names) + len(of_column))
+        names += of_column
+    x = np.concatenate([feature_matrix(table, column, utterance_ids) for column, table in tables.items()], axis=1)
+    families = {column: family_of(table) for column, table in tables.items()}
+    return MatrixFeatures(x, tuple(names), ranges, frozenset(as_is) & frozenset(ranges), scaling, families)
+
+
+def feature_matrix(table: pyarrow.dataset.Dataset, column: str, utterance_ids: Sequence[str]) -> np.ndarray:
+    """One feature of the given utterances as a matrix, read batch by batch.
+
+    Args:
+        table: feature table with `utterance_id` and the fixed-size column.
+        column: its name.
+        utterance_ids: rows of the result.
+
+    Returns:
+        float32 of shape (utterances, values).
+
+    Raises:
+        KeyError: an utterance has no row in the table.
+    """
+    place = {name: row for row, name in enumerate(utterance_ids)}
+    x = np.full((len(place), table.schema.field(column).type.list_size), np.nan, np.float32)
+    found = np.zeros(len(place), bool)
+    for batch in table.to_batches(columns=["utterance_id", column]):
+        rows = np.array([place.get(name, -1) for name in batch["utterance_id"].to_pylist()], np.int64)
+        values = batch[column].flatten().to_numpy(zero_copy_only=False).reshape(len(rows), -1)
+        x[rows[rows >= 0]] = values[rows >= 0]
+        found[rows[rows >= 0]] = True
+    if not found.all():
+        missing = utterance_ids[int(np.flatnonzero(~found)[0])]
+        raise KeyError(f"{(~found).sum()} utterances have no {column} features, the first is {missing}")
+    return x

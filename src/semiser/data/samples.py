@@ -1,0 +1,199 @@
+"""Features that are matrices: segments, chunks, frames x bands; one or several samples per utterance."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import torch
+from torch import Tensor
+
+from semiser.data.scaling import scale
+from semiser.data.vectors import FoldRows, family_of
+from semiser.options.training import ScalingOptions
+from semiser.training.run import TrainingRun
+
+# (frames, width) -> (fixed number of frames, width): how matrices of different lengths become samples of one shape
+FitFrames = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class SampleData:
+    """One fold's utterances and their samples; tensors lie on the device.
+
+    Attributes:
+        x: feature column to its samples, float32 of shape (M, ...); all columns have the same M samples. Samples of
+            utterances that are no part of the fold may be among them.
+        utterance: place in the fold of each sample's utterance, int64 of shape (M,); -1: not in the fold.
+        y: class numbers of the utterances, int64 of shape (N,); -1 where the fold gives no label.
+        rows: role to the places of its utterances, int64.
+        classes: class names in the order of their numbers.
+        about: further facts of the utterances by name, tensors of shape (N, ...), such as soft labels.
+    """
+
+    x: Mapping[str, Tensor]
+    utterance: Tensor
+    y: Tensor
+    rows: dict[str, Tensor]
+    classes: tuple[str, ...]
+    about: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def samples(self, role: str) -> Tensor:
+        """Numbers of the samples of a role's utterances, int64, in the order of the samples."""
+        inside = torch.zeros(len(self.y) + 1, dtype=torch.bool, device=self.utterance.device)
+        inside[self.rows[role]] = True  # the last is what -1 points at
+        return inside[self.utterance].nonzero().flatten()
+
+    def to(self, device: torch.device) -> "SampleData":
+        """The same data on a device."""
+        return replace(
+            self,
+            x={name: values.to(device) for name, values in self.x.items()},
+            utterance=self.utterance.to(device),
+            y=self.y.to(device),
+            rows={role: places.to(device) for role, places in self.rows.items()},
+            about={name: values.to(device) for name, values in self.about.items()},
+        )
+
+
+@dataclass(frozen=True)
+class SampleFeatures:
+    """Samples of all utterances of an experiment, in memory; `of_fold` gives `SampleData`.
+
+    Attributes:
+        x: feature column to its samples as extracted, float32 of shape (M, ...).
+        utterance: number of each sample's utterance, int64 of shape (M,).
+        about: facts of the utterances by name, float32 of shape (U, ...).
+        scaling: strategies by name; None leaves values as they are.
+        band_axis: axis of a sample whose entries (frequency bands) have statistics of their own, -1 for frames x bands.
+        families: feature column to the family that made it (`family_of`), for the models' cards.
+    """
+
+    x: Mapping[str, np.ndarray]
+    utterance: np.ndarray
+    about: Mapping[str, np.ndarray] = field(default_factory=dict)
+    scaling: ScalingOptions | None = None
+    band_axis: int = -1
+    families: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def facts(self) -> dict[str, Any]:
+        """How the samples are scaled."""
+        scaling = self.scaling and self.scaling.model_dump(mode="json")
+        return {"columns": list(self.x), "scaling": scaling, "band_axis": self.band_axis}
+
+    def digest(self, numbers: np.ndarray) -> bytes:
+        """Hash of the samples and facts of the utterances with these numbers."""
+        digest = hashlib.sha256()
+        for number in numbers:
+            digest.update(self._digests[number])
+        return digest.digest()
+
+    @cached_property
+    def _digests(self) -> list[bytes]:
+        """Hash of each utterance's samples and facts, made once for all folds."""
+        digests = [hashlib.blake2b(digest_size=16) for _ in range(self.utterance.max(initial=-1) + 1)]
+        for values in self.x.values():
+            for number, sample in zip(self.utterance, values, strict=True):
+                digests[number].update(sample)
+        for values in self.about.values():
+            for digest, value in zip(digests, values, strict=True):
+                digest.update(value)
+        return [digest.digest() for digest in digests]
+
+    def of_fold(self, rows: FoldRows, run: TrainingRun) -> SampleData:
+        """The fold's tensors on the device; the scalers go to the run, to be saved beside the weights."""
+        run.families = self.families
+        place = np.full(len(self._digests), -1, np.int64)
+        place[rows.numbers] = np.arange(len(rows.numbers))
+        utterance, x = place[self.utterance], dict(self.x)
+        if self.scaling:
+            kept = utterance >= 0
+            utterance = utterance[kept]
+            for name, values in self.x.items():
+                x[name] = self._scaled(name, values[kept], utterance, rows, run)
+        return SampleData(
+            x={name: torch.from_numpy(values) for name, values in x.items()},
+            utterance=torch.from_numpy(utterance),
+            y=rows.y(),
+            rows=rows.by_role(),
+            classes=rows.classes,
+            about={name: torch.from_numpy(values[rows.numbers]) for name, values in self.about.items()},
+        ).to(run.fabric.device)
+
+    def _scaled(
+        self, name: str, values: np.ndarray, utterance: np.ndarray, rows: FoldRows, run: TrainingRun
+    ) -> np.ndarray:
+        of_sample = [facts[utterance] for facts in (rows.roles, rows.corpora, rows.speakers)]
+        axis = self.band_axis if self.band_axis < 0 else self.band_axis + 1  # of a sample -> of all
+        bands_last = np.moveaxis(values, axis, -1)
+        scaled = scale(bands_last, *of_sample, self.scaling.strategy, self.scaling.unlabelled)
+        scaler = {"mean": scaled.scaler.mean, "std": scaled.scaler.std}
+        run.scaling |= {"strategy": self.scaling.strategy, name: scaler}
+        return np.ascontiguousarray(np.moveaxis(scaled.features, -1, axis))
+
+
+def read_samples(
+    tables: Mapping[str, pa.dataset.Dataset],
+    utterance_ids: Sequence[str],
+    fit_frames: FitFrames | None = None,
+    about: Mapping[str, np.ndarray] | None = None,
+    scaling: ScalingOptions | None = None,
+    band_axis: int = -1,
+) -> SampleFeatures:
+    """All samples of the given utterances, read batch by batch, ordered by utterance and then as in the table.
+
+    Args:
+        tables: feature column to the table that has it; of several tables each has one row per utterance.
+        utterance_ids: the experiment's utterances.
+        fit_frames: makes matrices of one shape where a table has as many rows as the utterance has frames.
+        about, scaling, band_axis: of `SampleFeatures`.
+
+    Raises:
+        KeyError: an utterance has no row in a table.
+    """
+    found = {column: _read_column(table, column, utterance_ids, fit_frames) for column, table in tables.items()}
+    first, *others = (utterance for _, utterance in found.values())
+    if any(not np.array_equal(first, other) for other in others):
+        raise ValueError(f"the tables of {', '.join(tables)} differ in their samples per utterance: take one of them")
+    x = {column: values for column, (values, _) in found.items()}
+    families = {column: family_of(table) for column, table in tables.items()}
+    return SampleFeatures(x, first, dict(about or {}), scaling, band_axis, families)
+
+
+def _read_column(
+    table: pa.dataset.Dataset, column: str, utterance_ids: Sequence[str], fit_frames: FitFrames | None
+) -> tuple[np.ndarray, np.ndarray]:
+    place = {name: number for number, name in enumerate(utterance_ids)}
+    parts, numbers = [], []
+    for batch in table.to_batches(columns=["utterance_id", column], batch_size=1024):
+        of_batch = np.array([place.get(name, -1) for name in batch["utterance_id"].to_pylist()], np.int64)
+        kept = np.flatnonzero(of_batch >= 0)
+        if len(kept):
+            parts.append(matrices(batch.take(pa.array(kept)), table.schema.field(column), fit_frames))
+            numbers.append(of_batch[kept])
+    utterance = np.concatenate(numbers) if numbers else np.empty(0, np.int64)
+    if len(missing := np.setdiff1d(np.arange(len(utterance_ids)), utterance)):
+        raise KeyError(f"{len(missing)} utterances have no {column}, the first is {utterance_ids[missing[0]]}")
+    order = np.argsort(utterance, kind="stable")
+    return np.concatenate(parts)[order], utterance[order]
+
+
+def matrices(batch: pa.RecordBatch, field: pa.Field, fit_frames: FitFrames | None = None) -> np.ndarray:
+    """The matrices of a feature column: float32 of shape (rows, ...), as the field's metadata says.
+
+    Args:
+        batch: rows of a feature table.
+        field: of the column, with `shape` in its metadata; (None, width) where lengths differ. Without it the column
+            has vectors.
+        fit_frames: needed where lengths differ.
+    """
+    shape = json.loads((field.metadata or {}).get(b"shape") or f"[{field.type.list_size}]")
+    column = batch[field.name]
+    if shape[0] is not None:
+        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), *shape)
+    return np.stack([fit_frames(row.values.to_numpy().reshape(-1, shape[1])) for row in column])

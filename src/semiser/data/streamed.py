@@ -1,0 +1,231 @@
+"""Vectors of which the unlabelled utterances are not read into memory: they come from their shards in every epoch."""
+
+import hashlib
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset
+import torch
+from torch import Tensor
+
+from semiser.data.matrix import MatrixFeatures, read_matrix
+from semiser.data.scaling import Moments, Scaler
+from semiser.data.stream import Batch, SampleStream
+from semiser.data.vectors import FoldData, FoldRows
+from semiser.options.training import ScalingOptions
+from semiser.training.run import TrainingRun
+
+_SCALED_ROWS = 512  # at a time where every row has a scaler of its own group, which is as large as the row
+_PASSES = 1_000_000  # more than an epoch can have
+
+
+@dataclass(frozen=True)
+class VectorStream:
+    """Unlabelled utterances of a fold as batches of vectors, shuffled block by block and standardised on the device.
+
+    Attributes:
+        samples: where they are read from.
+        columns: feature columns in the order in which they stand side by side.
+        group: scaler of each utterance, by its number in the samples' ids.
+        mean, std: of the scalers, float64 of shape (groups, D).
+        device: where batches lie.
+    """
+
+    samples: SampleStream
+    columns: tuple[str, ...]
+    group: Tensor
+    mean: np.ndarray
+    std: np.ndarray
+    device: torch.device | str = "cpu"
+
+    def __len__(self) -> int:
+        """Number of utterances."""
+        return len(self.samples)
+
+    def to(self, device: torch.device) -> "VectorStream":
+        """The same with batches on a device."""
+        return replace(self, device=device)
+
+    def share(self, share: float, seed: int) -> "VectorStream":
+        """A random share of the utterances; a smaller share is part of a larger one."""
+        if share == 1:
+            return self
+        utterances = self.samples.utterances
+        order = torch.randperm(len(utterances), generator=torch.Generator().manual_seed(seed)).numpy()
+        return replace(self, samples=self.samples.only(utterances[order[: round(share * len(utterances))]]))
+
+    def batches(self, batch_size: int, seed: int, epoch: int, first: int = 0) -> Iterator[Tensor]:
+        """Batches (B, D) without end: a pass through all utterances, whose last batch may be smaller, and the next one.
+
+        Args:
+            batch_size: utterances of a batch.
+            seed, epoch: what the order is drawn from.
+            first: number of the first batch wanted, to go on inside an epoch.
+        """
+        scale = _Standardise(self)
+        done, first = divmod(first, math.ceil(len(self) / batch_size))
+        while True:
+            for batch in self.samples.batches(batch_size, seed, epoch * _PASSES + done, first, scale):
+                yield batch.x["x"]
+            done, first = done + 1, 0
+
+
+class _Standardise:
+    """What is done to a block of rows: columns side by side, onto the device, (x - mean) / std of each row's group.
+
+    In float32, which every device has. The mean is taken off in two parts, so that no digit is lost where it is large.
+    """
+
+    def __init__(self, stream: VectorStream):
+        self._columns, self._group, self._device = stream.columns, stream.group, stream.device
+        inverse = np.divide(1.0, stream.std, out=np.zeros_like(stream.std), where=stream.std > 0)
+        mean = stream.mean.astype(np.float32)
+        parts = mean, stream.mean - mean, inverse
+        self._mean, self._rest, self._inverse = (
+            torch.from_numpy(part.astype(np.float32)).to(stream.device) for part in parts
+        )
+
+    def __call__(self, block: Batch) -> Batch:
+        x = torch.cat([block.x[column].to(self._device) for column in self._columns], 1)
+        group = self._group[block.utterance].to(self._device)
+        for rows, groups in zip(x.split(_SCALED_ROWS), group.split(_SCALED_ROWS), strict=True):
+            which = 0 if len(self._mean) == 1 else groups
+            rows.sub_(self._mean[which]).sub_(self._rest[which]).mul_(self._inverse[which])
+        return Batch({"x": x}, block.utterance)
+
+
+@dataclass(frozen=True)
+class StreamedFeatures:
+    """Vectors of all utterances of an experiment, in memory where they are ever anything else than unlabelled.
+
+    Attributes:
+        resident: the vectors in memory.
+        place: row there of each utterance of the experiment, (N,); -1 where it is unlabelled in every fold.
+        samples: all utterances, to be read from shards.
+    """
+
+    resident: MatrixFeatures
+    place: np.ndarray
+    samples: SampleStream
+    _fitted: dict[bytes, list[Scaler]] = field(default_factory=dict, compare=False)
+
+    def facts(self) -> dict[str, Any]:
+        """Where the columns lie, how they are scaled, and what the order of the unlabelled utterances hangs on."""
+        return {**self.resident.facts(), "block_rows": self.samples.block_rows}
+
+    def digest(self, numbers: np.ndarray) -> bytes:
+        """Hash of the vectors in memory and of the keys of the other utterances' shards."""
+        places = self.place[numbers]
+        digest = hashlib.sha256(self.resident.digest(places[places >= 0]))
+        if (places < 0).any():
+            digest.update("\n".join(self.samples.only(numbers[places < 0]).keys()).encode())
+        return digest.digest()
+
+    def of_fold(self, rows: FoldRows, run: TrainingRun) -> FoldData:
+        """The fold's tensors on the device, with its unlabelled utterances as a stream.
+
+        Raises:
+            ValueError: the scaling asks for statistics over labelled and unlabelled utterances together.
+        """
+        unlabelled = rows.roles == "unlabelled"
+        kept = _some(rows, ~unlabelled)
+        data = self.resident.of_fold(replace(kept, numbers=self.place[kept.numbers]), run)
+        if not unlabelled.any():
+            return data
+        group, scalers = self._scalers(_some(rows, unlabelled), np.unique(kept.corpora[kept.roles == "train"]), run)
+        stream = VectorStream(
+            samples=self.samples.only(rows.numbers[unlabelled]),
+            columns=tuple(self.resident.ranges),
+            group=torch.from_numpy(group),
+            mean=np.stack([scaler.mean for scaler in scalers]),
+            std=np.stack([scaler.std for scaler in scalers]),
+        )
+        return replace(data, unlabelled=stream.to(run.fabric.device))
+
+    def _scalers(
+        self, rows: FoldRows, labelled_corpora: np.ndarray, run: TrainingRun
+    ) -> tuple[np.ndarray, list[Scaler]]:
+        """Scaler of every utterance by number, and the scalers, as `semiser.data.scaling.scale` has them."""
+        scaling, foreign = self.resident.scaling, ~np.isin(rows.corpora, labelled_corpora)
+        if scaling.unlabelled == "combine" or (scaling.strategy == "speaker" and not foreign.all()):
+            raise ValueError(
+                f"scaling.strategy {scaling.strategy} with scaling.unlabelled {scaling.unlabelled} needs statistics "
+                "over labelled and unlabelled utterances together, which streamed ones cannot be part of: raise "
+                "train_mmmd.unlabelled_in_memory_mb, or choose another scaling"
+            )
+        group, scalers = np.zeros(len(self.place), np.int64), [Scaler(run.scaling["mean"], run.scaling["std"])]
+        if scaling.unlabelled == "none" and foreign.any():
+            group[rows.numbers[foreign]] = 1
+            scalers.append(Scaler(np.zeros_like(scalers[0].mean), np.ones_like(scalers[0].std)))
+        if scaling.unlabelled == "self" and foreign.any():
+            names = (rows.speakers if scaling.strategy == "speaker" else rows.corpora)[foreign]
+            group[rows.numbers[foreign]], own = self._fit(rows.numbers[foreign], names, rows.corpora[foreign])
+            group[rows.numbers[foreign]] += 1
+            scalers += own
+        return group, scalers
+
+    def _fit(self, numbers: np.ndarray, names: np.ndarray, corpora: np.ndarray) -> tuple[np.ndarray, list[Scaler]]:
+        """Number of each utterance's group, and the groups' scalers from a pass through the shards, made once."""
+        if unknown := sorted({corpus for name, corpus in zip(names, corpora, strict=True) if name is None}):
+            raise ValueError(
+                f"{', '.join(unknown)}: scaling by speaker needs speaker_id; complete it, or choose none or shift for "
+                "unlabelled data"
+            )
+        known, codes = np.unique(names.astype(str), return_inverse=True)
+        if (key := numbers.tobytes()) not in self._fitted:
+            moments, code = [Moments() for _ in known], np.full(len(self.place), -1)
+            code[numbers] = codes
+            for batch in self.samples.only(numbers).in_order(1024):
+                x = np.concatenate([batch.x[column].numpy() for column in self.resident.ranges], axis=1)
+                of_batch = code[batch.utterance.numpy()]
+                for found in np.unique(of_batch):
+                    moments[found].add(x[of_batch == found])
+            self._fitted[key] = [self._but_as_is(part.scaler()) for part in moments]
+        return codes, self._fitted[key]
+
+    def _but_as_is(self, scaler: Scaler) -> Scaler:
+        for first, end in (self.resident.ranges[column] for column in self.resident.as_is):
+            scaler.mean[first:end], scaler.std[first:end] = 0, 1
+        return scaler
+
+
+def _some(rows: FoldRows, kept: np.ndarray) -> FoldRows:
+    """The rows that are marked."""
+    chosen = {name: getattr(rows, name)[kept] for name in ("numbers", "roles", "corpora", "speakers")}
+    return replace(rows, **chosen, labels=[label for label, keep in zip(rows.labels, kept, strict=True) if keep])
+
+
+def read_vectors(
+    tables: Mapping[str, pyarrow.dataset.Dataset],
+    utterance_ids: Sequence[str],
+    folds: pa.Table,
+    scaling: ScalingOptions,
+    as_is: Collection[str],
+    in_memory_mb: float,
+    block_rows: int,
+) -> MatrixFeatures | StreamedFeatures:
+    """The vectors of the given utterances; the unlabelled ones are streamed where they are too large for memory.
+
+    Args:
+        tables, utterance_ids, scaling, as_is: as for `read_matrix`.
+        folds: the `folds` table, which says who is ever anything else than unlabelled.
+        in_memory_mb: what those who are not may take in memory.
+        block_rows: streamed utterances that are shuffled with each other.
+    """
+    labelled = folds.filter(pc.not_equal(folds["role"], "unlabelled"))["utterance_id"]
+    used = pc.is_in(pa.array(utterance_ids), labelled.combine_chunks()).to_numpy(zero_copy_only=False)
+    width = sum(table.schema.field(column).type.list_size for column, table in tables.items())
+    if np.sum(~used) * width * 4 <= in_memory_mb * 1e6:
+        return read_matrix(tables, utterance_ids, scaling, as_is)
+    place = np.where(used, np.cumsum(used) - 1, -1)
+    resident = read_matrix(
+        tables, [name for name, kept in zip(utterance_ids, used, strict=True) if kept], scaling, as_is
+    )
+    (column, table), *others = tables.items()
+    samples = SampleStream(table, [column], utterance_ids, block_rows=block_rows, beside=dict(others))
+    return StreamedFeatures(resident, place, samples)

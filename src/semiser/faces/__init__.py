@@ -1,0 +1,1 @@
+"""Networks that read expressions from faces: images, networks, training."""

@@ -1,0 +1,345 @@
+"""Facial expression networks: MobileNetV2 for CMKT's visual knowledge, DenseNet-BC for MSSGAN's Dface features.
+
+Both are trained on single face images with cross entropy: on a table of image files (RAF-DB, FERPlus), or on drawn
+faces, which cost nothing and let the whole chain be tried.
+"""
+
+import copy
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from semiser.corpora.registry import get_face_reader
+from semiser.demo.faces import Pose, draw_face, random_identity
+from semiser.errors import Unusable
+from semiser.evaluation.metrics import confusion_matrix, uar
+from semiser.faces.images import FaceImage, decode_face, ingest_faces
+from semiser.faces.network import (
+    build_expression_network,
+    load_expression_network,
+    predict_probabilities,
+    to_input,
+)
+from semiser.features.face_track import Face, crop_face, resize_face
+from semiser.options.face_features import ExpressionTrainingOptions, NetworkOptions
+from semiser.options.faces import FaceImagesOptions, FaceNetworkOptions
+from semiser.options.training import TrainingOptions
+from semiser.training.run import TrainingRun
+
+__all__ = ["FaceData", "draw_faces", "fit", "learning_rate", "load_expression_network", "read_faces", "train"]
+
+logger = logging.getLogger(__name__)
+ROLES = ("train", "validation", "test")
+
+# Where the Haar square lies on a drawn head, in half frames times the head's size: mean and spread of 150 detections.
+_DRAWN_Y, _DRAWN_SIDE, _DRAWN_SIDE_SPREAD, _DRAWN_SHIFT_SPREAD = 0.047, 1.033, 0.05, 0.01
+
+
+@dataclass(frozen=True)
+class FaceData:
+    """Face images and who learns from which.
+
+    Attributes:
+        faces: (N, channels, S, S) uint8.
+        labels: class numbers, (N,).
+        rows: role (`train`, `validation`, `test`) to row numbers; the last two may be empty.
+    """
+
+    faces: Tensor
+    labels: Tensor
+    rows: dict[str, Tensor]
+
+    def to(self, device: torch.device) -> "FaceData":
+        """The same on another device."""
+        rows = {role: rows.to(device) for role, rows in self.rows.items()}
+        return FaceData(self.faces.to(device), self.labels.to(device), rows)
+
+
+def train(options: FaceNetworkOptions, training: TrainingOptions, folder: str | Path) -> dict[str, Any]:
+    """Train a network on the images that the options name, unless the folder has it already.
+
+    Args:
+        options: images (drawn faces where there are none) and training.
+        training: device, precision, checkpoints; the first seed is taken.
+        folder: where weights and card go.
+
+    Returns:
+        The card.
+    """
+    folder, seed = Path(folder), training.seeds[0]
+    table = _read_images(options.images)
+    key = _key(options, table, seed)
+    card = folder / "card.json"
+    if training.reuse and card.exists() and json.loads(card.read_bytes()).get("key") == key:
+        logger.info("%s: trained before with the same images and options", folder)
+    else:
+        run = TrainingRun(folder, seed, training, key)
+        how = options.training
+        data = draw_faces(how, seed) if table is None else read_faces(table, Path(options.images.root), how, seed)
+        logger.info("%s: %s", folder, fit(data, how, run))
+    return json.loads(card.read_bytes())
+
+
+def _read_images(options: FaceImagesOptions | None) -> pa.Table | None:
+    if options is None:
+        return None
+    reader = get_face_reader(options.reader)
+    return ingest_faces("images", Path(options.root), reader, reader.options(**options.options)).faces
+
+
+def _key(options: FaceNetworkOptions, table: pa.Table | None, seed: int) -> str:
+    """Hash of the options and of the images: their rows, and the size and time stamp of their files."""
+    facts = {"seed": seed, "training": options.training.model_dump(mode="json")}
+    if table is not None:
+        paths = [Path(options.images.root) / path for path in table["path"].drop_null().to_pylist()]
+        facts["files"] = [(stat.st_size, stat.st_mtime_ns) for stat in (path.stat() for path in paths)]
+        facts["rows"] = table.to_pylist()
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def fit(data: FaceData, options: ExpressionTrainingOptions, run: TrainingRun) -> dict[str, float]:
+    """Train an expression network; weights and card go to the run's folder.
+
+    Args:
+        data: faces of the network's size and channels.
+        options: network, optimiser, augmentation.
+        run: device, seed, checkpoint and curves.
+
+    Returns:
+        `<role>_accuracy` and `<role>_uar` in [0, 1] of the weights kept, for validation and test where there are any.
+    """
+    run.seed_everything()
+    network = build_expression_network(options.network, len(options.classes))
+    network, optimiser = run.fabric.setup(network, _make_optimiser(network, options))
+    data = data.to(run.fabric.device)
+    state = {"network": network, "optimiser": optimiser, "epoch": 0, "best_uar": -1.0, "best": {}}
+    run.resume(state)
+    for epoch in range(state["epoch"], options.epochs):
+        losses = [
+            _step(network, optimiser, data, batch, options, progress, run)
+            for batch, progress in _batches(data.rows["train"], epoch, options)
+        ]
+        run.log(epoch, loss=torch.stack(losses).mean().item(), **_validate(network, data, options, state))
+        state["epoch"] = epoch + 1
+        run.save_checkpoint(state)
+    if state["best"]:
+        network.load_state_dict(state["best"])
+    figures = _score(network, data, "validation") | _score(network, data, "test")
+    _save(network, options, figures, run)
+    return figures
+
+
+def _make_optimiser(network: torch.nn.Module, options: ExpressionTrainingOptions) -> torch.optim.Optimizer:
+    rate, decay = options.learning_rate, options.weight_decay
+    if options.optimiser == "adam":
+        return torch.optim.AdamW(network.parameters(), rate, weight_decay=decay)
+    return torch.optim.SGD(network.parameters(), rate, momentum=0.9, nesterov=True, weight_decay=decay)
+
+
+def _batches(rows: Tensor, epoch: int, options: ExpressionTrainingOptions) -> Iterator[tuple[Tensor, float]]:
+    """Shuffled batches of near-equal size, each with the share of the whole training that lies behind it."""
+    shuffled = rows[torch.randperm(len(rows)).to(rows.device)]
+    batches = shuffled.chunk(math.ceil(len(rows) / options.batch_size))
+    for number, batch in enumerate(batches):
+        yield batch, (epoch + number / len(batches)) / options.epochs
+
+
+def _step(network, optimiser, data: FaceData, batch: Tensor, options, progress: float, run: TrainingRun) -> Tensor:
+    """One step of the optimiser; returns the loss."""
+    network.train()
+    for group in optimiser.param_groups:
+        group["lr"] = learning_rate(options, progress)
+    faces = augment(data.faces[batch], options.flip, options.max_shift)
+    loss = F.cross_entropy(network(to_input(faces)), data.labels[batch])
+    optimiser.zero_grad()
+    run.fabric.backward(loss)
+    optimiser.step()
+    return loss.detach()
+
+
+def learning_rate(options: ExpressionTrainingOptions, progress: float) -> float:
+    """The learning rate when the share `progress` in [0, 1] of the training is done."""
+    # a thousandth ahead, so that the first step's rate is above 0
+    factor = min(1.0, (progress + 1e-3) / options.warmup) if options.warmup else 1.0
+    if options.schedule == "cosine":
+        factor *= 0.5 * (1 + math.cos(math.pi * progress))
+    elif options.schedule == "step":
+        factor *= 0.1 ** ((progress >= 0.5) + (progress >= 0.75))
+    return options.learning_rate * factor
+
+
+def augment(faces: Tensor, flip: bool, max_shift: float) -> Tensor:
+    """Mirror every other face at random and shift each by up to a share of its side; edge pixels are repeated.
+
+    Args:
+        faces: (B, channels, S, S) uint8.
+        flip: mirror with probability one half.
+        max_shift: largest shift each way as a share of S.
+
+    Returns:
+        The same shape; drawn from torch's random state.
+    """
+    count, channels, side, _ = faces.shape
+    most = round(max_shift * side)
+    down, right = torch.randint(-most, most + 1, (2, count, 1))
+    mirrored = torch.rand(count, 1) < 0.5 if flip else torch.zeros(count, 1, dtype=torch.bool)
+    pixels = torch.arange(side)
+    rows = (pixels + down).clamp(0, side - 1).to(faces.device)  # (B, S)
+    columns = torch.where(mirrored, side - 1 - pixels, pixels)
+    columns = (columns + right).clamp(0, side - 1).to(faces.device)
+    images = torch.arange(count, device=faces.device)[:, None, None, None]
+    planes = torch.arange(channels, device=faces.device)[None, :, None, None]
+    return faces[images, planes, rows[:, None, :, None], columns[:, None, None, :]]
+
+
+def _score(network, data: FaceData, role: str) -> dict[str, float]:
+    """Accuracy and UAR of a role; nothing where it has no rows."""
+    rows = data.rows[role]
+    if not len(rows):
+        return {}
+    probabilities = predict_probabilities(network, data.faces[rows])
+    counts = confusion_matrix(
+        data.labels[rows].numpy(force=True), probabilities.argmax(1).numpy(force=True), probabilities.shape[1]
+    )
+    return {f"{role}_accuracy": float(np.trace(counts) / counts.sum()), f"{role}_uar": float(uar(counts))}
+
+
+def _validate(network, data: FaceData, options: ExpressionTrainingOptions, state: dict) -> dict[str, float]:
+    """Figures of the validation part; keeps the best weights where they are to be selected."""
+    figures = _score(network, data, "validation")
+    if options.select == "validation" and figures.get("validation_uar", -1.0) > state["best_uar"]:
+        state["best_uar"], state["best"] = figures["validation_uar"], copy.deepcopy(network.state_dict())
+    return figures
+
+
+def _save(network, options: ExpressionTrainingOptions, figures: dict[str, float], run: TrainingRun) -> None:
+    """Weights as safetensors; what is needed to build and judge the network in the card."""
+    card = {
+        "system": "expression",
+        "network": options.network.model_dump(mode="json"),
+        "num_features": network.num_features,
+        "classes": list(options.classes),
+        "input": "square face of network.input_size, uint8 / 127.5 - 1",
+        "training": options.model_dump(mode="json", exclude={"network", "classes"}),
+        "figures": figures,
+    }
+    run.save_model(network.state_dict(), card)
+
+
+def draw_faces(options: ExpressionTrainingOptions, seed: int) -> FaceData:
+    """Drawn faces, cut out where the Haar cascade would: people of the validation part are not in training.
+
+    Args:
+        options: network (size and channels), classes, `drawn`.
+        seed: of people, poses, light and strength of the expressions.
+    """
+    people = options.drawn.train_identities + options.drawn.validation_identities
+    rng = np.random.default_rng([seed, 7_004])
+    keys = [
+        (person, label) for person in range(people) for label in range(len(options.classes))
+    ] * options.drawn.pictures
+    pictures = [
+        _draw_crop(options.classes[label], 10_000 * (seed + 1) + person, options.network, rng) for person, label in keys
+    ]
+    in_training = torch.tensor([person < options.drawn.train_identities for person, _ in keys])
+    rows = {"train": in_training.nonzero()[:, 0], "validation": (~in_training).nonzero()[:, 0]}
+    labels = torch.tensor([label for _, label in keys])
+    return FaceData(_as_tensor(pictures), labels, rows | {"test": torch.arange(0)})
+
+
+def _draw_crop(expression: str, person: int, network: NetworkOptions, rng: np.random.Generator) -> np.ndarray:
+    """One drawn face of the network's size and channels, its square a little off as a detector's is."""
+    size = max(64, 2 * network.input_size)  # the face takes half of the picture
+    pose = Pose(*rng.uniform(-0.05, 0.05, 2), roll_deg=rng.uniform(-5, 5), scale=rng.uniform(0.85, 1.05))
+    picture = draw_face(
+        expression,
+        random_identity(person),
+        intensity=rng.uniform(0.6, 1.1),
+        speaking=rng.choice([0.0, rng.uniform(0, 0.9)]),
+        blink=rng.choice([0.0, rng.uniform(0, 0.9)], p=[0.8, 0.2]),
+        pose=pose,
+        light=rng.uniform(-0.8, 0.8),
+        size=size,
+    )
+    return crop_face(picture, _drawn_square(pose, size, rng), network.input_size, grey=network.channels == 1)
+
+
+def _drawn_square(pose: Pose, size: int, rng: np.random.Generator) -> Face:
+    side = pose.scale * rng.normal(_DRAWN_SIDE, _DRAWN_SIDE_SPREAD)
+    x, y = rng.normal([pose.x, pose.y + pose.scale * _DRAWN_Y], pose.scale * _DRAWN_SHIFT_SPREAD)
+    return Face((1 + x - side / 2) * size / 2, (1 + y - side / 2) * size / 2, side * size / 2, score=1.0)
+
+
+def read_faces(table: pa.Table, root: Path, options: ExpressionTrainingOptions, seed: int) -> FaceData:
+    """Face images of a table, squared to the network's size; where no row is for validation, a share of training is.
+
+    Args:
+        table: columns of `semiser.faces.images.FACES_SCHEMA`, of which `split` (train, validation, test; None counts
+            as train), `expression` and `path` (below root) or `pixels` are read. Rows of other expressions and of
+            none are left out.
+        root: folder of the images.
+        options: network (size and channels), classes, `validation_share`.
+        seed: draws the rows held out for validation.
+
+    Raises:
+        ValueError: a row's image cannot be read, its split is unknown, or no row is left for training.
+    """
+    rows = [row for row in table.to_pylist() if row["expression"] in options.classes]
+    if dropped := table.num_rows - len(rows):
+        logger.info("%d of %d faces are left out: not one of %s", dropped, table.num_rows, ", ".join(options.classes))
+    labels = torch.tensor([options.classes.index(row["expression"]) for row in rows], dtype=torch.long)
+    splits = [row["split"] or "train" for row in rows]
+    if unknown := set(splits) - set(ROLES):
+        raise ValueError(f"faces: split must be one of {', '.join(ROLES)}, not {', '.join(sorted(unknown))}")
+    if "train" not in splits:
+        raise ValueError(f"faces: none of {table.num_rows} rows is for training an expression in {options.classes}")
+    pictures = [_read_square(root, row, options.network) for row in rows]
+    parts = {role: torch.tensor([n for n, split in enumerate(splits) if split == role], dtype=torch.long)
+             for role in ROLES}  # fmt: skip
+    data = FaceData(_as_tensor(pictures), labels, parts)
+    return data if len(parts["validation"]) else _hold_out(data, options.validation_share, seed)
+
+
+def _read_square(root: Path, row: Mapping[str, Any], network: NetworkOptions) -> np.ndarray:
+    """One image at the network's size; an oblong one loses the ends of its longer side."""
+    name = row.get("image_id") or row["path"]
+    image = FaceImage(image_id=name, corpus="", path=row.get("path"), pixels=row.get("pixels"))
+    try:
+        picture = decode_face(image, root)
+    except Unusable as reason:
+        raise ValueError(f"faces: {reason}; mend the image or take its row ({name}) out of the table") from reason
+    height, width = picture.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = np.ascontiguousarray(picture[top : top + side, left : left + side])
+    return resize_face(square, network.input_size, grey=network.channels == 1)
+
+
+def _hold_out(data: FaceData, share: float, seed: int) -> FaceData:
+    """Move a share of every class's training rows, at least one where there are two, to validation."""
+    generator = torch.Generator().manual_seed(seed)
+    train, held = data.rows["train"], []
+    for label in data.labels[train].unique():
+        own = train[data.labels[train] == label]
+        shuffled = own[torch.randperm(len(own), generator=generator)]
+        held.append(shuffled[: max(round(share * len(own)), 1) if len(own) > 1 else 0])
+    validation = torch.cat(held).sort().values
+    rows = {**data.rows, "train": train[~torch.isin(train, validation)], "validation": validation}
+    return replace(data, rows=rows)
+
+
+def _as_tensor(pictures: list[np.ndarray]) -> Tensor:
+    """(S, S) or (S, S, 3) pictures -> (N, channels, S, S)."""
+    stacked = torch.from_numpy(np.stack(pictures))
+    return (stacked[..., None] if stacked.ndim == 3 else stacked).permute(0, 3, 1, 2).contiguous()

@@ -1,0 +1,1 @@
+"""Who plays which role: the table of folds."""

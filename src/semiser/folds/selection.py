@@ -1,0 +1,108 @@
+"""The utterances that an experiment's folds are made of."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from semiser.folds.classes import class_names, code_classes, map_acted
+from semiser.folds.coded import ABSENT, Coded, encode, encode_column, to_numpy
+from semiser.folds.options import FoldOptions
+
+_COLUMNS = ("utterance_id", "corpus", "speaker_id", "session_id", "split")  # what protocols ask for, beside the target
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The utterances of an experiment in the order of their ids, so that no draw depends on the table's order."""
+
+    table: pa.Table
+    corpus: Coded
+    speaker: Coded
+    label: Coded  # names are the classes, in their order
+    is_target: np.ndarray  # of a corpus that is trained on and tested
+    is_acted: np.ndarray  # of a corpus that helps in every fold
+
+    @property
+    def labelled(self) -> np.ndarray:
+        """Which rows may train, validate or test: bool of shape (N,)."""
+        return self.is_target & (self.label.codes != ABSENT)
+
+    @property
+    def target_corpora(self) -> str:
+        """The names of the corpora that are trained on and tested, for messages."""
+        return ", ".join(self.corpus.names[code] for code in np.unique(self.corpus.codes[self.is_target]))
+
+
+def select_rows(utterances: pa.Table, options: FoldOptions) -> tuple[Rows, list[dict]]:
+    """The rows of the experiment's corpora with their classes, and what was left out.
+
+    Raises:
+        ValueError: a column or a corpus is missing, an id occurs twice, or no utterance has one of the classes.
+    """
+    _require_columns(utterances, ["utterance_id", "corpus", options.target])
+    _require_corpora(utterances, options)
+    wanted = pa.array([*options.corpora, *options.unlabelled_corpora, *options.acted_corpora])
+    table = utterances.select([name for name in utterances.column_names if name in {*_COLUMNS, options.target}])
+    table = table.filter(pc.is_in(table["corpus"], value_set=wanted)).combine_chunks()
+    table = table.take(pc.sort_indices(table["utterance_id"]))
+    if pc.count_distinct(table["utterance_id"]).as_py() < len(table):
+        raise ValueError("utterances: an utterance_id occurs more than once; ids must be unique, ingest again")
+    is_target = to_numpy(pc.is_in(table["corpus"], value_set=pa.array(options.corpora)))
+    is_acted = to_numpy(pc.is_in(table["corpus"], value_set=pa.array(options.acted_corpora, pa.string())))
+    words = map_acted(class_names(table, options), table, options)
+    label, dropped = code_classes(words, is_target, options)
+    _require_mapped_classes(options, label.names)
+    # A target row of another class goes; an acted one without class too; in an unlabelled corpus it is unlabelled.
+    kept = ~(dropped & is_target) & ~((label.codes == ABSENT) & is_acted)
+    left_out = _count_dropped(table, words, ~kept & is_target, "label {} is not among the classes")
+    own = pc.fill_null(pc.cast(table[options.target].combine_chunks(), pa.string()), "(none)")
+    left_out += _count_dropped(table, own, ~kept & is_acted, "acted: emotion {} has no counterpart in the mapping")
+    table = table.filter(pa.array(kept))
+    rows = Rows(
+        table, encode(table["corpus"]), encode_column(table, "speaker_id"), Coded(label.codes[kept], label.names),
+        is_target[kept], is_acted[kept],
+    )  # fmt: skip
+    if not rows.labelled.any():
+        raise ValueError(
+            f"no labelled utterance in {', '.join(options.corpora)}: column {options.target!r} has none of the classes "
+            f"{label.names}; check target, classes and merges"
+        )
+    return rows, left_out
+
+
+def _require_columns(table: pa.Table, names: list[str]) -> None:
+    missing = [name for name in names if name not in table.column_names]
+    if missing:
+        raise ValueError(f"utterances has no column {', '.join(missing)}; it has {', '.join(table.column_names)}")
+
+
+def _require_corpora(utterances: pa.Table, options: FoldOptions) -> None:
+    known = sorted(pc.unique(utterances["corpus"]).drop_null().to_pylist())
+    used = [*options.corpora, *options.unlabelled_corpora, *options.acted_corpora]
+    unknown = [name for name in used if name not in known]
+    if unknown:
+        raise ValueError(
+            f"unknown corpus {', '.join(unknown)}: utterances holds {', '.join(known) or 'no corpus'}; "
+            "ingest it first or correct the options corpora, unlabelled_corpora and acted"
+        )
+
+
+def _require_mapped_classes(options: FoldOptions, classes: list[str]) -> None:
+    for acted in options.acted:
+        if unknown := sorted(set(acted.emotions.values()) - set(classes)):
+            raise ValueError(
+                f"acted corpus {acted.corpus}: emotions maps to {', '.join(unknown)}, which is none of the classes "
+                f"{classes}; leave out an emotion that has no counterpart"
+            )
+
+
+def _count_dropped(table: pa.Table, words: pa.Array, dropped: np.ndarray, reason: str) -> list[dict]:
+    mask = pa.array(dropped)
+    pairs = zip(table["corpus"].filter(mask).to_pylist(), words.filter(mask).to_pylist(), strict=True)
+    return [
+        {"corpus": corpus, "reason": reason.format(word), "utterances": count}
+        for (corpus, word), count in sorted(Counter(pairs).items(), key=str)
+    ]

@@ -1,1 +1,0 @@
-"""Torch modules, built from their options alone; they know nothing of Kedro."""

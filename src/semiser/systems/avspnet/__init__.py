@@ -1,0 +1,1 @@
+"""AV-SpNET: front ends from proxy arousal and valence."""

@@ -1,0 +1,245 @@
+"""`params:train_avspnet`: front ends, recognition and experiments of AV-SpNET (Lu et al., AVEC 2018)."""
+
+from typing import Annotated, Literal, NamedTuple
+
+from pydantic import Field, model_validator
+
+from semiser.folds.options import (
+    FoldOptions,
+    KFold,
+    LabelBudget,
+    Levels,
+    NoValidation,
+    Protocol,
+    SpeakerMean,
+    Validation,
+)
+from semiser.options.base import Options
+from semiser.options.training import ScalingOptions
+
+VariantName = Literal[
+    "random",
+    "proxy_arousal",
+    "proxy_valence",
+    "autoencoder",
+    "autoencoder_then_arousal",
+    "autoencoder_then_valence",
+    "avspnet_arousal",
+    "avspnet_valence",
+]
+VARIANTS: tuple[VariantName, ...] = VariantName.__args__
+Proxy = Literal["arousal", "valence"]
+
+
+class Recipe(NamedTuple):
+    """How a front end of Table 2 comes to be.
+
+    Attributes:
+        reconstruction: whether it learns to reconstruct its input.
+        proxy: the proxy label that it learns, None: none.
+        initial: the front end whose encoder it starts from, None: random weights.
+    """
+
+    reconstruction: bool
+    proxy: Proxy | None
+    initial: VariantName | None = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether anything is learnt."""
+        return self.reconstruction or self.proxy is not None
+
+
+RECIPES: dict[VariantName, Recipe] = {
+    "random": Recipe(False, None),  # R
+    "proxy_arousal": Recipe(False, "arousal"),  # W_a
+    "proxy_valence": Recipe(False, "valence"),  # W_v
+    "autoencoder": Recipe(True, None),  # AE
+    "autoencoder_then_arousal": Recipe(False, "arousal", "autoencoder"),  # W_AE_a
+    "autoencoder_then_valence": Recipe(False, "valence", "autoencoder"),  # W_AE_v
+    "avspnet_arousal": Recipe(True, "arousal"),  # AV-SpNET_a
+    "avspnet_valence": Recipe(True, "valence"),  # AV-SpNET_v
+}
+
+
+class AvspnetNetworkOptions(Options):
+    """The front-end network; the defaults are the paper's (section 3.1.1).
+
+    Attributes:
+        kernels: of every convolution.
+        pool: side and stride of the max pooling.
+        dense: units of the encoder's fully connected layer.
+        latent: units of the reconstruction head's latent layer.
+        proxy_hidden: units of the proxy head's hidden layers.
+    """
+
+    kernels: int = Field(default=32, ge=1)
+    pool: int = Field(default=3, ge=2)
+    dense: int = Field(default=1024, ge=1)
+    latent: int = Field(default=256, ge=1)
+    proxy_hidden: tuple[int, ...] = (512, 128)
+
+
+class PretrainingOptions(Options):
+    """How a front end is trained on the background corpora.
+
+    Attributes:
+        alpha: balance of L = alpha L_m + (1 - alpha) L_x (Eq. 7), of the avspnet variants; L_m is here the squared
+            error averaged over bins and frames.
+        learning_rate: of Adam.
+        batch_size: segments per step.
+        epochs: passes over the background.
+        held_out_share: of the background's utterances, which are not trained on; the curves show their losses.
+        scaling: segments are standardised per bin: `background` by the background's statistics, or `speaker` by each
+            speaker's own (its corpus's, where the speaker is unknown), on targets too, which is transductive.
+        precision: as Lightning Fabric names it; None: `training.precision`. Embeddings are always 32-bit.
+        block_rows: segments that are shuffled with each other; two blocks are held in memory.
+    """
+
+    alpha: float = Field(default=0.5, gt=0, lt=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    batch_size: int = Field(default=32, ge=2)
+    epochs: int = Field(default=10, ge=1)
+    held_out_share: float = Field(default=0.05, gt=0, lt=1)
+    scaling: Literal["background", "speaker"] = "background"
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
+    block_rows: int = Field(default=2048, ge=1)
+
+
+class RecognitionOptions(Options):
+    """The recognition network on a frozen front end; the defaults are the paper's, epochs and dropout aside.
+
+    Attributes:
+        front_end: what it takes: the encoder's `dense` layer, or the `maps` of its convolutions, flattened.
+        hidden: units of its hidden layers; the paper's are (512, 128), with `maps` (1024, 512, 128).
+        dropout: before the output layer.
+        optimiser: `sgd`, without momentum, or `adam`.
+        learning_rate: of the optimiser.
+        batch_size: segments per step.
+        epochs: passes over the labelled segments.
+        scaling: how embeddings are standardised in each fold; None leaves them as they are.
+    """
+
+    front_end: Literal["dense", "maps"] = "dense"
+    hidden: tuple[int, ...] = (512, 128)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    optimiser: Literal["sgd", "adam"] = "sgd"
+    learning_rate: float = Field(default=1e-5, gt=0)
+    batch_size: int = Field(default=32, ge=1)
+    epochs: int = Field(default=30, ge=1)
+    scaling: ScalingOptions | None = None
+
+
+class BackgroundOptions(Options):
+    """What the front ends are trained on.
+
+    Attributes:
+        corpora: names in `utterances`; their labels are not read.
+        transductive: declares that the background has speakers who are tested. Without it that is refused: a front
+            end that has heard a test speaker, labelled or not, is not speaker-independent.
+    """
+
+    corpora: list[str] = Field(min_length=1)
+    transductive: bool = False
+
+
+class TaskOptions(Options):
+    """What is recognised.
+
+    Attributes:
+        corpora: that are trained on and tested; None: those of the experiment.
+        target: column of `utterances` with the class or the number.
+        discretise: how numbers become classes.
+        merges: class to class, applied first.
+        classes: in their order; None: all that are found, sorted.
+    """
+
+    corpora: list[str] | None = None
+    target: str = "emotion"
+    discretise: Annotated[Levels | SpeakerMean, Field(discriminator="kind")] | None = None
+    merges: dict[str, str] = Field(default_factory=dict)
+    classes: list[str] | None = Field(default=None, min_length=2)
+
+
+class TrainAvspnetOptions(Options):
+    """The `train_avspnet` parameter group.
+
+    Attributes:
+        background: corpora of the front ends.
+        corpora: targets, trained on and tested.
+        tasks: name to what is recognised; null switches one off.
+        shares: of each fold's labels that are trained on; smaller ones are parts of larger ones.
+        protocol: who is tested.
+        validation: who is kept apart from training; nothing here selects by them.
+        seed: of the folds.
+        variants: front ends that are compared; the others give empty tables.
+        network: of the front ends.
+        pretraining: of the front ends.
+        front_end_seeds: how often each front end is trained; recognition with the n-th of `training.seeds` takes the
+            n-th of them, beginning again when they are through. `random` has one for every seed of `training`.
+        recognition: name to an option set of the recognition network; null switches one off.
+    """
+
+    background: BackgroundOptions
+    corpora: list[str] = Field(min_length=1)
+    tasks: dict[str, TaskOptions | None] = Field(min_length=1)
+    shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=(0.25, 0.5, 0.75, 1.0), min_length=1)
+    protocol: Protocol = KFold(k=5, group="speaker")
+    validation: Validation = NoValidation()
+    seed: int = Field(default=0, ge=0)
+    variants: tuple[VariantName, ...] = Field(default=VARIANTS, min_length=1)
+    network: AvspnetNetworkOptions = AvspnetNetworkOptions()
+    pretraining: PretrainingOptions = PretrainingOptions()
+    front_end_seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    recognition: dict[str, RecognitionOptions | None] = Field(
+        default_factory=lambda: {"published": RecognitionOptions()}
+    )
+
+    def fold_options(self, task: str, share: float) -> FoldOptions:
+        """Folds of one task with that share of the labels; test parts are the same for all shares."""
+        wanted = self.tasks[task]
+        return FoldOptions(
+            experiment=experiment_name(task, share),
+            corpora=wanted.corpora or self.corpora,
+            protocol=self.protocol,
+            validation=self.validation,
+            label_budget=LabelBudget(share=share),
+            seed=self.seed,
+            **wanted.model_dump(exclude={"corpora"}),
+        )
+
+    @property
+    def active_tasks(self) -> list[str]:
+        """Names of the tasks that are switched on."""
+        return [name for name, task in self.tasks.items() if task is not None]
+
+    @property
+    def active_recognition(self) -> dict[str, RecognitionOptions]:
+        """The option sets that are switched on."""
+        return {name: options for name, options in self.recognition.items() if options is not None}
+
+    @property
+    def front_ends(self) -> list[VariantName]:
+        """The front ends that are needed, each after the one that it starts from."""
+        needed = {name for variant in self.variants for name in (variant, RECIPES[variant].initial)}
+        return sorted(needed - {None}, key=lambda name: (RECIPES[name].initial is not None, VARIANTS.index(name)))
+
+    def key(self, variant: str, task: str, share: float, recognition: str) -> str:
+        """Name of a variant with its settings, in metrics, predictions and folders of models."""
+        name = f"{variant}/{experiment_name(task, share)}"
+        return f"{name}/recognition={recognition}" if len(self.active_recognition) > 1 else name
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> "TrainAvspnetOptions":
+        if not self.active_tasks:
+            raise ValueError("tasks: all are null; give at least one")
+        if not self.active_recognition:
+            raise ValueError("recognition: all option sets are null; give at least one")
+        for task in self.active_tasks:
+            self.fold_options(task, self.shares[0])  # what is wrong with it comes up here and not in the middle
+        return self
+
+
+def experiment_name(task: str, share: float) -> str:
+    """Name of a task with a share of the labels in the `folds` table."""
+    return f"task={task}/share={share:g}"

@@ -1,0 +1,1 @@
+"""Plain references beside the published systems."""

@@ -1,0 +1,1 @@
+"""BEGAN: classifiers on the encoder of an adversarial autoencoder."""

@@ -1,0 +1,339 @@
+"""The supervised part: convolutional layers and a softmax, or a unit each for arousal and valence, on chunks of speech.
+
+"Semi-supervised Model for Emotion Recognition in Speech" (ICANN 2018), section 2.2 and 2.3: the encoder is frozen, so
+its feature maps are computed once for all folds (`read_maps`). A chunk has the label of its utterance; an utterance's
+prediction is the mean over its chunks of the probabilities (of the values of the two units).
+"""
+
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.dataset
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from semiser.data.samples import SampleData, SampleFeatures
+from semiser.data.scaling import Scaler
+from semiser.data.stream import SampleStream
+from semiser.data.vectors import family_of
+from semiser.evaluation.metrics import confusion_matrix, uar
+from semiser.options.training import ScalingOptions
+from semiser.systems.began.encoder import COLUMN, load_feature_map
+from semiser.systems.began.network import FeatureMap, MapClassifier
+from semiser.systems.began.options import DIMENSIONS, BeganFitOptions, ClassifierOptions
+from semiser.training.run import TrainingRun
+
+MAP = "map"
+
+
+@torch.no_grad()
+def read_maps(
+    chunks: pyarrow.dataset.Dataset,
+    utterance_ids: Sequence[str],
+    frozen: FeatureMap,
+    scaling: ScalingOptions,
+    about: Mapping[str, np.ndarray] | None = None,
+    device: torch.device | str = "cpu",
+    batch_size: int = 256,
+) -> SampleFeatures:
+    """The frozen encoder's feature maps of the utterances' chunks, read and encoded batch by batch.
+
+    Args:
+        chunks: the `chunks` table.
+        utterance_ids: the experiment's utterances.
+        frozen: the encoder's convolutions, for prediction, with the map's cepstrum where it is asked for.
+        scaling: strategies by name; each channel and bin (or coefficient) has statistics of its own.
+        about: facts of the utterances.
+        device: where the encoder lies.
+        batch_size: chunks encoded at a time.
+
+    Returns:
+        Column `map`: float32 of shape (M, channels * bins (or coefficients), frames).
+
+    Raises:
+        KeyError: an utterance has no chunk.
+    """
+    stream = SampleStream(chunks, [COLUMN], utterance_ids)
+    maps, numbers = [], []
+    for batch in stream.in_order(batch_size):
+        maps.append(frozen(batch.x[COLUMN].to(device)).flatten(1, 2).numpy(force=True))
+        numbers.append(batch.utterance.numpy())
+    utterance = np.concatenate([np.empty(0, np.int64), *numbers])
+    if len(missing := np.setdiff1d(np.arange(len(utterance_ids)), utterance)):
+        raise KeyError(f"{len(missing)} utterances have no chunks, the first is {utterance_ids[missing[0]]}")
+    order = np.argsort(utterance, kind="stable")
+    x, families = {MAP: np.concatenate(maps)[order]}, {COLUMN: family_of(chunks)}
+    return SampleFeatures(x, utterance[order], dict(about or {}), scaling, band_axis=0, families=families)
+
+
+class Classifier(nn.Module):
+    """What predicts from one sample: a classifier on its feature map, which is given, or computed by an encoder."""
+
+    def __init__(self, options: BeganFitOptions, outputs: int):
+        """Args:
+        options: of encoder and classifier, and the shape of a sample.
+        outputs: classes or dimensions.
+        """
+        super().__init__()
+        self.map, map_shape = nn.Identity(), options.shape
+        if options.encoder:
+            self.map = FeatureMap(options.shape, options.encoder, options.stage, options.cepstrum)
+            map_shape = self.map.map_shape
+        self.classifier = MapClassifier(map_shape, outputs, options.classifier)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.map(x))
+
+    @torch.no_grad()
+    def standardise(self, x: Tensor, samples: Tensor) -> None:
+        """Give the classifier's standardisation the values that the network as it is pools from these samples of x."""
+        self.eval()
+        self.classifier.standard.fit(self.classifier.pooled(self.map(x[part])) for part in samples.split(1024))
+
+
+def fit(data: SampleData, options: BeganFitOptions, run: TrainingRun) -> Tensor:
+    """Train on the chunks of the training part, score the utterances of the test part.
+
+    Args:
+        data: one column of samples, standardised, on the run's device: `map`, or `chunks` to train from scratch. For
+            the task `dimensions` its `about` has `dimensions`, (N, 2), NaN where unknown.
+        options: network, task and training.
+        run: device, seed, checkpoint and curves; it gets the final weights and their card.
+
+    Returns:
+        Probabilities (tests, classes), or arousal and valence (tests, 2).
+    """
+    run.seed_everything()
+    outputs = len(data.classes) if options.task == "emotion" else len(DIMENSIONS)
+    (x,), how = data.x.values(), options.classifier
+    network = Classifier(options, outputs).to(x.device, memory_format=torch.channels_last)
+    if how.standardise:
+        network.standardise(x, _training_samples(data, options))
+    optimiser = torch.optim.AdamW(network.parameters(), how.learning_rate, weight_decay=how.weight_decay)
+    network, optimiser = run.fabric.setup(network, optimiser)
+    plain = {"epoch": 0, "step": 0, "sum": 0.0, "best_score": -math.inf, "best": {}}
+    state = {"network": network, "optimiser": optimiser, **plain}
+    run.resume(state)
+    for _ in range(state["epoch"], how.epochs):
+        _train_epoch(data, options, state, run)
+    if state["best"]:
+        network.load_state_dict(state["best"])
+    _save(network, data, options, run)
+    return predict(network, data, data.rows["test"], options)
+
+
+def _train_epoch(data: SampleData, options: BeganFitOptions, state: dict[str, Any], run: TrainingRun) -> None:
+    """One epoch, or what a checkpoint inside it left to do."""
+    (x,), how = data.x.values(), options.classifier
+    batches = _batches(_training_samples(data, options), state["epoch"], how, run.seed)
+    weights = _class_weights(data, how) if options.task == "emotion" else None
+    for batch in batches[state["step"] :]:
+        for group in state["optimiser"].param_groups:
+            progress = (state["epoch"] + state["step"] / len(batches)) / how.epochs
+            group["lr"] = how.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+        own = run.share(batch)
+        state["network"].train()
+        noisy = x[own]
+        if how.input_noise:
+            noise = torch.randn(len(batch), *x.shape[1:], dtype=x.dtype, device=x.device)
+            noisy = noisy + how.input_noise * run.share(noise)
+        with run.own_draws():
+            output = state["network"](noisy)
+        if options.task == "emotion":
+            size = len(batch) if weights is None else weights[data.y[data.utterance[batch]]].sum()
+            loss = F.cross_entropy(output, data.y[data.utterance[own]], weights, reduction="sum") / run.divisor(size)
+        else:  # a concordance is of the whole batch
+            target = data.about["dimensions"][data.utterance[batch]]
+            loss = dimension_loss(run.joined(output, len(batch)), target, how.dimension_loss)
+        state["optimiser"].zero_grad()
+        run.fabric.backward(loss)
+        state["optimiser"].step()
+        state |= {"step": state["step"] + 1, "sum": state["sum"] + run.average(loss.detach())}
+        run.save_checkpoint(state)
+    run.log(state["epoch"], loss=float(state["sum"]) / len(batches), **_validate(data, options, state))
+    state |= {"epoch": state["epoch"] + 1, "step": 0, "sum": 0.0}
+    run.save_checkpoint(state)
+
+
+def _training_samples(data: SampleData, options: BeganFitOptions) -> Tensor:
+    """Numbers of the chunks that are trained on: those whose utterance has a target."""
+    samples = data.samples("train")
+    if options.task == "dimensions":
+        samples = samples[data.about["dimensions"][data.utterance[samples]].isfinite().all(1)]
+    return samples
+
+
+def _batches(samples: Tensor, epoch: int, options: ClassifierOptions, seed: int) -> list[Tensor]:
+    """Shuffled batches of near-equal size, drawn from seed and epoch alone: a resumed epoch has the same."""
+    order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(samples))).to(samples.device)
+    return list(samples[order].chunk(math.ceil(len(samples) / options.batch_size)))
+
+
+def _class_weights(data: SampleData, options: ClassifierOptions) -> Tensor | None:
+    """n / (C n_k) of each class over the training chunks, (C,); None where all weigh alike."""
+    if not options.balanced:
+        return None
+    y = data.y[data.utterance[data.samples("train")]]
+    return len(y) / (len(data.classes) * torch.bincount(y, minlength=len(data.classes)).clamp(min=1))
+
+
+def dimension_loss(output: Tensor, target: Tensor, kind: str) -> Tensor:
+    """Loss of the two-unit head, mean over arousal and valence.
+
+    Args:
+        output, target: (B, 2).
+        kind: `mse`, or `ccc`: 1 - 2 cov / (var + var + (difference of the means)^2) over the batch.
+
+    Returns:
+        A scalar.
+    """
+    if kind == "mse":
+        return F.mse_loss(output, target)
+    return (1 - concordance(output, target)).mean()
+
+
+def concordance(output: Tensor, target: Tensor) -> Tensor:
+    """Concordance correlation over a batch (Lin, 1989), (B, K) -> (K,); 0 where neither varies."""
+    a, b = output - output.mean(0), target - target.mean(0)
+    spread = a.square().mean(0) + b.square().mean(0) + (output.mean(0) - target.mean(0)).square()
+    return 2 * (a * b).mean(0) / spread.clamp(min=1e-8)
+
+
+@torch.no_grad()
+def predict(network: nn.Module, data: SampleData, rows: Tensor, options: BeganFitOptions) -> Tensor:
+    """Mean over an utterance's chunks of their probabilities, or of the dimensions' values.
+
+    Args:
+        network: a `Classifier`.
+        data: with the samples of the utterances.
+        rows: places of the utterances in the fold, (R,).
+        options: the task.
+
+    Returns:
+        float32 of shape (R, outputs).
+    """
+    network.eval()
+    (x,) = data.x.values()
+    wanted = torch.zeros(len(data.y) + 1, dtype=torch.bool, device=rows.device)  # the last is what -1 points at
+    wanted[rows] = True
+    samples = wanted[data.utterance].nonzero().flatten()
+    output = torch.cat([network(x[part]).float() for part in samples.split(1024)])
+    if options.task == "emotion":
+        output = output.softmax(1)
+    return utterance_mean(output, data.utterance[samples], len(data.y))[rows]
+
+
+def utterance_mean(values: Tensor, utterance: Tensor, count: int) -> Tensor:
+    """Mean of the chunks' values over each utterance, (M, K) and (M,) -> (count, K); NaN where it has no chunk."""
+    sums = values.new_zeros(count, values.shape[1]).index_add_(0, utterance, values)
+    return sums / torch.bincount(utterance, minlength=count)[:, None]
+
+
+def _validate(data: SampleData, options: BeganFitOptions, state: dict[str, Any]) -> dict[str, float]:
+    """UAR or mean CCC on the validation part, where there is one; keeps the best weights if asked to."""
+    rows = data.rows["validation"]
+    if options.task == "dimensions":
+        rows = rows[data.about["dimensions"][rows].isfinite().all(1)]
+    if not len(rows):
+        return {}
+    predicted = predict(state["network"], data, rows, options)
+    if options.task == "emotion":
+        counts = confusion_matrix(
+            data.y[rows].numpy(force=True), predicted.argmax(1).numpy(force=True), len(data.classes)
+        )
+        name, score = "validation_uar", float(uar(counts))
+    else:
+        name, score = "validation_ccc", float(concordance(predicted, data.about["dimensions"][rows]).mean())
+    if options.classifier.select == "validation" and score > state["best_score"]:
+        state |= {"best_score": score, "best": copy.deepcopy(state["network"].state_dict())}
+    return {name: score}
+
+
+def _save(network: nn.Module, data: SampleData, options: BeganFitOptions, run: TrainingRun) -> None:
+    """Weights and scaling as safetensors; what is needed to build and feed the network in the card."""
+    (column,) = data.x
+    scaling = {f"scaling.{name}": torch.from_numpy(run.scaling[column][name]) for name in ("mean", "std")}
+    card = {
+        "system": "began",
+        "network": "began_classifier",
+        "options": options.model_dump(mode="json"),
+        "classes": data.classes if options.task == "emotion" else DIMENSIONS,
+        "features": column,
+        "scaling": run.scaling["strategy"],
+        "encoder_sha256": None,
+    }
+    if options.frozen and run.fabric.is_global_zero:  # others may be on hosts that do not have the encoder
+        card["encoder_sha256"] = _weights_hash(_find(run.folder, options.frozen))
+    run.save_model({**network.state_dict(), **scaling}, card)
+
+
+@dataclass(frozen=True)
+class SavedClassifier:
+    """A classifier with all that it needs to predict from the chunks of an utterance.
+
+    Attributes:
+        network: for prediction.
+        frozen: convolutions of the frozen encoder; None where the network has its own.
+        scaler: of the training part, by channel and bin, or by bin. Under the strategy `speaker` a known speaker's
+            samples are scaled by that speaker's statistics instead.
+        options: as trained.
+        outputs: classes or dimensions.
+    """
+
+    network: Classifier
+    frozen: FeatureMap | None
+    scaler: Scaler
+    options: BeganFitOptions
+    outputs: tuple[str, ...]
+
+    @torch.no_grad()
+    def predict(self, chunks: Tensor) -> Tensor:
+        """Probabilities, or arousal and valence, of one utterance: (chunks, bins, frames) -> (outputs,)."""
+        x = chunks if self.frozen is None else self.frozen(chunks).flatten(1, 2)
+        scaled = np.ascontiguousarray(self.scaler.apply(x.movedim(1, -1).numpy()).swapaxes(1, 2))
+        output = self.network(torch.from_numpy(scaled))
+        return (output.softmax(1) if self.options.task == "emotion" else output).mean(0)
+
+
+def load(folder: Path) -> SavedClassifier:
+    """The classifier that `fit` saved in a folder; its frozen encoder is found in a folder above.
+
+    Raises:
+        FileNotFoundError: the frozen encoder is not there.
+        ValueError: it was trained anew since.
+    """
+    card = json.loads((folder / "card.json").read_bytes())
+    options, weights = BeganFitOptions(**card["options"]), load_file(folder / "model.safetensors")
+    scaler = Scaler(*(weights.pop(f"scaling.{name}").numpy() for name in ("mean", "std")))
+    network = Classifier(options, len(card["classes"]))
+    network.load_state_dict(weights)
+    frozen = None
+    if options.frozen:
+        encoder = _find(folder, options.frozen)
+        if _weights_hash(encoder) != card["encoder_sha256"]:
+            raise ValueError(
+                f"{folder}: its frozen encoder was trained anew since; run `kedro run --pipelines=train_began`"
+            )
+        frozen = load_feature_map(encoder, options.stage, options.cepstrum)
+    return SavedClassifier(network.eval(), frozen, scaler, options, tuple(card["classes"]))
+
+
+def _find(folder: Path, frozen: str) -> Path:
+    for above in folder.resolve().parents:
+        if (above / frozen / "card.json").exists():
+            return above / frozen
+    raise FileNotFoundError(f"{folder}: its frozen encoder {frozen!r} is in no folder above; train it with train_began")
+
+
+def _weights_hash(folder: Path) -> str:
+    with (folder / "model.safetensors").open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

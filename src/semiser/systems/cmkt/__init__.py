@@ -1,0 +1,1 @@
+"""CMKT: cross-modal knowledge transfer and semi-supervised learning."""

@@ -1,0 +1,438 @@
+"""CMKT + SSL: cross-modal knowledge transfer and semi-supervised learning (Zhang et al., Knowledge-Based Systems 2021).
+
+Every step takes a labelled and an unlabelled batch and lowers L(B) = L(B^L) + lambda L(B^U) (Eq. 1, Algorithm 1). What
+L(B^U) is, and whether L(B^L) takes part, makes the variants of Tables 3 to 5: they are options of this one algorithm.
+A training of two stages (DCMKT with fine-tuning) runs it twice with the same weights.
+"""
+
+import copy
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from semiser.data.frames import FrameBatch, FrameData, joined
+from semiser.evaluation.metrics import confusion_matrix, uar
+from semiser.shards.publish import publishing_on_disk
+from semiser.systems.cmkt.augment import spec_augment
+from semiser.systems.cmkt.network import SpeechTransformer
+from semiser.systems.cmkt.options import (
+    CmktOptions,
+    ConsistentRandom,
+    OptimisationOptions,
+    PiModel,
+    TemporalEnsembling,
+    Unlabelled,
+    WeightedFusion,
+)
+from semiser.training.run import TrainingRun
+
+PSEUDO_LABELS = "pseudo_labels.parquet"
+NOT_SEEN = -128  # an utterance that an epoch did not come to, in the record of pseudo-labels
+
+
+class Stage(NamedTuple):
+    """One training with Adamax's schedule from its beginning, on labelled utterances, unlabelled ones or both."""
+
+    optimisation: OptimisationOptions
+    labelled: bool
+    unlabelled: Unlabelled | None
+
+
+class PseudoLabels(NamedTuple):
+    """What an unlabelled batch is taught.
+
+    Attributes:
+        target: class numbers, (B,).
+        mask: 1 where it is taught, 0 where not, float of shape (B,).
+    """
+
+    target: Tensor
+    mask: Tensor
+
+
+class Context(NamedTuple):
+    """What the steps of a training share."""
+
+    data: FrameData
+    options: CmktOptions
+    visual: Tensor  # p_v of the fold's utterances on the device, (N, C)
+    y: Tensor  # their classes on the device, (N,)
+    run: TrainingRun
+
+    def own_rows(self, values: Tensor, n: int) -> Tensor:
+        """This process's rows of a batch that has n labelled utterances, then unlabelled ones."""
+        if self.run.fabric.world_size == 1:
+            return values
+        return torch.cat([self.run.share(values[:n]), self.run.share(values[n:])])
+
+    def all_rows(self, own: Tensor, n: int, u: int) -> Tensor:
+        """A batch of n labelled and u unlabelled utterances from its `own_rows`, without gradient."""
+        if self.run.fabric.world_size == 1:
+            return own.detach()
+        parts = own.split([_part_size(size, self.run) for size in (n, u)])
+        return torch.cat([self.run.whole(part, size) for part, size in zip(parts, (n, u), strict=True)])
+
+
+def _part_size(size: int, run: TrainingRun) -> int:
+    """Rows of this process in a batch."""
+    return len(range(size)[run.own])
+
+
+def fit(data: FrameData, options: CmktOptions, run: TrainingRun) -> Tensor:
+    """Train a variant and score the test part.
+
+    Args:
+        data: the fold, with p_v where the variant needs it.
+        options: network and training.
+        run: device, seed, checkpoint and curves; it gets the weights, their card, and the record of pseudo-labels.
+
+    Returns:
+        Probabilities of the test rows, shape (tests, classes).
+
+    Raises:
+        ValueError: no utterance is left to train on.
+    """
+    run.seed_everything()
+    network = SpeechTransformer(data.features.shape[1], data.features.shape[0], len(data.classes), options.network)
+    network, optimiser = run.fabric.setup(network, torch.optim.Adamax(network.parameters()))
+    context = Context(data, options, *(part.to(run.fabric.device) for part in (data.visual, data.y)), run)
+    stages = make_stages(options)
+    state = _fresh_state(network, optimiser, context, stages)
+    run.resume(state)
+    for number in range(state["stage"], len(stages)):
+        _train_stage(context, stages[number], state, run)
+        if state["best"]:
+            network.load_state_dict(state["best"])
+        state |= {"stage": number + 1, "step": 0, "best_uar": -1.0, "best": {}}
+    if run.fabric.is_global_zero:
+        _save_pseudo_labels(state["pseudo_labels"], run)
+    _save(network, data, options, run)
+    return predict(network, data, data.rows["test"])
+
+
+def make_stages(options: CmktOptions) -> list[Stage]:
+    """The trainings of a variant, one after the other."""
+    stages = [Stage(options.optimisation, options.labelled, options.unlabelled)]
+    return stages + ([Stage(options.finetune, True, None)] if options.finetune else [])
+
+
+def _fresh_state(network: nn.Module, optimiser: Any, context: Context, stages: list[Stage]) -> dict[str, Any]:
+    """All that a training needs to go on after any step; batches follow from seed and step."""
+    count, classes = context.visual.shape
+    fused = isinstance(context.options.unlabelled, ConsistentRandom | WeightedFusion)
+    averaged = isinstance(context.options.unlabelled, TemporalEnsembling)
+    return {
+        "network": network,
+        "optimiser": optimiser,
+        "stage": 0,
+        "step": 0,
+        "sums": {},
+        "best_uar": -1.0,
+        "best": {},
+        "pseudo_labels": torch.full((stages[0].optimisation.epochs if fused else 0, count), NOT_SEEN).to(torch.int8),
+        "ensemble": torch.zeros((count if averaged else 0, classes), device=context.visual.device),  # Z
+        "visits": torch.zeros(count if averaged else 0, device=context.visual.device),  # t of each utterance
+    }
+
+
+def unlabelled_rows(data: FrameData, unlabelled: Unlabelled | None) -> Tensor:
+    """X^U: the unlabelled utterances, without those that lack the visual knowledge that the variant needs."""
+    rows = data.rows["unlabelled"]
+    if unlabelled and unlabelled.needs_visual:
+        return rows[~data.visual[rows].isnan().any(1)]
+    return rows
+
+
+def epoch_steps(data: FrameData, optimisation: OptimisationOptions) -> int:
+    """Steps of an epoch: batches of the larger of both sets, the same for every variant."""
+    larger = max(len(data.rows["train"]), len(data.rows["unlabelled"]))
+    return optimisation.epoch_steps or math.ceil(larger / optimisation.batch_size)
+
+
+def learning_rate(options: OptimisationOptions, epoch: int) -> float:
+    """The learning rate of an epoch: up in equal steps, then divided every few epochs (Section 4.2)."""
+    if epoch < options.warmup_epochs:
+        first, last = options.first_learning_rate, options.learning_rate
+        return last - (last - first) * (options.warmup_epochs - 1 - epoch) / max(options.warmup_epochs - 1, 1)
+    return options.learning_rate / options.decay ** ((epoch - options.warmup_epochs) // options.decay_epochs)
+
+
+def _train_stage(context: Context, stage: Stage, state: dict[str, Any], run: TrainingRun) -> None:
+    """Algorithm 1, or what a checkpoint inside it left to do."""
+    data, optimisation = context.data, stage.optimisation
+    batches = [
+        data.batches(_required(rows, what), optimisation.batch_size, first=state["step"]) if wanted else None
+        for rows, wanted, what in (
+            (data.rows["train"], stage.labelled, "labelled"),
+            (unlabelled_rows(data, stage.unlabelled), stage.unlabelled, "unlabelled (and visual, if it is needed)"),
+        )
+    ]
+    steps = epoch_steps(data, optimisation)
+    for step in range(state["step"], steps * optimisation.epochs):
+        epoch = step // steps
+        labelled, unlabelled = (next(found) if found else None for found in batches)
+        for group in state["optimiser"].param_groups:
+            group["lr"] = learning_rate(optimisation, epoch)
+        losses = step_losses(state, context, stage.unlabelled, labelled, unlabelled, epoch)
+        state["optimiser"].zero_grad()
+        run.fabric.backward(losses.pop("total"))
+        run.fabric.clip_gradients(state["network"], state["optimiser"], max_norm=optimisation.clip_norm)
+        state["optimiser"].step()
+        values = run.average(torch.stack([value.detach() for value in losses.values()]))
+        for name, value in zip(losses, values, strict=True):
+            state["sums"][name] = state["sums"].get(name, 0) + value / steps
+        state["step"] = step + 1
+        if state["step"] % steps == 0:
+            before = sum(earlier.optimisation.epochs for earlier in make_stages(context.options)[: state["stage"]])
+            sums = {name: float(value) for name, value in state["sums"].items()}
+            run.log(before + epoch, **sums, **_validate(context, state))
+            state["sums"] = {}
+        run.save_checkpoint(state)
+
+
+def _required(rows: Tensor, what: str) -> Tensor:
+    if not len(rows):
+        raise ValueError(
+            f"the fold has no {what} utterance to train on: leave the variant out, or give corpora, label_budget or "
+            "visual knowledge that has some"
+        )
+    return rows
+
+
+def step_losses(
+    state: dict[str, Any],
+    context: Context,
+    how: Unlabelled | None,
+    labelled: FrameBatch | None,
+    unlabelled: FrameBatch | None,
+    epoch: int,
+) -> dict[str, Tensor]:
+    """L(B), `total`, and its parts by name: one pass over both batches, and one more where a guess is needed.
+
+    Masks and draws are of the whole batch; each of several processes computes its part.
+
+    Args:
+        state: network, and what pseudo-labels and ensembles are kept in.
+        context: data and options.
+        how: what is done with the unlabelled batch.
+        labelled, unlabelled: None where they take no part.
+        epoch: of the stage.
+    """
+    options, run = context.options, context.run
+    state["network"].train()
+    both = joined([batch for batch in (labelled, unlabelled) if batch])
+    n, u = (len(batch.rows) if batch else 0 for batch in (labelled, unlabelled))
+    logits = _augmented_logits(state["network"], context, both, n)
+    own_n = _part_size(n, run)
+    losses = {}
+    total = 0.0
+    if labelled:
+        losses["loss"] = total = labelled_loss(logits[:own_n], context.y[run.share(labelled.rows)], run.divisor(n))
+    if isinstance(how, ConsistentRandom | WeightedFusion):
+        p_v = context.visual[unlabelled.rows]
+        p_a = _guesses(state["network"], unlabelled, run) if how.needs_audio else None
+        given = consistent_random(p_a, p_v, how) if how.kind == "consistent_random" else weighted_fusion(p_a, p_v, how)
+        _record(state["pseudo_labels"][epoch], unlabelled.rows, given)
+        own = PseudoLabels(run.share(given.target), run.share(given.mask))
+        losses["unlabelled_loss"] = pseudo_label_loss(logits[own_n:], own, run.divisor(u))
+        losses["kept"] = given.mask.mean()
+        total = total + options.unlabelled_weight * losses["unlabelled_loss"]  # Eq. 1
+    elif how:
+        losses["consistency"] = _consistency(state, context, how, both, n, logits)
+        total = total + consistency_weight(how, epoch / options.optimisation.epochs) * losses["consistency"]
+    return losses | {"total": total}
+
+
+def _augmented_logits(network: nn.Module, context: Context, both: FrameBatch, n: int) -> Tensor:
+    """Logits of the own rows of a batch with n labelled utterances, under SpecAugment and dropout; (own rows, C)."""
+    x = spec_augment(both.x, both.frames, context.options.augment)
+    with context.run.own_draws():
+        return network(*(context.own_rows(values, n) for values in (x, both.frames)))
+
+
+def labelled_loss(logits: Tensor, y: Tensor, size: float) -> Tensor:
+    """L(B^L) (Eq. 10): cross entropy of logits (B, C) with classes (B,), the sum over `TrainingRun.divisor`."""
+    return F.cross_entropy(logits, y, reduction="sum") / size
+
+
+def _guesses(network: nn.Module, batch: FrameBatch, run: TrainingRun) -> Tensor:
+    """`weak_predictions` of a batch, each process of its part; (B, C)."""
+    with run.own_draws():
+        own = weak_predictions(network, FrameBatch(*map(run.share, batch)))
+    return run.whole(own, len(batch.rows))
+
+
+@torch.no_grad()
+def weak_predictions(network: nn.Module, batch: FrameBatch) -> Tensor:
+    """p_a = M(WA(x)) (Eq. 3): weak augmentation is the network's own dropout; (B, C), without gradient."""
+    return torch.softmax(network(batch.x, batch.frames).float(), -1)
+
+
+def consistent_random(p_a: Tensor | None, p_v: Tensor, options: ConsistentRandom) -> PseudoLabels:
+    """FF_1 (Eq. 5, 6): the visual class, where the audio class is the same or a draw from U(0, 1) is below epsilon.
+
+    Args:
+        p_a: (B, C); None where epsilon is 1.
+        p_v: (B, C).
+        options: epsilon.
+    """
+    target = p_v.argmax(-1)
+    mask = torch.rand(len(target), device=target.device) < options.epsilon
+    if p_a is not None:
+        mask |= p_a.argmax(-1) == target
+    return PseudoLabels(target, mask.float())
+
+
+def weighted_fusion(p_a: Tensor | None, p_v: Tensor, options: WeightedFusion) -> PseudoLabels:
+    """FF_2 (Eq. 8, 9): the class of alpha p_a + (1 - alpha) p_v, where its probability is above tau.
+
+    Args:
+        p_a: (B, C); None where alpha is 0.
+        p_v: (B, C), not read where alpha is 1, which is FixMatch (Eq. 4).
+        options: alpha and tau.
+    """
+    parts = ([options.alpha * p_a] if options.needs_audio else []) + (
+        [(1 - options.alpha) * p_v] if options.needs_visual else []
+    )
+    confidence, target = sum(parts).max(-1)
+    return PseudoLabels(target, (confidence > options.threshold).float())
+
+
+def pseudo_label_loss(logits: Tensor, given: PseudoLabels, size: float | None = None) -> Tensor:
+    """L(B^U) (Eq. 4, 7, 9): cross entropy with the pseudo-labels, the mean over the WHOLE batch, kept or not.
+
+    Args:
+        logits: (B, C).
+        given: what B utterances are taught.
+        size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
+    """
+    losses = given.mask * F.cross_entropy(logits, given.target, reduction="none")
+    return losses.sum() / (len(losses) if size is None else size)
+
+
+def _record(labels: Tensor, rows: Tensor, given: PseudoLabels) -> None:
+    """Keep what an epoch taught: the class where it was kept, -1 - class where not."""
+    labels[rows.cpu()] = torch.where(given.mask > 0, given.target, ~given.target).to(torch.int8).cpu()
+
+
+def _consistency(
+    state: dict[str, Any],
+    context: Context,
+    how: PiModel | TemporalEnsembling,
+    both: FrameBatch,
+    n: int,
+    logits: Tensor,
+) -> Tensor:
+    """The squared error of two noisy predictions of labelled and unlabelled utterances, or of one and their average."""
+    z = torch.softmax(logits.float(), -1)
+    size = context.run.divisor(len(both.rows))
+    if how.kind == "pi_model":
+        again = _augmented_logits(state["network"], context, both, n)
+        return consistency_loss(z, torch.softmax(again.float(), -1), torch.ones(len(z), device=z.device), size)
+    average, visits = state["ensemble"][both.rows], state["visits"][both.rows]
+    target, known = unbiased(average, visits, how.momentum), (visits > 0).float()
+    loss = consistency_loss(z, context.own_rows(target, n), context.own_rows(known, n), size)
+    whole = context.all_rows(z, n, len(both.rows) - n)
+    state["ensemble"][both.rows] = how.momentum * average + (1 - how.momentum) * whole
+    state["visits"][both.rows] = visits + 1
+    return loss
+
+
+def consistency_loss(z: Tensor, target: Tensor, known: Tensor, size: float | None = None) -> Tensor:
+    """1 / (C |B|) sum of |z - target|^2 (Laine and Aila, Algorithms 1, 2); where a target is not known it adds 0.
+
+    Args:
+        z, target: distributions, (B, C).
+        known: 1 or 0, (B,).
+        size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
+    """
+    return (known[:, None] * (z - target).square()).sum() / ((len(z) if size is None else size) * z.shape[1])
+
+
+def unbiased(average: Tensor, visits: Tensor, momentum: float) -> Tensor:
+    """Z / (1 - momentum^t): the average without its start at 0; average (B, C), t = visits (B,), 0 where t = 0."""
+    return average / (1 - momentum ** visits.clamp(min=1))[:, None]
+
+
+def consistency_weight(options: PiModel | TemporalEnsembling, progress: float) -> float:
+    """w(t) when the share `progress` in [0, 1] of the training is done: w_max exp(-5 (1 - T)^2), then constant."""
+    rest = 1 - min(1.0, progress / options.ramp) if options.ramp else 0.0
+    return options.weight * math.exp(-5 * rest**2)
+
+
+@torch.no_grad()
+def predict(network: nn.Module, data: FrameData, rows: Tensor, batch_size: int = 64) -> Tensor:
+    """Probabilities of a fold's rows, float32 of shape (rows, C), on the CPU."""
+    network.eval()
+    found = torch.zeros(len(data.y), len(data.classes))
+    for batch in data.in_order(rows, batch_size):
+        found[batch.rows.cpu()] = torch.softmax(network(batch.x, batch.frames).float(), -1).cpu()
+    return found[rows]
+
+
+def _validate(context: Context, state: dict[str, Any]) -> dict[str, float]:
+    """UAR on the validation part, where there is one; keeps the best weights where they are to be selected."""
+    data, rows = context.data, context.data.rows["validation"]
+    if not len(rows):
+        return {}
+    predicted = predict(state["network"], data, rows).argmax(1)
+    found = float(uar(confusion_matrix(data.y[rows].numpy(), predicted.numpy(), len(data.classes))))
+    if context.options.select == "validation" and found > state["best_uar"]:
+        state["best_uar"], state["best"] = found, copy.deepcopy(state["network"].state_dict())
+    return {"validation_uar": found}
+
+
+def _save_pseudo_labels(labels: Tensor, run: TrainingRun) -> None:
+    """A row per epoch and unlabelled utterance that it came to: place in the fold, class, whether it was kept."""
+    epoch, row = (labels != NOT_SEEN).nonzero(as_tuple=True)
+    code = labels[epoch, row]
+    columns = {"epoch": epoch.int(), "row": row.int(), "class": torch.where(code < 0, ~code, code), "kept": code >= 0}
+    with publishing_on_disk(run.folder / PSEUDO_LABELS) as file:
+        pq.write_table(pa.table({name: values.numpy() for name, values in columns.items()}), file)
+
+
+def _save(network: nn.Module, data: FrameData, options: CmktOptions, run: TrainingRun) -> None:
+    """Weights and scaling as safetensors; what is needed to build and feed the network in the card."""
+    features = data.features
+    card = {
+        "system": "cmkt",
+        "network": "transformer",
+        "options": options.model_dump(mode="json"),
+        "classes": data.classes,
+        "input": {
+            "column": features.column,
+            "pool_frames": features.pool,
+            "scaling": "speaker" if features.by_speaker else "none",
+            "longest_frames": features.longest,
+            "frames": features.shape[0],
+            "width": features.shape[1],
+        },
+    }
+    run.save_model({**network.state_dict(), **_training_statistics(data)}, card)
+
+
+def _training_statistics(data: FrameData) -> dict[str, Tensor]:
+    """What a new speaker who cannot bring statistics of their own is scaled with; {} where nobody is scaled."""
+    if not data.features.by_speaker:
+        return {}
+    rows = data.rows["train"] if len(data.rows["train"]) else data.rows["unlabelled"]
+    found = data.features.statistics(data.numbers[rows])
+    return {"scaling.mean": torch.from_numpy(found.mean), "scaling.std": torch.from_numpy(found.std)}
+
+
+def load_network(folder: Path) -> tuple[SpeechTransformer, dict[str, Any]]:
+    """A trained network in evaluation mode, and its card: what it is fed with, and the order of its classes."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    width, frames = card["input"]["width"], card["input"]["frames"]
+    network = SpeechTransformer(width, frames, len(card["classes"]), CmktOptions(**card["options"]).network)
+    tensors = load_file(folder / "model.safetensors")
+    network.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith("scaling.")})
+    return network.eval(), card

@@ -1,0 +1,203 @@
+"""`params:train_mmmd`: experiment and variants of MMMD (Zhou et al., AAAI 2021)."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from semiser.folds.options import FoldOptions
+from semiser.options.base import Options
+from semiser.options.training import ScalingOptions
+from semiser.systems.baselines.options import SvmOptions
+
+Modality = Literal["acoustic", "text", "social"]
+SocialAttribute = Literal["query_topic", "accent"]
+VariantName = Literal[
+    "svm", "dnn", "sae", "mixmatch", "mmd", "mmmd_without_acted", "mmmd_with_acted", "mmmd_epoch_wise"
+]
+VARIANTS: tuple[VariantName, ...] = VariantName.__args__
+ONE_HOT = ("query_topic", "accent")  # feature columns that are neither standardised nor given noise
+
+
+class MmdOptions(Options):
+    """A network of local classifiers and a global one, and how it is trained: MMD, or with one joint path a DNN.
+
+    Attributes:
+        grouping: how IS10's columns are split into acoustic paths (`semiser.systems.mmmd.paths`); `joint` makes one
+            path of all columns of all modalities.
+        hidden: units of the two hidden layers of every local classifier.
+        pooled: d of compact bilinear pooling, used from two modalities on.
+        epochs: passes over the training part.
+        batch_size: utterances per step.
+        learning_rate: of Adam at the start.
+        schedule: `cosine` lets the learning rate fall to 0 over the run, `constant` keeps it.
+        input_noise: standard deviation of Gaussian noise added to the standardised features in training.
+        hidden_dropout: dropout after each hidden layer.
+        weight_decay: decoupled, as AdamW's.
+        balanced: weigh each utterance's losses by n / (C n_k), n_k being the training utterances of its class.
+        local_loss_weight: weight of the sum of the local classifiers' losses; the global loss has weight 1.
+        local_prediction_weight: share of the local classifiers' mean probability in the prediction; the global
+            classifier has the rest.
+        ema_decay: of an exponential moving average of the weights, which then predicts; 0: none.
+        select: `last` keeps the weights of the last epoch, `validation` those of the epoch with the best UAR on the
+            validation part.
+    """
+
+    grouping: Literal["family", "descriptor", "single", "joint"] = "family"
+    hidden: tuple[int, int] = (128, 64)
+    pooled: int = Field(default=2048, ge=1)
+    epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=256, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    schedule: Literal["constant", "cosine"] = "constant"
+    input_noise: float = Field(default=0.0, ge=0)
+    hidden_dropout: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    balanced: bool = False
+    local_loss_weight: float = Field(default=1.0, ge=0)
+    local_prediction_weight: float = Field(default=0.5, ge=0, le=1)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
+    select: Literal["last", "validation"] = "last"
+
+
+class MixMatchOptions(Options):
+    """MixMatch over a network (Eq. 7 to 17).
+
+    Attributes:
+        epochs: passes of the variants with MixMatch, whose epochs are longer; None: those of the network.
+        copies: K, noisy copies of each unlabelled utterance (Eq. 7).
+        noise: standard deviation of the Gaussian noise of Augment on standardised features (Eq. 13, 14).
+        guess: `path` guesses and sharpens in each path by itself, as the paper does; `joint` takes the weighted
+            prediction of all classifiers, sharpened, as the guess of each.
+        temperature: T of Sharpen (Eq. 8).
+        alpha: of Beta(alpha, alpha) (Eq. 9).
+        mix_acted: whether X = V_t^L + V_e is mixed, as in the paper, or V_t^L alone.
+        unlabelled_weight: lambda_U (Eq. 22); it belongs to a squared error averaged over classes.
+        ramp: share of the training over which lambda_U rises from 0 in a line; 0: it is there from the first step.
+        unlabelled_share: of the unlabelled utterances, for the analysis of their amount; shares are nested.
+    """
+
+    epochs: int | None = Field(default=None, ge=1)
+    copies: int = Field(default=2, ge=1)
+    noise: float = Field(default=0.5, ge=0)
+    guess: Literal["path", "joint"] = "path"
+    temperature: float = Field(default=0.3, gt=0, le=1)
+    alpha: float = Field(default=0.75, gt=0)
+    mix_acted: bool = True
+    unlabelled_weight: float = Field(default=0.01, ge=0)
+    ramp: float = Field(default=0.0, ge=0, le=1)
+    unlabelled_share: float = Field(default=1.0, ge=0, le=1)
+
+
+class SaeOptions(Options):
+    """Pre-training as a stacked denoising autoencoder on labelled and unlabelled V_t.
+
+    Attributes:
+        epochs: passes for each hidden layer.
+        learning_rate: of Adam.
+        noise: standard deviation of the Gaussian noise that is to be removed.
+    """
+
+    epochs: int = Field(default=10, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    noise: float = Field(default=0.5, ge=0)
+
+
+class MmmdOptions(Options):
+    """One neural variant: what `semiser.systems.mmmd.fit` takes.
+
+    Attributes:
+        network: its classifiers and their supervised training.
+        mixmatch: None trains on labels alone.
+        sae: None does without pre-training.
+        acted: whether V_e takes part: `none`, in `random` order with V_t^L, or `first` in every epoch.
+        acted_weight: of L_Ve (Eq. 18, 22), where V_e is taken first.
+    """
+
+    network: MmdOptions = MmdOptions()
+    mixmatch: MixMatchOptions | None = None
+    sae: SaeOptions | None = None
+    acted: Literal["none", "random", "first"] = "none"
+    acted_weight: float = Field(default=1.0, ge=0)
+
+
+class TrainMmmdOptions(Options):
+    """The `train_mmmd` parameter group.
+
+    Attributes:
+        folds: who is trained on, validated and tested, and who is acted.
+        scaling: how features are standardised.
+        modalities: which features are read; compact bilinear pooling joins acoustic paths with textual and social.
+        social: which social attributes the modality social has.
+        variants: which are trained; the others give an empty table.
+        svm: options of the baseline.
+        dnn: network of dnn, sae and mixmatch.
+        mmd: network of mmd and of the three mmmd.
+        mixmatch: of mixmatch and of the three mmmd.
+        mixmatch_acted: of the two mmmd with acted utterances, where these need their own; None: as `mixmatch`.
+        sae: pre-training of sae.
+        acted_weight: of L_Ve in mmmd_epoch_wise; the paper's is 1.
+        unlabelled_in_memory_mb: utterances that are unlabelled in every fold are streamed from their shards in every
+            epoch where their features are larger than this; 0 streams them always.
+        block_rows: streamed utterances that are shuffled with each other; two such blocks are in memory.
+    """
+
+    folds: FoldOptions
+    scaling: ScalingOptions = ScalingOptions()
+    modalities: tuple[Modality, ...] = Field(default=("acoustic",), min_length=1)
+    social: tuple[SocialAttribute, ...] = Field(default=ONE_HOT, min_length=1)
+    variants: tuple[VariantName, ...] = Field(default=("svm", "mmd"), min_length=1)
+    svm: SvmOptions = SvmOptions()
+    dnn: MmdOptions = MmdOptions(grouping="joint", local_loss_weight=0, local_prediction_weight=0)
+    mmd: MmdOptions = MmdOptions()
+    mixmatch: MixMatchOptions = MixMatchOptions()
+    mixmatch_acted: MixMatchOptions | None = None
+    sae: SaeOptions = SaeOptions()
+    acted_weight: float = Field(default=1.0, ge=0)
+    unlabelled_in_memory_mb: float = Field(default=4096.0, ge=0)
+    block_rows: int = Field(default=4096, ge=1)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The feature columns that are read, in the order in which they stand side by side."""
+        of_modality = {"acoustic": ("is10",), "text": ("word2vec",), "social": self.social}
+        return tuple(
+            column for name in ("acoustic", "text", "social") if name in self.modalities for column in of_modality[name]
+        )
+
+    def neural(self, variant: VariantName) -> MmmdOptions:
+        """The options of a neural variant by its name (Table 1 of the paper)."""
+        acted = self.mixmatch_acted or self.mixmatch
+        parts = {
+            "dnn": {},
+            "sae": {"sae": self.sae},
+            "mixmatch": {"mixmatch": self.mixmatch},
+            "mmd": {},
+            "mmmd_without_acted": {"mixmatch": self.mixmatch},
+            "mmmd_with_acted": {"mixmatch": acted, "acted": "random"},
+            "mmmd_epoch_wise": {"mixmatch": acted, "acted": "first", "acted_weight": self.acted_weight},
+        }
+        network = self.dnn if variant in ("dnn", "sae", "mixmatch") else self.mmd
+        mixmatch = parts[variant].get("mixmatch")
+        if mixmatch and mixmatch.epochs:
+            network = network.model_copy(update={"epochs": mixmatch.epochs})
+        return MmmdOptions(network=network, **parts[variant])
+
+    @model_validator(mode="after")
+    def _selection_has_a_validation_part(self) -> "TrainMmmdOptions":
+        split = self.folds.protocol.kind == "official_split" and self.folds.protocol.validation
+        for name, network in (("mmd", self.mmd), ("dnn", self.dnn)):
+            if network.select == "validation" and self.folds.validation.kind == "none" and not split:
+                raise ValueError(
+                    f"{name}.select is `validation`, but folds.validation is `none`: there is nothing to select by"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _acted_variants_have_an_acted_corpus(self) -> "TrainMmmdOptions":
+        named = [name for name in ("mmmd_with_acted", "mmmd_epoch_wise") if name in self.variants]
+        if named and not self.folds.acted:
+            raise ValueError(
+                f"variants names {', '.join(named)}, but folds.acted names no corpus: name one with its emotions, or "
+                "leave these variants out"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""MSSGAN: multimodal semi-supervised GAN (Zhao et al., ACII 2019)."""

@@ -1,0 +1,140 @@
+"""Crops of frames: audio features and face features of utterances at one width, on one clock (MSSGAN, section IV-B).
+
+The clock ticks every 10 ms from the utterance's start, as audio frames do. A face is seen at the tick of every audio
+frame: the latest sampled picture at or before it (`features.face_track.align_to_audio`), so a picture taken every
+0.24 s is repeated for 24 frames, and audio before the first face takes the first face.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+
+from semiser.data.samples import SampleFeatures, read_samples
+from semiser.data.vectors import family_of
+from semiser.options.training import ScalingOptions
+from semiser.systems.mssgan.options import CropOptions
+
+FACES, TIMES = "dface", "frame_time_s"
+STEP_S, WINDOW_S = 0.010, 0.025
+
+
+def read_crops(
+    tables: Mapping[str, pa.dataset.Dataset],
+    utterances: pa.Table,
+    options: CropOptions,
+    scaling: ScalingOptions | None = None,
+    about: Mapping[str, np.ndarray] | None = None,
+) -> SampleFeatures:
+    """The middle of every utterance, one sample each.
+
+    Args:
+        tables: feature column to the table that has it, frames x bands in as many rows as the utterance has frames, or
+            faces with their times.
+        utterances: whose crops are read, in this order.
+        options: width, and what is averaged.
+        scaling, about: of `SampleFeatures`.
+
+    Raises:
+        KeyError: an utterance has no row in a table.
+    """
+    x, families = {}, {}
+    for column, table in tables.items():
+        read = _read_faces if column == FACES else _read_audio
+        x[column] = averaged(column, read(table, column, utterances, options.kept_frames), options)
+        families |= dict.fromkeys((column, TIMES) if column == FACES else (column,), family_of(table))
+    return SampleFeatures(x, np.arange(len(utterances)), dict(about or {}), scaling, families=families)
+
+
+def averaged(column: str, values: np.ndarray, options: CropOptions) -> np.ndarray:
+    """`average` as the options say it for a column; the values of a face are no bands."""
+    return average(values, options.frames_averaged, 1 if column == FACES else options.bands_averaged)
+
+
+def crop_audio(frames: np.ndarray, kept: int) -> np.ndarray:
+    """The middle of an utterance's frames: (T, bands) -> (kept, bands)."""
+    return frames[middle_rows(len(frames), kept)]
+
+
+def crop_faces(faces: np.ndarray, times_s: np.ndarray, row: Mapping[str, Any], kept: int) -> np.ndarray:
+    """The faces at the ticks of an utterance's middle.
+
+    Args:
+        faces: vectors of the sampled pictures, (V, W).
+        times_s: their times from the utterance's start, (V,).
+        row: of `utterances`.
+        kept: ticks.
+
+    Returns:
+        (kept, W).
+    """
+    from semiser.features.face_track import align_to_audio
+
+    return faces[align_to_audio(times_s, middle_rows(frame_count(row), kept) * STEP_S)]
+
+
+def middle_rows(frames: int, kept: int) -> np.ndarray:
+    """Numbers of the `kept` frames around the middle of so many; the first and last are repeated where they are fewer.
+
+    Returns:
+        (kept,) int64.
+    """
+    return np.clip(np.arange(kept) + (frames - kept) // 2, 0, frames - 1)
+
+
+def average(values: np.ndarray, frames: int, bands: int) -> np.ndarray:
+    """Means over so many neighbouring frames and bands: (N, T, W) -> (N, T / frames, W / bands).
+
+    Raises:
+        ValueError: the bands are no multiple of `bands`.
+    """
+    count, length, width = values.shape
+    if width % bands:
+        raise ValueError(f"crop.bands_averaged must divide the {width} bands, not be {bands}")
+    if frames == bands == 1:
+        return values
+    return values.reshape(count, length // frames, frames, width // bands, bands).mean(axis=(2, 4))
+
+
+def frame_count(row: Mapping[str, Any]) -> int:
+    """How many audio frames fit into an utterance, at least one, from its bounds in the video or its duration."""
+    from semiser.features.face_track import video_bounds  # loads OpenCV, which audio alone does not need
+
+    start_s, end_s = video_bounds(row)
+    seconds = row["duration_s"] if end_s is None else end_s - start_s
+    return max(1, 1 + int((seconds - WINDOW_S) / STEP_S + 1e-6))
+
+
+_BOUNDS = ("audio_path", "video_path", "start_s", "end_s", "video_start_s", "video_end_s", "duration_s")
+
+
+def _read_audio(table: pa.dataset.Dataset, column: str, utterances: pa.Table, kept: int) -> np.ndarray:
+    ids = utterances["utterance_id"].to_pylist()
+    return read_samples({column: table}, ids, lambda frames: crop_audio(frames, kept)).x[column]
+
+
+def _read_faces(table: pa.dataset.Dataset, column: str, utterances: pa.Table, kept: int) -> np.ndarray:
+    ids, rows = utterances["utterance_id"].to_pylist(), utterances.select(_BOUNDS).to_pylist()
+    place = {name: number for number, name in enumerate(ids)}
+    width = table.schema.field(column).type.value_type.list_size
+    x, found = np.empty((len(ids), kept, width), np.float32), np.zeros(len(ids), bool)
+    for row in _face_rows(table, column):
+        if (number := place.get(row["utterance_id"])) is not None:
+            x[number] = crop_faces(row["faces"].reshape(-1, width), row["times_s"], rows[number], kept)
+            found[number] = True
+    if not found.all():
+        raise KeyError(f"{(~found).sum()} utterances have no {column}, the first is {ids[int(np.argmin(found))]}")
+    return x
+
+
+def _face_rows(table: pa.dataset.Dataset, column: str) -> Iterator[dict[str, Any]]:
+    for batch in table.to_batches(columns=["utterance_id", column, TIMES], batch_size=256):
+        names, faces, times = (batch[name] for name in ("utterance_id", column, TIMES))
+        for number, name in enumerate(names.to_pylist()):
+            yield {
+                "utterance_id": name,
+                "faces": faces[number].values.flatten().to_numpy(),
+                "times_s": times[number].values.to_numpy(),
+            }

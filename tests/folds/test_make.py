@@ -1,0 +1,83 @@
+"""Folds: the table, its facts and its hash, and what they do not depend on."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from fold_tables import options, speech, table
+
+from semiser.folds.make import FOLDS_SCHEMA, folds_hash, make_folds
+from semiser.folds.table import pick_experiment, protocol_facts, stack_experiments
+
+
+def test_leave_one_speaker_out_has_the_worked_out_rows():
+    folds = make_folds(table(speech("ab", per_class=1)), options())
+    assert folds.schema.equals(FOLDS_SCHEMA)
+    assert [tuple(row.values()) for row in folds.to_pylist()] == [
+        ("e", 0, "x/a_anger_0", "test", "anger", "anger"),
+        ("e", 0, "x/a_joy_0", "test", "joy", "joy"),
+        ("e", 0, "x/b_anger_0", "train", "anger", "anger"),
+        ("e", 0, "x/b_joy_0", "train", "joy", "joy"),
+        ("e", 1, "x/a_anger_0", "train", "anger", "anger"),
+        ("e", 1, "x/a_joy_0", "train", "joy", "joy"),
+        ("e", 1, "x/b_anger_0", "test", "anger", "anger"),
+        ("e", 1, "x/b_joy_0", "test", "joy", "joy"),
+    ]
+
+
+def test_permuting_the_test_labels_leaves_training_and_validation_unchanged():
+    rows = speech("abc", per_class=6)
+    permuted = [dict(row) for row in rows]
+    of_a = [row for row in permuted if row["speaker_id"] == "x/a"]
+    words = np.random.default_rng(0).permutation([row["emotion"] for row in of_a])
+    for row, word in zip(of_a, words, strict=True):
+        row["emotion"] = str(word)
+    assert permuted != rows
+    chosen = options(validation={"kind": "share", "share": 0.3}, label_budget={"share": 0.5})
+    parts = [make_folds(table(part), chosen).filter(pc.field("fold") == 0) for part in (rows, permuted)]
+    seen = [part.filter(pc.not_equal(part["role"], "test")) for part in parts]
+    assert seen[0].equals(seen[1])
+    assert not parts[0].equals(parts[1])
+
+
+def test_folds_do_not_depend_on_the_order_of_utterances():
+    rows = speech("abcd", per_class=3)
+    chosen = options(protocol={"kind": "k_fold", "k": 2}, label_budget={"share": 0.5})
+    assert make_folds(table(rows), chosen).equals(make_folds(table(rows[::-1]), chosen))
+
+
+def test_hash_is_of_the_content_in_any_order():
+    folds = make_folds(table(speech("ab")), options())
+    turned = folds.take(list(range(len(folds)))[::-1]).replace_schema_metadata(None)
+    assert folds_hash(turned) == folds_hash(folds)
+    assert len(folds_hash(folds)) == 64
+    changed = folds.to_pylist()
+    changed[0]["true_label"] = None
+    assert folds_hash(pa.Table.from_pylist(changed, FOLDS_SCHEMA)) != folds_hash(folds)
+
+
+def test_errors_name_the_corpus_and_the_way_out():
+    with pytest.raises(ValueError, match=r"x: leave_one_speaker_out needs at least two .* found 1 \(x/a\); choose"):
+        make_folds(table(speech("a")), options())
+    with pytest.raises(ValueError, match="unknown corpus z: utterances holds x"):
+        make_folds(table(speech("ab")), options(corpora=["z"]))
+    nameless = [row | {"speaker_id": None} for row in speech("ab")]
+    with pytest.raises(ValueError, match="x: speaker_id is null in 8 labelled utterances"):
+        make_folds(table(nameless), options())
+    with pytest.raises(ValueError, match="no labelled utterance in x: column 'emotion' has none of the classes"):
+        make_folds(table(speech("ab")), options(classes=["fear", "calm"]))
+    with pytest.raises(ValueError, match="no training utterance has the class calm"):
+        make_folds(table(speech("ab")), options(classes=["anger", "joy", "calm"]))
+    with pytest.raises(ValueError, match="utterance_id occurs more than once"):
+        make_folds(table(speech("ab") * 2), options())
+
+
+def test_experiments_of_one_table_are_taken_apart_as_they_were_made():
+    rows = table(speech("ab", per_class=1))
+    parts = [make_folds(rows, options(experiment=name, seed=seed)) for seed, name in enumerate(("one", "two"))]
+    stacked = stack_experiments(parts)
+    assert stacked.num_rows == 16
+    for part, name in zip(parts, ("one", "two"), strict=True):
+        picked = pick_experiment(stacked, name)
+        assert picked == part and protocol_facts(picked) == protocol_facts(part)
+        assert folds_hash(picked) == folds_hash(part)

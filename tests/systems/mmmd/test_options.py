@@ -1,0 +1,63 @@
+"""Options of MMMD: what the names of variants and settings stand for."""
+
+import pytest
+from pydantic import ValidationError
+
+from semiser.systems.mmmd.options import TrainMmmdOptions
+from semiser.systems.mmmd.sweeps import MmmdSweepsOptions
+
+FOLDS = {"experiment": "e", "corpora": ["c"]}
+TRAIN = TrainMmmdOptions(folds=FOLDS, mixmatch={"epochs": 7, "temperature": 0.5}, dnn={"grouping": "joint"})
+
+
+@pytest.mark.parametrize(
+    "name, grouping, epochs, mixed, pre_trained, acted",
+    [
+        ("dnn", "joint", 20, False, False, "none"),
+        ("sae", "joint", 20, False, True, "none"),
+        ("mixmatch", "joint", 7, True, False, "none"),
+        ("mmd", "family", 20, False, False, "none"),
+        ("mmmd_without_acted", "family", 7, True, False, "none"),
+        ("mmmd_with_acted", "family", 7, True, False, "random"),
+        ("mmmd_epoch_wise", "family", 7, True, False, "first"),
+    ],
+)
+def test_variants_are_named_sets_of_options(name, grouping, epochs, mixed, pre_trained, acted):
+    options = TRAIN.neural(name)
+    assert (options.network.grouping, options.network.epochs) == (grouping, epochs)
+    assert (options.mixmatch is not None, options.sae is not None, options.acted) == (mixed, pre_trained, acted)
+
+
+@pytest.mark.parametrize(
+    "modalities, columns",
+    [
+        (["acoustic"], ("is10",)),
+        (["text"], ("word2vec",)),
+        (["text", "acoustic"], ("is10", "word2vec")),
+        (["acoustic", "text", "social"], ("is10", "word2vec", "query_topic", "accent")),
+    ],
+)
+def test_modalities_name_the_feature_columns(modalities, columns):
+    assert TrainMmmdOptions(folds=FOLDS, modalities=modalities).columns == columns
+
+
+def test_a_variant_with_acted_utterances_needs_an_acted_corpus():
+    with pytest.raises(ValidationError, match=r"mmmd_epoch_wise, but folds\.acted names no corpus"):
+        TrainMmmdOptions(folds=FOLDS, variants=["mmmd_epoch_wise"])
+
+
+def test_a_sweep_changes_one_option_and_nothing_else():
+    sweeps = MmmdSweepsOptions(unlabelled_weight=[0, 0.01], epochs=3)
+    settings = list(sweeps.settings("unlabelled_weight", TRAIN))
+    assert [name for name, _ in settings] == ["0", "0.01"]
+    assert [chosen.mixmatch.unlabelled_weight for _, chosen in settings] == [0, 0.01]
+    assert {chosen.mixmatch.temperature for _, chosen in settings} == {0.5}
+    assert sweeps.neural(settings[1][1]).network.epochs == 3
+    features = dict(sweeps.settings("features", TRAIN))
+    assert features["T+A+topic"].columns == ("is10", "word2vec", "query_topic")
+    assert features["A"].columns == ("is10",)
+
+
+def test_a_setting_out_of_range_is_refused():
+    with pytest.raises(ValidationError, match="temperature"):
+        list(MmmdSweepsOptions(temperature=[0]).settings("temperature", TRAIN))

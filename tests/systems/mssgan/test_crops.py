@@ -1,0 +1,97 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset
+import pytest
+
+from semiser.systems.mssgan.crops import average, frame_count, middle_rows, read_crops
+from semiser.systems.mssgan.options import CropOptions
+
+FRAMES = CropOptions(frames=16, kept_frames=20)
+
+
+def audio(lengths: dict[str, int]) -> pa.dataset.Dataset:
+    """Two bands: the frame's number, and the same plus 100."""
+    values = [(np.arange(n)[:, None] + [0, 100]).astype(np.float32).ravel() for n in lengths.values()]
+    field = pa.field("fbank", pa.list_(pa.float32()), metadata={"shape": json.dumps((None, 2))})
+    schema = pa.schema([pa.field("utterance_id", pa.string()), field])
+    return pa.dataset.dataset(pa.table([pa.array(list(lengths)), pa.array(values)], schema=schema))
+
+
+def faces(times: dict[str, list[float]]) -> pa.dataset.Dataset:
+    """Three values, all of them the picture's number."""
+    pictures = [[[float(n)] * 3 for n in range(len(of_one))] for of_one in times.values()]
+    return pa.dataset.dataset(
+        pa.table(
+            {
+                "utterance_id": list(times),
+                "dface": pa.array(pictures, pa.list_(pa.list_(pa.float32(), 3))),
+                "frame_time_s": list(times.values()),
+            }
+        )
+    )
+
+
+def utterances(**seconds: float) -> pa.Table:
+    names = list(seconds)
+    columns = {"utterance_id": names, "audio_path": names, "duration_s": list(seconds.values())}
+    nothing = dict.fromkeys(("start_s", "end_s", "video_start_s", "video_end_s"), pa.nulls(len(names), pa.float64()))
+    return pa.table(columns | {"video_path": names} | nothing)
+
+
+@pytest.mark.parametrize(
+    "frames, kept, rows",
+    [
+        (10, 4, [3, 4, 5, 6]),
+        (9, 4, [2, 3, 4, 5]),
+        (4, 4, [0, 1, 2, 3]),
+        (2, 6, [0, 0, 0, 1, 1, 1]),  # the ends are repeated
+        (1, 3, [0, 0, 0]),
+    ],
+)
+def test_the_middle_of_an_utterance(frames, kept, rows):
+    assert middle_rows(frames, kept).tolist() == rows
+
+
+def test_audio_is_cut_to_its_middle_or_padded_with_its_ends():
+    found = read_crops({"fbank": audio({"a": 40, "b": 18})}, utterances(b=0.2, a=0.4), FRAMES)
+    assert found.x["fbank"].shape == (2, 20, 2) and found.utterance.tolist() == [0, 1]
+    assert found.x["fbank"][0, :, 0].tolist() == [0, *range(18), 17]
+    assert found.x["fbank"][1, :, 1].tolist() == list(range(110, 130))
+
+
+def test_a_face_is_seen_at_every_audio_frame_from_its_picture_to_the_next():
+    table = faces({"a": [0.0, 0.24, 0.48], "b": [0.07]})
+    # 48 frames fit into 0.495 s; the middle 20 begin with frame 14
+    found = read_crops({"dface": table}, utterances(a=0.495, b=0.5), FRAMES)
+    assert found.x["dface"].shape == (2, 20, 3)
+    assert found.x["dface"][0, :, 0].tolist() == [0] * 10 + [1] * 10
+    assert (found.x["dface"][1] == 0).all()
+
+
+def test_audio_and_faces_are_cut_at_the_same_place():
+    tables = {"fbank": audio({"a": 48}), "dface": faces({"a": [round(n * 0.01, 2) for n in range(48)]})}
+    found = read_crops(tables, utterances(a=0.495), FRAMES).x
+    assert found["fbank"][0, :, 0].tolist() == found["dface"][0, :, 0].tolist() == list(range(14, 34))
+
+
+def test_an_utterance_in_a_longer_video_is_as_long_as_its_bounds_say():
+    table = utterances(a=0.3, b=99.0)
+    for name, values in (("video_start_s", [None, 7.0]), ("video_end_s", [None, 8.0])):
+        table = table.set_column(table.schema.get_field_index(name), name, pa.array(values))
+    found = [frame_count(row) for row in table.to_pylist()]
+    assert found == [28, 98]  # 1 + (0.300 - 0.025) / 0.010 and 1 + (1 - 0.025) / 0.010
+
+
+def test_neighbouring_frames_and_bands_are_averaged():
+    values = np.arange(16, dtype=np.float32).reshape(1, 4, 4)
+    assert average(values, 2, 2).tolist() == [[[2.5, 4.5], [10.5, 12.5]]]
+    assert average(values, 1, 1) is values
+    with pytest.raises(ValueError, match=r"crop\.bands_averaged must divide the 4 bands, not be 3"):
+        average(values, 1, 3)
+
+
+def test_an_utterance_without_faces_is_named():
+    with pytest.raises(KeyError, match="1 utterances have no dface, the first is b"):
+        read_crops({"dface": faces({"a": [0.0]})}, utterances(a=0.5, b=0.5), FRAMES)
