@@ -20,10 +20,12 @@ logger = logging.getLogger(__name__)
 PARAMETER_GROUPS = (
     "cmkt_sweeps",
     "engine",
+    "experiment",
     "features",
     "ingest",
     "mmmd_sweeps",
     "mssgan_sweeps",
+    "places",
     "predict",
     "tracking",
     "train_avspnet",

@@ -7,11 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
-from semiser.corpora.registry import FACE_READERS, get_face_reader, get_reader
+from semiser.corpora.registry import get_reader
 from semiser.corpora.utterance import Rejected
 from semiser.errors import TooManyUnusable, Unusable
 from semiser.faces import images as faces
 from semiser.faces.images import FaceImage, FaceReader, decode_face, ingest_faces
+from semiser.faces.registry import FACE_READERS, get_face_reader
 
 VOTES = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF\n"
 
@@ -222,7 +223,7 @@ def test_what_is_no_image_is_unusable(tmp_path: Path, fields, reason):
 
 def test_names_of_readers():
     assert all(isinstance(get_face_reader(name), FaceReader) for name in FACE_READERS)
-    with pytest.raises(ValueError, match="reads face images, not utterances"):
+    with pytest.raises(ValueError, match="unknown reader 'rafdb'"):
         get_reader("rafdb")
     with pytest.raises(ValueError, match="expected one of face_folder, ferplus, rafdb"):
         get_face_reader("affectnet")

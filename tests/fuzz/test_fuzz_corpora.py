@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from semiser.corpora.ingest import Ingested, ingest
 from semiser.corpora.nxt import read_elements
-from semiser.corpora.registry import get_face_reader
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.faces.images import FACES_SCHEMA, ingest_faces
+from semiser.faces.registry import get_face_reader
 from semiser.options.ingest import IngestOptions
 
 

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from semiser.corpora.registry import get_face_reader
 from semiser.demo.faces import Pose, draw_face, random_identity
 from semiser.errors import Unusable
 from semiser.evaluation.metrics import confusion_matrix, uar
@@ -31,6 +30,7 @@ from semiser.faces.network import (
     predict_probabilities,
     to_input,
 )
+from semiser.faces.registry import get_face_reader
 from semiser.features.face_track import Face, crop_face, resize_face
 from semiser.options.face_features import ExpressionTrainingOptions, NetworkOptions
 from semiser.options.faces import FaceImagesOptions, FaceNetworkOptions

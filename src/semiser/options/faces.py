@@ -23,7 +23,7 @@ class FaceImagesOptions(Options):
 
     @model_validator(mode="after")
     def _reader_knows_its_options(self) -> "FaceImagesOptions":
-        from semiser.corpora.registry import get_face_reader
+        from semiser.faces.registry import get_face_reader
 
         get_face_reader(self.reader).options(**self.options)
         return self

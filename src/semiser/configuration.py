@@ -1,0 +1,23 @@
+"""Kedro's configuration with the experiment's name: `${experiment:}` in any file of conf."""
+
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+from omegaconf import OmegaConf
+
+
+class ExperimentConfigLoader(OmegaConfigLoader):
+    """Loads conf for one experiment, whose name is the env's unless `--params experiment=<name>` gives another.
+
+    Everything that belongs to the experiment lies below this name, so two experiments know nothing of each other.
+    """
+
+    @property
+    def experiment(self) -> str:
+        """The experiment's name."""
+        return str((self.runtime_params or {}).get("experiment") or self.env or self.default_run_env or self.base_env)
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        # Resolvers belong to the process, and another session of it may have been another experiment's.
+        OmegaConf.register_new_resolver("experiment", lambda: self.experiment, replace=True)
+        return super().__getitem__(key)

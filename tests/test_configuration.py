@@ -1,0 +1,32 @@
+"""The experiment's name in conf."""
+
+from pathlib import Path
+
+import pytest
+
+from semiser.configuration import ExperimentConfigLoader
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> str:
+    for env in ("base", "demo", "mine"):
+        (tmp_path / env).mkdir()
+    (tmp_path / "base/parameters.yml").write_text("models: data/06_models/${experiment:}\n")
+    return str(tmp_path)
+
+
+def _models(conf: str, env: str | None, params: dict | None = None) -> str:
+    loader = ExperimentConfigLoader(conf, env, params, base_env="base", default_run_env="demo")
+    return loader["parameters"]["models"]
+
+
+def test_an_experiment_is_named_as_its_env_or_by_a_parameter(conf):
+    assert _models(conf, None) == "data/06_models/demo"
+    assert _models(conf, "mine") == "data/06_models/mine"
+    assert _models(conf, "mine", {"experiment": "other"}) == "data/06_models/other"
+
+
+def test_two_loaders_of_a_process_keep_their_names(conf):
+    first = ExperimentConfigLoader(conf, "mine", base_env="base", default_run_env="demo")
+    second = ExperimentConfigLoader(conf, "demo", base_env="base", default_run_env="demo")
+    assert [loader["parameters"]["models"].rsplit("/")[-1] for loader in (first, second)] == ["mine", "demo"]
