@@ -1,12 +1,21 @@
-"""Registered pipelines; `kedro run --pipelines=x` imports only x."""
+"""Registered pipelines: ingest, features and what else is there once, and those of every declared system."""
 
-from kedro.framework.project import find_pipelines
+from importlib import import_module
+
 from kedro.pipeline import Pipeline
+
+from semiser.pipelines.system import create_sweeps, create_training
+from semiser.systems.system import get_system, system_names
+
+PIPELINES = ("ingest", "train_faces", "features", "report", "predict")
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """All pipelines by the name of their folder; `__default__` goes from raw corpora to the report."""
-    found = find_pipelines(raise_errors=True)
-    if "__default__" in found:
-        found["__default__"] = found["features"] + found["train_mmmd"] + found["report"]
+    """All pipelines by name; `__default__` goes from raw corpora to the report of MMMD."""
+    found = {name: import_module(f"semiser.pipelines.{name}").create_pipeline() for name in PIPELINES}
+    for system in map(get_system, system_names()):
+        found[system.pipeline] = create_training(system)
+        if system.sweeps:
+            found[f"{system.name}_sweeps"] = create_sweeps(system)
+    found["__default__"] = found["features"] + found["train_mmmd"] + found["report"]
     return found

@@ -70,11 +70,12 @@ def sweep_figure(table: "pd.DataFrame", metric: str = "macro_f1") -> Figure:
     """Two panels over the settings of a sweep: an average with its interval, and the F1 of each class.
 
     Args:
-        table: what `report.metrics_table` returned; its variants are named `<system>/<option>=<setting>`.
+        table: what `report.metrics_table` returned; its variants are named `<system>/.../<option>=<setting>`.
         metric: the average that is drawn.
     """
-    settings = [name.split("=", 1)[1] for name in table["variant"]]
-    option = table["variant"].iloc[0].split("/", 1)[1].split("=", 1)[0]
+    option, settings = table["variant"].iloc[0].rsplit("/", 1)[1].split("=", 1)[0], []
+    for name in table["variant"]:
+        settings.append(name.rsplit("/", 1)[1].split("=", 1)[1])
     figure, (average, classes) = _panels(2, 4.6, 3.4)
     places, mean = np.arange(len(settings)), table[metric].to_numpy(float)
     ends = [np.abs(table[f"{metric}_ci95_{end}"].to_numpy(float) - mean) for end in ("low", "high")]

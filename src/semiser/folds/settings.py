@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,13 +17,18 @@ def join_experiments(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables([table.replace_schema_metadata(None) for table in tables]).replace_schema_metadata(metadata)
 
 
+def protocols_of(folds: pa.Table) -> dict[str, dict[str, Any]]:
+    """The protocol of every experiment of a joined table, by its name."""
+    return json.loads(folds.schema.metadata[b"protocols"])
+
+
 def take_experiment(folds: pa.Table, experiment: str) -> pa.Table:
     """The folds of one experiment of a joined table, with its protocol.
 
     Raises:
         ValueError: the table has no such experiment.
     """
-    protocols = json.loads(folds.schema.metadata[b"protocols"])
+    protocols = protocols_of(folds)
     if experiment not in protocols:
         raise ValueError(f"the folds have no experiment {experiment!r}; there are {', '.join(protocols)}")
     metadata = {"protocol": json.dumps(protocols[experiment], ensure_ascii=False)}

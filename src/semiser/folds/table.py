@@ -7,7 +7,7 @@ pseudo-labels afterwards, and is never read in training.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,20 +30,6 @@ FOLDS_SCHEMA = pa.schema(
 def protocol_facts(folds: pa.Table) -> dict:
     """The protocol that `make_folds` stored in the table's metadata; an empty dictionary where there is none."""
     return json.loads((folds.schema.metadata or {}).get(b"protocol", b"{}"))
-
-
-def stack_experiments(tables: Sequence[pa.Table]) -> pa.Table:
-    """The folds of several experiments as one table, each with its protocol: what `pick_experiment` takes apart."""
-    protocols = {facts["experiment"]: facts for facts in map(protocol_facts, tables)}
-    metadata = {"experiments": json.dumps(protocols, ensure_ascii=False)}
-    return pa.concat_tables(tables).replace_schema_metadata(metadata)
-
-
-def pick_experiment(folds: pa.Table, experiment: str) -> pa.Table:
-    """The folds of one experiment of several, as `make_folds` made them."""
-    facts = json.loads(folds.schema.metadata[b"experiments"])[experiment]
-    table = folds.filter(pc.equal(folds["experiment"], experiment))
-    return table.replace_schema_metadata({"protocol": json.dumps(facts, ensure_ascii=False)})
 
 
 def folds_hash(folds: pa.Table) -> str:

@@ -6,6 +6,8 @@ from pydantic import Field
 
 from semiser.options.base import Options
 
+UnlabelledScaling = Literal["none", "self", "shift", "combine"]
+
 
 class ScalingOptions(Options):
     """How features are standardised in each fold, see `semiser.data.scaling`.
@@ -16,7 +18,7 @@ class ScalingOptions(Options):
     """
 
     strategy: Literal["global", "speaker"] = "global"
-    unlabelled: Literal["none", "self", "shift", "combine"] = "self"
+    unlabelled: UnlabelledScaling = "self"
 
 
 class TrainingOptions(Options):

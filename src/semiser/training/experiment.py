@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +48,12 @@ CURVES_SCHEMA = pa.schema(
         ("value", pa.float64()),
     ]
 )
+
+
+class Trained(NamedTuple):
+    predictions: pa.Table
+    curves: pa.Table
+    models: list
 
 
 class Features(Protocol):
@@ -148,7 +154,7 @@ def run_variant(
     options: Options,
     training: TrainingOptions,
     tabulate: Tabulate | None = None,
-) -> tuple[pa.Table, pa.Table]:
+) -> Trained:
     """Train and test one variant on every fold with every seed, one after the other.
 
     With `training.devices` above 1 that many processes train each fold together.
@@ -169,11 +175,13 @@ def run_variant(
     with progress(f"train {variant}", len(numbers) * len(training.seeds), "folds") as bar:
         for seed in training.seeds:
             for number in numbers:
-                found = _run_fold(experiment, variant, fit, options, training, seed, number, tabulate or _predictions)
+                found = _run_fold(
+                    experiment, variant, fit, options, training, seed, number, tabulate or tabulate_classes
+                )
                 predictions.append(found[0])
                 curves += found[1]
                 bar.update()
-    return pa.concat_tables(predictions), pa.Table.from_pylist(curves, CURVES_SCHEMA)
+    return Trained(pa.concat_tables(predictions), pa.Table.from_pylist(curves, CURVES_SCHEMA), [])
 
 
 def _run_fold(
@@ -249,7 +257,7 @@ def _finished(folder: Path, key: str) -> tuple[pa.Table, list[dict[str, Any]]] |
     return (table, curves) if (table.schema.metadata or {}).get(b"key") == key.encode() else None
 
 
-def _predictions(
+def tabulate_classes(
     experiment: Experiment, test: pa.Table, probabilities: np.ndarray, labels: dict[str, Any], key: str
 ) -> pa.Table:
     """A row per test utterance; the schema's metadata holds the class order and the fold's key."""

@@ -3,9 +3,10 @@
 from kedro.pipeline import Node, Pipeline
 
 from semiser.pipelines.report.nodes import write_report
+from semiser.systems.system import system_names
 
 # The metrics of every training pipeline; each is optional in its catalog and left out where it was not run.
-METRICS = ("mmmd_metrics", "avspnet_metrics", "began_metrics", "mssgan_metrics", "cmkt_metrics")
+METRICS = tuple(f"train_{name}_metrics" for name in system_names())
 
 
 def create_pipeline() -> Pipeline:

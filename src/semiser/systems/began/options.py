@@ -17,11 +17,6 @@ Task = Literal["emotion", "dimensions"]
 DIMENSIONS = ("arousal", "valence")
 
 
-def encoder_folder(variant: VariantName, seed: int) -> str:
-    """Folder of a variant's frozen encoder below the experiment's models: one is trained, random ones are of a seed."""
-    return "encoder" if variant == "began" else f"random/seed={seed}"
-
-
 class BeganNetworkOptions(Options):
     """Autoencoder and generator of BEGAN (arXiv 1703.10717, Figure 1).
 
@@ -182,20 +177,19 @@ class TrainBeganOptions(Options):
     svm: SvmOptions = SvmOptions()
     tune: TuneOptions | None = None
 
-    def fit_options(self, variant: VariantName, task: Task, shape: tuple[int, ...], seed: int) -> BeganFitOptions:
-        """The options of a neural variant for a task.
+    def fit_options(self, task: Task, shape: tuple[int, ...], frozen: str | None) -> BeganFitOptions:
+        """The options of a classifier for a task.
 
         Args:
-            variant: any but svm.
             task: emotion or dimensions.
-            shape: of a feature map, or of a chunk for from_scratch.
-            seed: of the random encoder.
+            shape: of a feature map, or of a chunk where there is no frozen encoder.
+            frozen: folder of the frozen encoder; None: the encoder is trained with the classifier.
         """
         given = {"task": task, "stage": self.stage, "cepstrum": self.cepstrum, "shape": shape}
-        if variant == "from_scratch":
+        if frozen is None:
             return BeganFitOptions(classifier=self.from_scratch, encoder=self.encoder.network, **given)
         how = self.dimensions or self.classifier if task == "dimensions" else self.classifier
-        return BeganFitOptions(classifier=how, frozen=encoder_folder(variant, seed), **given)
+        return BeganFitOptions(classifier=how, frozen=frozen, **given)
 
     def tuned(self, found: dict[str, Any]) -> "TrainBeganOptions":
         """The options with a study's values in `classifier`."""

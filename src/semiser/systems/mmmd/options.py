@@ -1,5 +1,6 @@
 """`params:train_mmmd`: experiment and variants of MMMD (Zhou et al., AAAI 2021)."""
 
+from collections.abc import Collection
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -16,6 +17,12 @@ VariantName = Literal[
 ]
 VARIANTS: tuple[VariantName, ...] = VariantName.__args__
 ONE_HOT = ("query_topic", "accent")  # feature columns that are neither standardised nor given noise
+
+
+def feature_columns(modalities: Collection[Modality], social: tuple[SocialAttribute, ...]) -> tuple[str, ...]:
+    """The feature columns of modalities, in the order in which they stand side by side."""
+    of_modality = {"acoustic": ("is10",), "text": ("word2vec",), "social": social}
+    return tuple(column for name, columns in of_modality.items() if name in modalities for column in columns)
 
 
 class MmdOptions(Options):
@@ -159,10 +166,7 @@ class TrainMmmdOptions(Options):
     @property
     def columns(self) -> tuple[str, ...]:
         """The feature columns that are read, in the order in which they stand side by side."""
-        of_modality = {"acoustic": ("is10",), "text": ("word2vec",), "social": self.social}
-        return tuple(
-            column for name in ("acoustic", "text", "social") if name in self.modalities for column in of_modality[name]
-        )
+        return feature_columns(self.modalities, self.social)
 
     def neural(self, variant: VariantName) -> MmmdOptions:
         """The options of a neural variant by its name (Table 1 of the paper)."""

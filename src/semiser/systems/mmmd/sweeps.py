@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from semiser.options.base import Options
-from semiser.systems.mmmd.options import MmmdOptions, Modality, SocialAttribute, TrainMmmdOptions
+from semiser.systems.mmmd.options import MmmdOptions, Modality, SocialAttribute, TrainMmmdOptions, feature_columns
 
 SweepName = Literal["unlabelled_weight", "temperature", "unlabelled_share", "features"]
 SWEEPS: tuple[SweepName, ...] = SweepName.__args__
@@ -22,6 +22,11 @@ class FeatureSet(Options):
 
     modalities: tuple[Modality, ...] = Field(min_length=1)
     social: tuple[SocialAttribute, ...] = ("query_topic", "accent")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The feature columns that are read, in the order in which they stand side by side."""
+        return feature_columns(self.modalities, self.social)
 
 
 class MmmdSweepsOptions(Options):
@@ -50,11 +55,13 @@ class MmmdSweepsOptions(Options):
         "T+A+accent+topic": FeatureSet(modalities=("acoustic", "text", "social")),
     }
 
-    def settings(self, sweep: SweepName, train: TrainMmmdOptions) -> Iterator[tuple[str, TrainMmmdOptions]]:
-        """Each setting of a sweep: its name, and the options of the experiment with it."""
+    def settings(
+        self, sweep: SweepName, train: TrainMmmdOptions
+    ) -> Iterator[tuple[str, TrainMmmdOptions, FeatureSet | None]]:
+        """Each setting of a sweep: its name, the options with it, and its features where they differ."""
         if sweep == "features":
             for name, chosen in self.features.items():
-                yield name, train.model_copy(update={"modalities": chosen.modalities, "social": chosen.social})
+                yield name, train, chosen
         else:
             for value in getattr(self, sweep):
                 changed = {
@@ -62,7 +69,7 @@ class MmmdSweepsOptions(Options):
                     for group, options in (("mixmatch", train.mixmatch), ("mixmatch_acted", train.mixmatch_acted))
                     if options is not None
                 }
-                yield f"{value:g}", train.model_copy(update=changed)
+                yield f"{value:g}", train.model_copy(update=changed), None
 
     def neural(self, train: TrainMmmdOptions) -> MmmdOptions:
         """The variant's options in a setting."""

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from semiser.folds.options import FoldOptions, Level, Levels
 from semiser.options.base import Options
-from semiser.options.training import ScalingOptions
+from semiser.options.training import ScalingOptions, UnlabelledScaling
 
 VariantName = Literal["fsbase", "mfsbase", "ssbase", "ssgan", "mssgan"]
 VARIANTS: tuple[VariantName, ...] = VariantName.__args__
@@ -184,10 +184,16 @@ TASKS = {
 
 
 class Setting(NamedTuple):
-    """A task on a set of features: what has folds of its own."""
+    """A task on a set of features: what has folds of its own.
+
+    Attributes:
+        task, features: names.
+        unlabelled_scaling: of an ablation; None: as the options say.
+    """
 
     task: str
     features: FeatureSet
+    unlabelled_scaling: UnlabelledScaling | None = None
 
     @property
     def suffix(self) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from semiser.options.base import Options
-from semiser.options.training import ScalingOptions
+from semiser.options.training import UnlabelledScaling
 from semiser.systems.mssgan.options import FeatureSet, MssganOptions, Setting, TrainMssganOptions, VariantName
 
 SweepName = Literal["quantity", "normalisation"]
@@ -40,7 +40,7 @@ class MssganSweepsOptions(Options):
     quantity: WhereOptions = WhereOptions(task="valence", features="fbank+dface")
     unlabelled_samples: tuple[int, ...] = Field(default=(0, 5_000, 10_000, 15_000, 20_000, 25_000), min_length=1)
     normalisation: WhereOptions = WhereOptions(task="valence", features="dface")
-    unlabelled_scaling: tuple[Literal["none", "self", "shift", "combine"], ...] = Field(
+    unlabelled_scaling: tuple[UnlabelledScaling, ...] = Field(
         default=("none", "self", "shift", "combine"), min_length=1
     )
 
@@ -59,23 +59,22 @@ class MssganSweepsOptions(Options):
             )
         return setting
 
-    def variants(
-        self, sweep: SweepName, train: TrainMssganOptions
-    ) -> Iterator[tuple[str, TrainMssganOptions, MssganOptions]]:
-        """Each setting of a sweep: the variant's name, the experiment's options and the system's."""
-        single = len(self.setting(sweep, train).columns) == 1
+    def variants(self, sweep: SweepName, train: TrainMssganOptions) -> Iterator[tuple[str, Setting, MssganOptions]]:
+        """Each value of a sweep: the training's name, its setting, and the system's options."""
+        setting = self.setting(sweep, train)
+        single = len(setting.columns) == 1
         gan: VariantName = "ssgan" if single else "mssgan"
         supervised: VariantName = "fsbase" if single else "mfsbase"
+        name = f"{gan}/{setting.suffix}"
         if sweep == "quantity":
             for count in self.unlabelled_samples:
                 changed = train.model_copy(update={"unlabelled_samples": count})
                 system = changed.system(gan if count else supervised)
-                yield f"{gan}/unlabelled_samples={count}", changed, self._shortened(system)
+                yield f"{name}/unlabelled_samples={count}", setting, self._shortened(system)
         else:
             for how in self.unlabelled_scaling:
-                scaling = ScalingOptions(strategy=train.scaling.strategy, unlabelled=how)
-                changed = train.model_copy(update={"scaling": scaling})
-                yield f"{gan}/unlabelled_scaling={how}", changed, self._shortened(changed.system(gan))
+                scaled = setting._replace(unlabelled_scaling=how)
+                yield f"{name}/unlabelled_scaling={how}", scaled, self._shortened(train.system(gan))
 
     def _shortened(self, system: MssganOptions) -> MssganOptions:
         if self.epochs is None:

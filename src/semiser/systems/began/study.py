@@ -1,0 +1,52 @@
+"""A study of the classifier's options on validation speakers; no test row takes part in it."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+
+from semiser.evaluation.report import evaluate
+from semiser.folds.table import folds_hash, protocol_facts
+from semiser.systems.began.classifier import fit
+from semiser.systems.began.encoder import load_feature_map
+from semiser.systems.system import Work
+from semiser.training.experiment import run_variant
+from semiser.training.tuning import search, validation_as_test
+
+if TYPE_CHECKING:
+    from semiser.training.experiment import Experiment
+
+
+def tune(work: Work, read: Callable[[Work, str], "Experiment"]) -> dict[str, Any]:
+    """The best values of the search space for the emotions, with the first seed.
+
+    Args:
+        work: with `options.tune` and the encoder's card.
+        read: the experiment on an encoder, by its folder.
+    """
+    options, encoder = work.options, work.made["encoder"]
+    own = work.training.model_copy(update={"seeds": work.training.seeds[:1], "reuse": False})
+    labelled = work.folds.filter(pc.not_equal(work.folds["role"], "unlabelled"))
+    validation = validation_as_test(labelled, options.tune.folds)
+    experiment = read(replace(work, folds=validation, training=own), encoder["folder"])
+    shape = load_feature_map(Path(work.models, encoder["folder"]), options.stage, options.cepstrum).map_shape
+
+    def score(values: dict[str, Any]) -> float:
+        how = options.tuned(values).fit_options("emotion", shape, encoder["folder"])
+        found = run_variant(experiment, "study", fit, how, own)
+        facts = protocol_facts(work.folds)
+        return evaluate(found.predictions, facts, pairs=[], resamples=1)["variants"]["study"]["uar"]["mean"]
+
+    given = options.model_dump(mode="json")
+    facts = {name: given[name] for name in ("scaling", "stage", "cepstrum", "classifier")} | {
+        "folds": folds_hash(validation),
+        "encoder": encoder["key"],
+        "seed": own.seeds[0],
+        "space": given["tune"]["space"],
+    }
+    name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return search(score, options.tune, Path(work.models) / "study" / "study.sqlite", name)

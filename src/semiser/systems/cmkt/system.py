@@ -1,0 +1,136 @@
+"""CMKT + SSL, declared: the nine variants of its Tables 3 to 5, and the analyses of its Figure 4."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from semiser.systems.cmkt.options import TrainCmktOptions
+from semiser.systems.cmkt.sweeps import SWEEPS, VARIANT_OF, CmktSweepsOptions
+from semiser.systems.system import Job, Product, Sweeps, System, Work
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from semiser.training.experiment import Experiment
+
+# What the paper compares: its fusions with the rest, and each source of pseudo-labels with supervised learning.
+_PAIRS = [
+    *((fusion, other) for fusion in ("consistent_random", "weighted_fusion")
+      for other in ("supervised", "fixmatch", "cmkt_labels", "dcmkt_finetuned")),
+    *((other, "supervised") for other in ("fixmatch", "pi_model", "temporal_ensembling", "dcmkt_finetuned",
+                                          "cmkt_labels")),
+    ("consistent_random", "weighted_fusion"),
+]  # fmt: skip
+
+
+def make_folds(work: Work) -> "pa.Table":
+    """Folds over the utterances that have the audio features."""
+    from semiser.data.vectors import with_features
+    from semiser.folds.make import make_folds
+
+    return make_folds(with_features(work.utterances, work.table(work.options.input, "input")), work.options.folds)
+
+
+def read(work: Work, setting: None) -> "Experiment":
+    """Frames of every utterance, and visual knowledge of the unlabelled ones."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    from semiser.data.frames import read_frames
+    from semiser.systems.cmkt.visual import read_knowledge
+    from semiser.training.experiment import experiment_on
+
+    folds, utterances, options = work.folds, work.utterances, work.options
+    heard = set(folds.filter(pc.not_equal(folds["role"], "unlabelled"))["utterance_id"].to_pylist())
+    speaker_of = dict(zip(utterances["utterance_id"].to_pylist(), utterances["speaker_id"].to_pylist(), strict=True))
+
+    def features(ids: list[str]):
+        kept = np.array([name in heard for name in ids])
+        visual = read_knowledge(folds, utterances, work.tables["expression"], ids, options)
+        speakers = [speaker_of[name] for name in ids]
+        return read_frames(
+            work.table(options.input, "input"), options.input, ids, kept, visual,
+            pool=options.pool_frames, speakers=speakers if options.scaling == "speaker" else None,
+            memory_mib=options.memory_mib, block_rows=options.block_rows,
+        )  # fmt: skip
+
+    return experiment_on(folds, utterances, features, work.models)
+
+
+def jobs(work: Work, variant: str) -> Iterator[Job]:
+    """A variant is one training."""
+    from semiser.systems.cmkt.fit import fit
+
+    yield Job(variant, fit, work.options.neural(variant))
+
+
+def sweep_jobs(work: Work, sweeps: CmktSweepsOptions, sweep: str) -> Iterator[Job]:
+    """A fusion with every value of its option."""
+    from semiser.systems.cmkt.fit import fit
+
+    for name, chosen in sweeps.settings(sweep, work.options):
+        yield Job(f"{VARIANT_OF[sweep]}/{sweep}={name}", fit, chosen)
+
+
+def protocol(work: Work) -> dict[str, Any]:
+    """Folds, input, and where the visual knowledge comes from."""
+    import pyarrow.compute as pc
+
+    from semiser.folds.table import folds_hash, protocol_facts
+    from semiser.systems.cmkt.visual import knowledge_facts, read_knowledge
+
+    options, ids = work.options, pc.unique(work.folds["utterance_id"]).to_pylist()
+    visual = read_knowledge(work.folds, work.utterances, work.tables["expression"], ids, options)
+    facts = {"input": options.input, "pool_frames": options.pool_frames, "scaling": options.scaling}
+    facts["folds_hash"] = folds_hash(work.folds)
+    return protocol_facts(work.folds) | facts | knowledge_facts(work.folds, visual, ids, options)
+
+
+def pairs(options: TrainCmktOptions, variants: Sequence[str]) -> list[tuple[str, str]]:
+    """Those of the paper's pairs that were trained."""
+    return [pair for pair in _PAIRS if set(pair) <= set(variants)]
+
+
+def measure_pseudo_labels(work: Work, models: list[dict[str, Any]]) -> tuple[Any, Any]:
+    """Share kept and precision of the pseudo-labels by variant, epoch and class: counts, and drawn."""
+    from semiser.folds.table import protocol_facts
+    from semiser.systems.cmkt.fit import PSEUDO_LABELS
+    from semiser.systems.cmkt.pseudo_labels import PseudoLabelRun, count_pseudo_labels, pseudo_label_figure
+
+    runs = [
+        PseudoLabelRun(row["variant"], row["fold"], Path(work.models, row["folder"], PSEUDO_LABELS)) for row in models
+    ]
+    kept = [run for run in runs if run.path.exists()]  # a variant without pseudo-labels leaves none
+    counts = count_pseudo_labels(work.folds, kept, protocol_facts(work.folds)["classes"])
+    return counts, pseudo_label_figure(counts)
+
+
+SYSTEM = System(
+    name="cmkt",
+    title="CMKT + SSL",
+    paper="Zhang et al., Combining cross-modal knowledge transfer and semi-supervised learning (KBS 2021)",
+    options=TrainCmktOptions,
+    tables=("stft", "wav2vec", "fbank", "expression"),
+    variants={
+        "supervised": "labelled speech alone",
+        "fixmatch": "pseudo-labels of the network itself, where it is confident",
+        "pi_model": "consistency of two noisy passes",
+        "temporal_ensembling": "consistency with the average of earlier passes",
+        "dcmkt": "the face's pseudo-labels alone",
+        "dcmkt_finetuned": "dcmkt, then labelled speech",
+        "cmkt_labels": "labelled speech and the face's pseudo-labels together",
+        "consistent_random": "voice and face: kept where they agree, else one of them at random",
+        "weighted_fusion": "voice and face: the weighted sum of both, where it is confident",
+    },
+    make_folds=make_folds,
+    read=read,
+    jobs=jobs,
+    protocol=protocol,
+    pairs=pairs,
+    products=(
+        Product(
+            "pseudo_labels", ("pseudo_labels_table", "pseudo_labels_figure"), measure_pseudo_labels, of=("models",)
+        ),
+    ),
+    sweeps=Sweeps(CmktSweepsOptions, SWEEPS, sweep_jobs),
+)

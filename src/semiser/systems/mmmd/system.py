@@ -1,0 +1,100 @@
+"""MMMD, declared: variants of its Table 1, and the analyses of its Figure 5."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from semiser.systems.mmmd.options import ONE_HOT, TrainMmmdOptions
+from semiser.systems.mmmd.sweeps import SWEEPS, FeatureSet, MmmdSweepsOptions
+from semiser.systems.system import Job, Sweeps, System, Work
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow.dataset import Dataset
+
+    from semiser.training.experiment import Experiment
+
+FAMILY_OF = {"is10": "is10", "word2vec": "word2vec", "query_topic": "social", "accent": "social"}
+
+
+def make_folds(work: Work) -> "pa.Table":
+    """Folds over the utterances that have the features of every modality."""
+    from semiser.data.vectors import with_features
+    from semiser.folds.make import make_folds
+
+    utterances = work.utterances
+    for table in _tables(work, work.options.columns).values():
+        utterances = with_features(utterances, table)
+    return make_folds(utterances, work.options.folds)
+
+
+def read(work: Work, setting: FeatureSet | None) -> "Experiment":
+    """Vectors of the modalities side by side, those of the setting where there is one; one-hot vectors as they are."""
+    from semiser.data.streamed import read_vectors
+    from semiser.training.experiment import experiment_on
+
+    options = work.options
+    columns = options.columns if setting is None else setting.columns
+
+    def features(ids: list[str]):
+        return read_vectors(
+            _tables(work, columns), ids, work.folds, options.scaling, ONE_HOT,
+            options.unlabelled_in_memory_mb, options.block_rows,
+        )  # fmt: skip
+
+    return experiment_on(work.folds, work.utterances, features, work.models)
+
+
+def _tables(work: Work, columns: tuple[str, ...]) -> "dict[str, Dataset]":
+    return {column: work.table(FAMILY_OF[column], "modalities") for column in columns}
+
+
+def jobs(work: Work, variant: str) -> Iterator[Job]:
+    """A variant is one training."""
+    if variant == "svm":
+        from semiser.systems.baselines import svm
+
+        yield Job(variant, svm.fit, work.options.svm, alone=True)
+    else:
+        from semiser.systems.mmmd.fit import fit
+
+        yield Job(variant, fit, work.options.neural(variant))
+
+
+def sweep_jobs(work: Work, sweeps: MmmdSweepsOptions, sweep: str) -> Iterator[Job]:
+    """The variant of the sweeps in every setting of one."""
+    from semiser.systems.mmmd.fit import fit
+
+    for name, chosen, features in sweeps.settings(sweep, work.options):
+        yield Job(f"{sweeps.variant}/{sweep}={name}", fit, sweeps.neural(chosen), features)
+
+
+def protocol(work: Work) -> dict[str, Any]:
+    """Folds, scaling and modalities."""
+    from semiser.folds.table import folds_hash, protocol_facts
+
+    facts = {"scaling": work.options.scaling.strategy, "modalities": work.options.modalities}
+    return protocol_facts(work.folds) | facts | {"folds_hash": folds_hash(work.folds)}
+
+
+SYSTEM = System(
+    name="mmmd",
+    title="MMMD",
+    paper="Zhou et al., Inferring Emotion from Large-scale Internet Voice Data (AAAI 2021)",
+    options=TrainMmmdOptions,
+    tables=("is10", "word2vec", "social"),
+    variants={
+        "svm": "support vector machine on the same features, folds and scaling",
+        "dnn": "one network on all features, labels alone",
+        "sae": "dnn, pre-trained as a stacked denoising autoencoder on all target speech",
+        "mixmatch": "dnn with MixMatch on unlabelled target speech",
+        "mmd": "a network per feature path and one over all of them, labels alone",
+        "mmmd_without_acted": "mmd with MixMatch, no acted speech",
+        "mmmd_with_acted": "mmd with MixMatch, acted speech among the labelled",
+        "mmmd_epoch_wise": "mmd with MixMatch, acted speech first in every epoch",
+    },
+    make_folds=make_folds,
+    read=read,
+    jobs=jobs,
+    protocol=protocol,
+    sweeps=Sweeps(MmmdSweepsOptions, SWEEPS, sweep_jobs, metric="macro_f1"),
+)

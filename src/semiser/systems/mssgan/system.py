@@ -1,0 +1,225 @@
+"""MSSGAN, declared: five variants on every task and feature set, and the ablations of its section V."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from semiser.systems.mssgan.options import Setting, TrainMssganOptions
+from semiser.systems.mssgan.sweeps import SWEEPS, MssganSweepsOptions
+from semiser.systems.system import Job, Product, Sweeps, System, Work
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from pyarrow.dataset import Dataset
+
+    from semiser.training.experiment import Experiment
+
+logger = logging.getLogger(__name__)
+
+
+def make_folds(work: Work) -> "pa.Table":
+    """Folds of every task on every feature set, over the utterances that have all of its features."""
+    from semiser.folds.settings import join_experiments
+
+    return join_experiments([_setting_folds(work, setting) for setting in work.options.settings])
+
+
+def _setting_folds(work: Work, setting: Setting) -> "pa.Table":
+    """The folds of a setting; what has no features, such as no face, is counted in the protocol's `left_out`."""
+    import json
+
+    from semiser.data.vectors import with_features
+    from semiser.folds.make import make_folds, protocol_facts
+
+    chosen, usable = work.options.task_folds(setting), work.utterances
+    for table in _tables(work, setting).values():
+        usable = with_features(usable, table)
+    before, after = (_count_by_corpus(table) for table in (work.utterances, usable))
+    dropped = [
+        {"corpus": name, "reason": f"no features {setting.features}", "utterances": before[name] - after.get(name, 0)}
+        for name in [*chosen.corpora, *chosen.unlabelled_corpora]
+        if before.get(name, 0) > after.get(name, 0)
+    ]
+    if empty := [name for name in chosen.corpora if before.get(name) and not after.get(name)]:
+        raise ValueError(
+            f"{setting.suffix}: no utterance of {', '.join(empty)} has the features {setting.features}; take the set "
+            "out of train_mssgan.features, or switch its families on for the corpus and run "
+            "`kedro run --pipelines=features`"
+        )
+    for row in dropped:
+        logger.info(
+            "%s: %d utterances of %s are left out: %s", setting.suffix, row["utterances"], row["corpus"], row["reason"]
+        )
+    unlabelled = [name for name in chosen.unlabelled_corpora if after.get(name) or name not in before]
+    folds = make_folds(
+        _task_utterances(usable, work.options, setting), chosen.model_copy(update={"unlabelled_corpora": unlabelled})
+    )
+    facts = protocol_facts(folds)
+    facts["left_out"] = facts["left_out"] + dropped
+    return folds.replace_schema_metadata({"protocol": json.dumps(facts, ensure_ascii=False)})
+
+
+def _count_by_corpus(utterances: "pa.Table") -> dict[str, int]:
+    counts = utterances["corpus"].value_counts()
+    return dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+
+
+def _tables(work: Work, setting: Setting) -> "dict[str, Dataset]":
+    return {column: work.table(column, "features") for column in setting.columns}
+
+
+def _task_utterances(utterances: "pa.Table", options: TrainMssganOptions, setting: Setting) -> "pa.Table":
+    """The utterances with their classes in the target column, where the task's classes come from votes."""
+    from semiser.folds.soft_labels import largest, vote_targets
+
+    task = options.tasks[setting.task]
+    if not task.votes:
+        return utterances
+    votes = vote_targets(utterances[task.votes].to_pylist(), task.discretise)
+    place = utterances.schema.get_field_index(task.target)
+    return utterances.set_column(place, task.target, largest(votes, task.discretise.names))
+
+
+def _task_targets(
+    utterances: "pa.Table", options: TrainMssganOptions, setting: Setting, classes: list[str]
+) -> "np.ndarray":
+    """Soft labels of utterances, (N, K): from votes where the task has them, else one-hot classes."""
+    from semiser.folds.soft_labels import class_targets, vote_targets
+
+    task = options.tasks[setting.task]
+    if task.votes:
+        return vote_targets(utterances[task.votes].to_pylist(), task.discretise)
+    return class_targets(utterances, options.task_folds(setting), classes)
+
+
+def read(work: Work, setting: Setting) -> "Experiment":
+    """Crops, standardised band by band, and soft labels."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from semiser.folds.settings import take_experiment
+    from semiser.folds.table import protocol_facts
+    from semiser.systems.mssgan.crops import read_crops
+    from semiser.training.experiment import experiment_on
+
+    options, utterances = work.options, work.utterances
+    own = take_experiment(work.folds, options.task_folds(setting).experiment)
+    classes = protocol_facts(own)["classes"]
+    scaling = options.scaling
+    if setting.unlabelled_scaling:
+        scaling = scaling.model_copy(update={"unlabelled": setting.unlabelled_scaling})
+
+    def features(ids: list[str]):
+        rows = utterances.take(pc.index_in(pa.array(ids), utterances["utterance_id"]))
+        about = {"target": _task_targets(rows, options, setting, classes)}
+        return read_crops(_tables(work, setting), rows, options.crop, scaling, about)
+
+    return experiment_on(own, utterances, features, work.models)
+
+
+def jobs(work: Work, variant: str) -> Iterator[Job]:
+    """A variant is trained in every setting that has as many modalities as it takes."""
+    for setting in work.options.settings_of(variant):
+        yield _job(f"{variant}/{setting.suffix}", setting, work.options.system(variant))
+
+
+def sweep_jobs(work: Work, sweeps: MssganSweepsOptions, sweep: str) -> Iterator[Job]:
+    """The GAN in the ablation's setting, with every value of its option."""
+    for name, setting, options in sweeps.variants(sweep, work.options):
+        yield _job(name, setting, options)
+
+
+def _job(name: str, setting: Setting, options: Any) -> Job:
+    from semiser.systems.mssgan.fit import fit
+
+    return Job(name, fit, options, setting, tabulate=_credited)
+
+
+def _credited(experiment: "Experiment", *given: Any) -> "pa.Table":
+    """Predictions, of which one that is one of several right classes is right."""
+    from semiser.folds.soft_labels import credit_ties
+    from semiser.training.experiment import tabulate_classes
+
+    predictions = tabulate_classes(experiment, *given)
+    return credit_ties(predictions, experiment.utterance_ids, experiment.features.about["target"])
+
+
+def protocol(work: Work) -> dict[str, Any]:
+    """Folds of every setting; the classes of every task, whose settings have the same test parts."""
+    from semiser.folds.settings import protocols_of
+    from semiser.folds.table import folds_hash
+
+    options, settings = work.options, protocols_of(work.folds)
+    tasks: dict[str, dict[str, Any]] = {}
+    for setting in options.settings:
+        tasks.setdefault(setting.task, {"classes": settings[options.task_folds(setting).experiment]["classes"]})
+    return {
+        "scaling": options.scaling.model_dump(mode="json"),
+        "folds_hash": folds_hash(work.folds),
+        "tasks": tasks,
+        "settings": settings,
+        "ties": "a prediction that is one of several largest shares of the votes is right",
+    }
+
+
+def pairs(options: TrainMssganOptions, variants: Sequence[str]) -> list[tuple[str, str]]:
+    """What the paper's tables compare: systems on the same features, and two modalities with one."""
+    named = {tuple(name.split("/features=")): name for name in variants}  # (system/task=..., features) -> variant
+    found = []
+    for (system, features), name in named.items():
+        system, task = system.split("/", 1)
+        lesser = {"ssbase": ["fsbase"], "ssgan": ["fsbase", "ssbase"], "mssgan": ["mfsbase"]}.get(system, [])
+        wanted = [(f"{other}/{task}", features) for other in lesser]
+        if (single := {"mfsbase": "fsbase", "mssgan": "ssgan"}.get(system)) is not None:
+            wanted += [(f"{single}/{task}", part) for part in features.split("+")]
+        found += [(name, named[other]) for other in wanted if other in named]
+    return found
+
+
+def shown(options: TrainMssganOptions, curves: "pa.Table") -> "pa.Table":
+    """Curves by system: mean over settings, too."""
+    import pyarrow as pa
+
+    systems = pa.array([name.split("/")[0] for name in curves["variant"].to_pylist()], pa.string())
+    return curves.set_column(curves.schema.get_field_index("variant"), "variant", systems)
+
+
+def measure_sides(work: Work, predictions: "pa.Table") -> tuple[Any]:
+    """Accuracy by side of the face, of what sees faces."""
+    import pyarrow.compute as pc
+
+    from semiser.systems.mssgan.sides import accuracy_by_side
+
+    with_faces = predictions.filter(pc.match_substring(predictions["variant"], "dface"))
+    return (accuracy_by_side(with_faces, work.utterances),)
+
+
+def kept(options: TrainMssganOptions) -> int:
+    """Every setting, since each variant goes through all of them."""
+    return len(options.settings)
+
+
+SYSTEM = System(
+    name="mssgan",
+    title="MSSGAN",
+    paper="Liang et al., Semi-supervised Multimodal Emotion Recognition With Improved Wasserstein GANs (ACII 2019)",
+    options=TrainMssganOptions,
+    tables=("fbank", "fft", "dface"),
+    variants={
+        "fsbase": "the discriminator alone, on labels, one modality",
+        "mfsbase": "the discriminators alone, on labels, voice and face",
+        "ssbase": "fsbase with self-training",
+        "ssgan": "an improved Wasserstein GAN with unlabelled samples, one modality",
+        "mssgan": "the same on voice and face",
+    },
+    make_folds=make_folds,
+    read=read,
+    jobs=jobs,
+    protocol=protocol,
+    pairs=pairs,
+    shown=shown,
+    products=(Product("sides", ("faces_table",), measure_sides, of=("predictions",)),),
+    sweeps=Sweeps(MssganSweepsOptions, SWEEPS, sweep_jobs),
+    kept=kept,
+)

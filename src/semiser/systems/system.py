@@ -1,0 +1,255 @@
+"""What a system is to the pipelines: a declaration, in data.
+
+`semiser/systems/<name>/system.py` holds `SYSTEM`: what the system reads, which variants it has, how one of them is
+trained on a fold, what is made before and drawn afterwards. `semiser.pipelines.system` builds the Kedro pipeline of any
+declaration. A declaration imports nothing heavy: its functions import inside their bodies.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Literal
+
+import semiser.systems
+from semiser.options.base import Options
+from semiser.options.training import TrainingOptions
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow.dataset import Dataset
+
+    from semiser.training.experiment import Experiment, Fit, Tabulate
+
+_READING = RLock()  # nodes in threads do not read the same features twice
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the functions of a declaration work on.
+
+    Attributes:
+        system: the declaration.
+        options: of the system.
+        training: what all systems share.
+        models: folder of the pipeline's models.
+        utterances: the table of utterances.
+        tables: name of a feature table to the table; None where its family is off.
+        folds: the table of folds; None while it is being made.
+        made: name of a stage to the document that it made.
+    """
+
+    system: "System"
+    options: Any
+    training: TrainingOptions
+    models: str
+    utterances: "pa.Table"
+    tables: Mapping[str, "Dataset | None"]
+    folds: Any = None
+    made: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    _read: dict[Hashable, "Experiment"] = field(default_factory=dict, repr=False, compare=False)
+
+    def table(self, name: str, asked_by: str) -> "Dataset":
+        """A feature table.
+
+        Args:
+            name: of its family.
+            asked_by: the option that needs it, for the error.
+
+        Raises:
+            ValueError: its family is off.
+        """
+        if (found := self.tables[name]) is None:
+            raise ValueError(
+                f"train_{self.system.name}.{asked_by} needs the features {name}, which were not extracted: let "
+                f"features.extract name {name} (null takes what the trainings need) and run "
+                f"`kedro run --pipelines=features`, or change train_{self.system.name}.{asked_by}"
+            )
+        return found
+
+    def experiment(self, setting: Hashable = None) -> "Experiment":
+        """The experiment in a setting, with its features, which are read once for all variants.
+
+        The last ones are kept, at most `System.kept`.
+        """
+        with _READING:
+            found = self._read.pop(setting, None) or self.system.read(self, setting)
+            while len(self._read) >= max(1, self.system.kept(self.options)):
+                del self._read[next(iter(self._read))]
+            self._read[setting] = found
+        return found
+
+    def __deepcopy__(self, memo: Any) -> "Work":
+        return self  # it hands over between nodes, and nothing in it is changed
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_read": {}, "system": self.system.name}  # another process reads for itself
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state | {"system": get_system(state["system"])})
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: on all folds with all seeds.
+
+    Attributes:
+        name: under which models, predictions and curves go: the variant's, and what sets it apart from others of it,
+            `<variant>/task=valence/features=dface`.
+        fit: the algorithm; a function that can be imported by name.
+        options: of the algorithm.
+        setting: of the experiment that it is trained on, see `System.read`.
+        seeds: None takes those of `params:training`.
+        tabulate: what becomes of the fit's result; None: classes with their probabilities.
+        alone: trains in this process whatever `training.devices` is, as an SVM does.
+    """
+
+    name: str
+    fit: "Fit"
+    options: Options
+    setting: Hashable = None
+    seeds: tuple[int, ...] | None = None
+    tabulate: "Tabulate | None" = None
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is made between folds and variants, such as a front end or an encoder: a node of its own.
+
+    Attributes:
+        name: of its document, which `Work.made` has.
+        make: gives the document, {} where nothing needs it, and training curves or None.
+        reads: further tables, beside those of the system.
+        after: stages that it needs.
+    """
+
+    name: str
+    make: Callable[[Work], tuple[dict[str, Any], "pa.Table | None"]]
+    reads: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+Kind = Literal["predictions", "curves", "models", "metrics_table"]
+
+
+@dataclass(frozen=True)
+class Product:
+    """Tables and figures of a system's own, beside metrics, confusion matrices and curves.
+
+    Attributes:
+        name: of the node.
+        outputs: names that end in `_table` (a data frame) or `_figure` (of matplotlib).
+        make: gives them; gets the work and then what `of` names.
+        of: of all variants, put together; or `<stage>_curves`.
+    """
+
+    name: str
+    outputs: tuple[str, ...]
+    make: Callable[..., Any]
+    of: tuple[Kind | str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    """The analyses of a paper that change one option at a time: the pipeline `<system>_sweeps`.
+
+    Attributes:
+        options: of `params:<system>_sweeps`.
+        names: of the sweeps.
+        jobs: the trainings of one, each named `.../<option>=<value>`.
+        metric: that is drawn.
+    """
+
+    options: type[Options]
+    names: tuple[str, ...]
+    jobs: Callable[[Work, Any, str], Iterable[Job]]
+    metric: str = "uar"
+
+
+def _all(options: Any, variants: Sequence[str]) -> Sequence[str]:
+    return variants
+
+
+def _every_pair(options: Any, variants: Sequence[str]) -> None:
+    return None
+
+
+def _as_they_are(options: Any, curves: "pa.Table") -> "pa.Table":
+    return curves
+
+
+def _one(options: Any) -> int:
+    return 1
+
+
+@dataclass(frozen=True)
+class System:
+    """A declaration.
+
+    Attributes:
+        name: of its folder; its pipeline is `train_<name>`, its options are `params:train_<name>`.
+        title: as a reader knows it.
+        paper: that it follows, empty where it is our own.
+        options: model of its options, which has `variants`: those that are trained.
+        tables: feature tables that it can read, by family.
+        variants: name to what the variant is, in a line.
+        make_folds: the table of folds, with the protocol in its metadata; of several experiments, where settings have
+            folds of their own (`semiser.folds.settings`).
+        read: the experiment in a setting. What a setting is, is the system's; None where there is one.
+        jobs: the trainings of a variant.
+        protocol: what the figures mean, JSON-safe: `classes`, or `tasks` by name where classes differ between tasks.
+        pairs: variants that are compared, (a, b) for a - b; None: all of them.
+        confused: the variants whose confusion matrices are drawn.
+        shown: the curves that are drawn.
+        stages: made before the variants, in this order.
+        products: made after them.
+        sweeps: None where there are none.
+        dimensions: whether variants predict numbers, too.
+        kept: settings whose features are kept in memory between variants.
+    """
+
+    name: str
+    title: str
+    options: type[Options]
+    tables: tuple[str, ...]
+    variants: Mapping[str, str]
+    make_folds: Callable[[Work], "pa.Table"]
+    read: Callable[[Work, Any], "Experiment"]
+    jobs: Callable[[Work, str], Iterable[Job]]
+    protocol: Callable[[Work], dict[str, Any]]
+    paper: str = ""
+    pairs: Callable[[Any, Sequence[str]], list[tuple[str, str]] | None] = _every_pair
+    confused: Callable[[Any, Sequence[str]], Sequence[str]] = _all
+    shown: Callable[[Any, "pa.Table"], "pa.Table"] = _as_they_are
+    stages: tuple[Stage, ...] = ()
+    products: tuple[Product, ...] = ()
+    sweeps: Sweeps | None = None
+    dimensions: bool = False
+    kept: Callable[[Any], int] = _one
+
+    @property
+    def pipeline(self) -> str:
+        """Name of its pipeline, its parameter group and its namespace."""
+        return f"train_{self.name}"
+
+
+def system_names() -> list[str]:
+    """Every folder of `semiser.systems` that has a declaration, sorted."""
+    folders = [found.name for found in iter_modules(semiser.systems.__path__) if found.ispkg]
+    return sorted(name for name in folders if find_spec(f"semiser.systems.{name}.system"))
+
+
+@cache
+def get_system(name: str) -> System:
+    """The declaration of a system.
+
+    Raises:
+        ValueError: there is none of that name; the message lists those that there are.
+    """
+    if name not in (known := system_names()):
+        raise ValueError(f"unknown system {name!r}: expected one of {', '.join(known)}")
+    return import_module(f"semiser.systems.{name}.system").SYSTEM
