@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.dataset import Dataset
 
-    from semiser.training.experiment import Experiment, Fit, Tabulate
+    from semiser.folds.options import FoldOptions
+    from semiser.training.experiment import Experiment, Features, Fit, Tabulate
 
 _READING = RLock()  # nodes in threads do not read the same features twice
 
@@ -81,6 +82,33 @@ class Work:
                 del self._read[next(iter(self._read))]
             self._read[setting] = found
         return found
+
+    def folds_over(self, tables: "Iterable[Dataset]", options: "FoldOptions") -> "pa.Table":
+        """Folds over the utterances that have a row in all of these tables."""
+        from semiser.data.vectors import with_features
+        from semiser.folds.make import make_folds
+
+        utterances = self.utterances
+        for table in tables:
+            utterances = with_features(utterances, table)
+        return make_folds(utterances, options)
+
+    def open(self, features: "Callable[[list[str]], Features]", folds: "pa.Table | None" = None) -> "Experiment":
+        """The experiment on features that are read here: of the utterances with these ids, in this order.
+
+        Args:
+            features: reads them.
+            folds: where they are not all of the work's.
+        """
+        from semiser.training.experiment import experiment_on
+
+        return experiment_on(self.folds if folds is None else folds, self.utterances, features, self.models)
+
+    def fold_facts(self, **facts: Any) -> dict[str, Any]:
+        """The folds' own protocol with further facts, for `System.protocol`."""
+        from semiser.folds.table import folds_hash, protocol_facts
+
+        return protocol_facts(self.folds) | facts | {"folds_hash": folds_hash(self.folds)}
 
     def __deepcopy__(self, memo: Any) -> "Work":
         return self  # it hands over between nodes, and nothing in it is changed

@@ -35,13 +35,11 @@ class Setting(NamedTuple):
 
 def make_folds(work: Work) -> "pa.Table":
     """The folds of every task with every share of the labels, over the utterances that have segments."""
-    from semiser.data.vectors import with_features
-    from semiser.folds.make import make_folds
     from semiser.folds.settings import join_experiments
 
-    options, usable = work.options, with_features(work.utterances, work.table("segments", "variants"))
+    options, segments = work.options, work.table("segments", "variants")
     wanted = [options.fold_options(task, share) for task in options.active_tasks for share in options.shares]
-    return join_experiments([make_folds(usable, fold_options) for fold_options in wanted])
+    return join_experiments([work.folds_over([segments], fold_options) for fold_options in wanted])
 
 
 def pretrain(work: Work) -> tuple[dict[str, Any], "pa.Table"]:
@@ -123,7 +121,6 @@ def read(work: Work, setting: Setting) -> "Experiment":
     from semiser.data.samples import read_samples
     from semiser.folds.settings import take_experiment
     from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
-    from semiser.training.experiment import experiment_on
     from semiser.training.run import device_of
 
     folder = Path(work.models, setting.front_end)
@@ -139,7 +136,7 @@ def read(work: Work, setting: Setting) -> "Experiment":
     )
     own = take_experiment(work.folds, experiment_name(setting.task, setting.share))
     features = partial(read_samples, {"embedding": table}, scaling=recognition.scaling)
-    return experiment_on(own, work.utterances, features, work.models)
+    return work.open(features, own)
 
 
 def protocol(work: Work) -> dict[str, Any]:

@@ -17,13 +17,8 @@ FROM_SCRATCH, FUNCTIONALS = "from_scratch", "functionals"  # settings; any other
 
 def make_folds(work: Work) -> "pa.Table":
     """Folds over the utterances that have chunks and, for the SVM, IS10 features."""
-    from semiser.data.vectors import with_features
-    from semiser.folds.make import make_folds
-
-    utterances = with_features(work.utterances, work.table("chunks", "variants"))
-    if "svm" in work.options.variants:
-        utterances = with_features(utterances, work.table("is10", "variants"))
-    return make_folds(utterances, work.options.folds)
+    needed = ["chunks", "is10"] if "svm" in work.options.variants else ["chunks"]
+    return work.folds_over([work.table(name, "variants") for name in needed], work.options.folds)
 
 
 def train_encoder(work: Work) -> tuple[dict[str, Any], "pa.Table | None"]:
@@ -78,7 +73,6 @@ def read(work: Work, setting: str) -> "Experiment":
     from semiser.systems.began.classifier import read_maps
     from semiser.systems.began.dimensions import read_dimensions
     from semiser.systems.began.encoder import COLUMN, load_feature_map
-    from semiser.training.experiment import experiment_on
     from semiser.training.run import device_of
 
     options, chunks = work.options, work.table("chunks", "variants")
@@ -95,7 +89,7 @@ def read(work: Work, setting: str) -> "Experiment":
         frozen = load_feature_map(Path(work.models, setting), options.stage, options.cepstrum).to(device)
         return read_maps(chunks, ids, frozen, options.scaling, about, device)
 
-    return experiment_on(labelled, work.utterances, features, work.models)
+    return work.open(features, labelled)
 
 
 def jobs(work: Work, variant: str) -> Iterator[Job]:
@@ -147,17 +141,13 @@ def input_shape(work: Work, setting: str) -> tuple[int, ...]:
 
 def protocol(work: Work) -> dict[str, Any]:
     """Folds, scaling, what became of the encoder, and the study's values."""
-    from semiser.folds.table import folds_hash, protocol_facts
-
     encoder = work.made["encoder"]
     shown = ("chunks", "epochs", "last", "diversity", "collapse")
-    facts = {
-        "scaling": work.options.scaling.strategy,
-        "encoder": {name: encoder[name] for name in shown} if encoder else None,
-        "tuned": work.made["study"].get("best"),
-        "folds_hash": folds_hash(work.folds),
-    }
-    return protocol_facts(work.folds) | facts
+    return work.fold_facts(
+        scaling=work.options.scaling.strategy,
+        encoder={name: encoder[name] for name in shown} if encoder else None,
+        tuned=work.made["study"].get("best"),
+    )
 
 
 def shown(options: TrainBeganOptions, curves: "pa.Table") -> "pa.Table":

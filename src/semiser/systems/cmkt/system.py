@@ -25,10 +25,7 @@ _PAIRS = [
 
 def make_folds(work: Work) -> "pa.Table":
     """Folds over the utterances that have the audio features."""
-    from semiser.data.vectors import with_features
-    from semiser.folds.make import make_folds
-
-    return make_folds(with_features(work.utterances, work.table(work.options.input, "input")), work.options.folds)
+    return work.folds_over([work.table(work.options.input, "input")], work.options.folds)
 
 
 def read(work: Work, setting: None) -> "Experiment":
@@ -38,7 +35,6 @@ def read(work: Work, setting: None) -> "Experiment":
 
     from semiser.data.frames import read_frames
     from semiser.systems.cmkt.visual import read_knowledge
-    from semiser.training.experiment import experiment_on
 
     folds, utterances, options = work.folds, work.utterances, work.options
     heard = set(folds.filter(pc.not_equal(folds["role"], "unlabelled"))["utterance_id"].to_pylist())
@@ -54,7 +50,7 @@ def read(work: Work, setting: None) -> "Experiment":
             memory_mib=options.memory_mib, block_rows=options.block_rows,
         )  # fmt: skip
 
-    return experiment_on(folds, utterances, features, work.models)
+    return work.open(features)
 
 
 def jobs(work: Work, variant: str) -> Iterator[Job]:
@@ -76,14 +72,12 @@ def protocol(work: Work) -> dict[str, Any]:
     """Folds, input, and where the visual knowledge comes from."""
     import pyarrow.compute as pc
 
-    from semiser.folds.table import folds_hash, protocol_facts
     from semiser.systems.cmkt.visual import knowledge_facts, read_knowledge
 
     options, ids = work.options, pc.unique(work.folds["utterance_id"]).to_pylist()
     visual = read_knowledge(work.folds, work.utterances, work.tables["expression"], ids, options)
-    facts = {"input": options.input, "pool_frames": options.pool_frames, "scaling": options.scaling}
-    facts["folds_hash"] = folds_hash(work.folds)
-    return protocol_facts(work.folds) | facts | knowledge_facts(work.folds, visual, ids, options)
+    facts = work.fold_facts(input=options.input, pool_frames=options.pool_frames, scaling=options.scaling)
+    return facts | knowledge_facts(work.folds, visual, ids, options)
 
 
 def pairs(options: TrainCmktOptions, variants: Sequence[str]) -> list[tuple[str, str]]:

@@ -18,30 +18,17 @@ FAMILY_OF = {"is10": "is10", "word2vec": "word2vec", "query_topic": "social", "a
 
 def make_folds(work: Work) -> "pa.Table":
     """Folds over the utterances that have the features of every modality."""
-    from semiser.data.vectors import with_features
-    from semiser.folds.make import make_folds
-
-    utterances = work.utterances
-    for table in _tables(work, work.options.columns).values():
-        utterances = with_features(utterances, table)
-    return make_folds(utterances, work.options.folds)
+    return work.folds_over(_tables(work, work.options.columns).values(), work.options.folds)
 
 
 def read(work: Work, setting: FeatureSet | None) -> "Experiment":
     """Vectors of the modalities side by side, those of the setting where there is one; one-hot vectors as they are."""
     from semiser.data.streamed import read_vectors
-    from semiser.training.experiment import experiment_on
 
     options = work.options
-    columns = options.columns if setting is None else setting.columns
-
-    def features(ids: list[str]):
-        return read_vectors(
-            _tables(work, columns), ids, work.folds, options.scaling, ONE_HOT,
-            options.unlabelled_in_memory_mb, options.block_rows,
-        )  # fmt: skip
-
-    return experiment_on(work.folds, work.utterances, features, work.models)
+    tables = _tables(work, options.columns if setting is None else setting.columns)
+    limits = options.unlabelled_in_memory_mb, options.block_rows
+    return work.open(lambda ids: read_vectors(tables, ids, work.folds, options.scaling, ONE_HOT, *limits))
 
 
 def _tables(work: Work, columns: tuple[str, ...]) -> "dict[str, Dataset]":
@@ -70,10 +57,7 @@ def sweep_jobs(work: Work, sweeps: MmmdSweepsOptions, sweep: str) -> Iterator[Jo
 
 def protocol(work: Work) -> dict[str, Any]:
     """Folds, scaling and modalities."""
-    from semiser.folds.table import folds_hash, protocol_facts
-
-    facts = {"scaling": work.options.scaling.strategy, "modalities": work.options.modalities}
-    return protocol_facts(work.folds) | facts | {"folds_hash": folds_hash(work.folds)}
+    return work.fold_facts(scaling=work.options.scaling.strategy, modalities=work.options.modalities)
 
 
 SYSTEM = System(

@@ -101,7 +101,6 @@ def read(work: Work, setting: Setting) -> "Experiment":
     from semiser.folds.settings import take_experiment
     from semiser.folds.table import protocol_facts
     from semiser.systems.mssgan.crops import read_crops
-    from semiser.training.experiment import experiment_on
 
     options, utterances = work.options, work.utterances
     own = take_experiment(work.folds, options.task_folds(setting).experiment)
@@ -115,7 +114,7 @@ def read(work: Work, setting: Setting) -> "Experiment":
         about = {"target": _task_targets(rows, options, setting, classes)}
         return read_crops(_tables(work, setting), rows, options.crop, scaling, about)
 
-    return experiment_on(own, utterances, features, work.models)
+    return work.open(features, own)
 
 
 def jobs(work: Work, variant: str) -> Iterator[Job]:
