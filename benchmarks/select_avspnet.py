@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 import torch
 
 from semiser.data.samples import SampleFeatures, read_samples
-from semiser.data.vectors import FoldRows
 from semiser.evaluation.metrics import confusion_matrix, uar
+from semiser.folds.rows import FoldRows
 from semiser.options.training import TrainingOptions
 from semiser.shards.store import ShardedTable
 from semiser.systems.avspnet import recognition as avspnet

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from semiser.data.frames import FrameData, read_frames
 from semiser.data.samples import SampleData
 from semiser.data.stream import SampleStream
-from semiser.data.vectors import FoldRows
+from semiser.folds.rows import FoldRows
 from semiser.options.training import TrainingOptions
 from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions

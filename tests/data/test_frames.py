@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from semiser.data.frames import FrameBatch, joined, pool_frames, read_frames
-from semiser.data.vectors import FoldRows
+from semiser.folds.rows import FoldRows
 from semiser.options.training import TrainingOptions
 from semiser.training.run import TrainingRun
 

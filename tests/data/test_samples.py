@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from semiser.data.samples import read_samples
-from semiser.data.vectors import FoldRows
 from semiser.folds.make import make_folds
 from semiser.folds.options import FoldOptions
+from semiser.folds.rows import FoldRows
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.training.experiment import experiment_on, run_variant
 from semiser.training.run import TrainingRun

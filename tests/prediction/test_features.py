@@ -10,10 +10,10 @@ import pytest
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.data.samples import read_samples
 from semiser.data.scaling import Scaler
-from semiser.data.vectors import FoldRows
 from semiser.errors import Unusable
 from semiser.features.family import Family
 from semiser.features.registry import make_families
+from semiser.folds.rows import FoldRows
 from semiser.options.engine import EngineOptions
 from semiser.options.family import FamilyOptions
 from semiser.options.features import FeaturesOptions

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from semiser.data.matrix import feature_matrix
-from semiser.data.vectors import with_features
+from semiser.data.tables import with_features
 from semiser.folds.make import make_folds
 from semiser.folds.options import FoldOptions
 from semiser.options.base import Options

@@ -18,10 +18,11 @@ from torch.nn import functional as F
 from semiser.data.samples import FitFrames
 from semiser.data.scaling import Moments, Scaler
 from semiser.data.stream import SampleStream
-from semiser.data.vectors import FoldRows, family_of
+from semiser.data.tables import family_of, roles_as_tensors
 from semiser.features.spectra import fit_frames
+from semiser.folds.rows import FoldRows
+from semiser.provenance import Provenance
 from semiser.shards.store import METADATA_KEY
-from semiser.training.run import TrainingRun
 
 FRAMES = "frames"  # column: how many of an utterance's frames hold audio
 READ_ROWS = 128  # utterances read at a time: 140 MiB of 555 x 512
@@ -127,7 +128,6 @@ class FrameData:
         y: class numbers, int64 of shape (N,); -1 where the fold gives no label.
         rows: role to the places of its utterances, int64.
         classes: class names in the order of their numbers.
-        seed: of the order of batches.
         device: where batches go; samples lie on the CPU, or in shards.
     """
 
@@ -136,7 +136,6 @@ class FrameData:
     y: Tensor
     rows: dict[str, Tensor]
     classes: tuple[str, ...]
-    seed: int
     device: torch.device
 
     def to(self, device: torch.device) -> "FrameData":
@@ -150,15 +149,15 @@ class FrameData:
         found[rows] = torch.from_numpy(self.features.visual)[self.numbers[rows]]
         return found
 
-    def batches(self, rows: Tensor, batch_size: int, first: int = 0) -> Iterator[FrameBatch]:
-        """Batches without end from number `first` on, shuffled anew each time that all rows are through.
+    def batches(self, rows: Tensor, batch_size: int, seed: int, first: int = 0) -> Iterator[FrameBatch]:
+        """Batches without end from number `first` on, shuffled by the seed anew each time that all rows are through.
 
         The last batch of a pass may be smaller.
         """
         source = self.features.source(self.numbers[rows])
         passes, first = divmod(first, math.ceil(len(rows) / batch_size))
         while True:
-            for x, places in source.batches(batch_size, self.seed, passes, first):
+            for x, places in source.batches(batch_size, seed, passes, first):
                 yield self._batch(x, rows[places])
             passes, first = passes + 1, 0
 
@@ -260,11 +259,11 @@ class FrameFeatures:
         footers = [shard.metadata.metadata[METADATA_KEY.encode()] for shard in self.table.get_fragments()]
         return "".join(sorted(json.loads(footer)["key"] for footer in footers)).encode()
 
-    def of_fold(self, rows: FoldRows, run: TrainingRun) -> FrameData:
+    def of_fold(self, rows: FoldRows, device: torch.device) -> tuple[FrameData, Provenance]:
         """The fold's utterances by role."""
-        run.families = dict.fromkeys((self.column, FRAMES), family_of(self.table))
-        numbers, device = torch.tensor(rows.numbers), run.fabric.device
-        return FrameData(self, numbers, rows.y(), rows.by_role(), rows.classes, run.seed, device)
+        families = dict.fromkeys((self.column, FRAMES), family_of(self.table))
+        numbers, y = torch.tensor(rows.numbers), torch.from_numpy(rows.y())
+        return FrameData(self, numbers, y, roles_as_tensors(rows), rows.classes, device), Provenance({}, families)
 
 
 def read_frames(

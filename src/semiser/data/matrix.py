@@ -11,9 +11,11 @@ import pyarrow.dataset
 import torch
 
 from semiser.data.scaling import scale
-from semiser.data.vectors import FoldData, FoldRows, family_of
+from semiser.data.tables import family_of, roles_as_tensors
+from semiser.data.vectors import FoldData
+from semiser.folds.rows import FoldRows
 from semiser.options.training import ScalingOptions
-from semiser.training.run import TrainingRun
+from semiser.provenance import Provenance
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class MatrixFeatures:
             digest.update(self.x[number])
         return digest.digest()
 
-    def of_fold(self, rows: FoldRows, run: TrainingRun) -> FoldData:
-        """The fold's tensors on the device; the scaler goes to the run, to be saved beside the weights.
+    def of_fold(self, rows: FoldRows, device: torch.device) -> tuple[FoldData, Provenance]:
+        """The fold's tensors on the device, and the scaler, to be saved beside the weights.
 
         A column that is not scaled has mean 0 and deviation 1 there.
         """
@@ -58,11 +60,10 @@ class MatrixFeatures:
         for first, end in (self.ranges[column] for column in self.as_is):
             scaled.features[:, first:end] = x[:, first:end]
             mean[first:end], std[first:end] = 0, 1
-        run.scaling = {"strategy": scaling.strategy, "mean": mean, "std": std}
-        run.families = self.families
         tensor = torch.from_numpy(np.ascontiguousarray(scaled.features))
-        data = FoldData(tensor, rows.y(), rows.by_role(), rows.classes, self.names, self.ranges)
-        return data.to(run.fabric.device)
+        y = torch.from_numpy(rows.y())
+        data = FoldData(tensor, y, roles_as_tensors(rows), rows.classes, self.names, self.ranges)
+        return data.to(device), Provenance({"strategy": scaling.strategy, "mean": mean, "std": std}, self.families)
 
 
 def read_matrix(

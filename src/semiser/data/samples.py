@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from semiser.data.scaling import scale
-from semiser.data.vectors import FoldRows, family_of
+from semiser.data.tables import family_of, roles_as_tensors
+from semiser.folds.rows import FoldRows
 from semiser.options.training import ScalingOptions
-from semiser.training.run import TrainingRun
+from semiser.provenance import Provenance
 
 # (frames, width) -> (fixed number of frames, width): how matrices of different lengths become samples of one shape
 FitFrames = Callable[[np.ndarray], np.ndarray]
@@ -105,9 +106,9 @@ class SampleFeatures:
                 digest.update(value)
         return [digest.digest() for digest in digests]
 
-    def of_fold(self, rows: FoldRows, run: TrainingRun) -> SampleData:
-        """The fold's tensors on the device; the scalers go to the run, to be saved beside the weights."""
-        run.families = self.families
+    def of_fold(self, rows: FoldRows, device: torch.device) -> tuple[SampleData, Provenance]:
+        """The fold's tensors on the device, and the scalers, to be saved beside the weights."""
+        scaling: dict[str, Any] = {}
         place = np.full(len(self._digests), -1, np.int64)
         place[rows.numbers] = np.arange(len(rows.numbers))
         utterance, x = place[self.utterance], dict(self.x)
@@ -115,26 +116,28 @@ class SampleFeatures:
             kept = utterance >= 0
             utterance = utterance[kept]
             for name, values in self.x.items():
-                x[name] = self._scaled(name, values[kept], utterance, rows, run)
-        return SampleData(
+                x[name], scaling[name] = self._scaled(values[kept], utterance, rows)
+            scaling["strategy"] = self.scaling.strategy
+        data = SampleData(
             x={name: torch.from_numpy(values) for name, values in x.items()},
             utterance=torch.from_numpy(utterance),
-            y=rows.y(),
-            rows=rows.by_role(),
+            y=torch.from_numpy(rows.y()),
+            rows=roles_as_tensors(rows),
             classes=rows.classes,
             about={name: torch.from_numpy(values[rows.numbers]) for name, values in self.about.items()},
-        ).to(run.fabric.device)
+        )
+        return data.to(device), Provenance(scaling, self.families)
 
     def _scaled(
-        self, name: str, values: np.ndarray, utterance: np.ndarray, rows: FoldRows, run: TrainingRun
-    ) -> np.ndarray:
+        self, values: np.ndarray, utterance: np.ndarray, rows: FoldRows
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Standardised samples, and mean and deviation of the training part."""
         of_sample = [facts[utterance] for facts in (rows.roles, rows.corpora, rows.speakers)]
         axis = self.band_axis if self.band_axis < 0 else self.band_axis + 1  # of a sample -> of all
         bands_last = np.moveaxis(values, axis, -1)
         scaled = scale(bands_last, *of_sample, self.scaling.strategy, self.scaling.unlabelled)
         scaler = {"mean": scaled.scaler.mean, "std": scaled.scaler.std}
-        run.scaling |= {"strategy": self.scaling.strategy, name: scaler}
-        return np.ascontiguousarray(np.moveaxis(scaled.features, -1, axis))
+        return np.ascontiguousarray(np.moveaxis(scaled.features, -1, axis)), scaler
 
 
 def read_samples(

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,92 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
 import torch
-from torch import Tensor
 
 from semiser.data.matrix import MatrixFeatures, read_matrix
 from semiser.data.scaling import Moments, Scaler
-from semiser.data.stream import Batch, SampleStream
-from semiser.data.vectors import FoldData, FoldRows
+from semiser.data.stream import SampleStream
+from semiser.data.vector_stream import VectorStream
+from semiser.data.vectors import FoldData
+from semiser.folds.rows import FoldRows
 from semiser.options.training import ScalingOptions
-from semiser.training.run import TrainingRun
-
-_SCALED_ROWS = 512  # at a time where every row has a scaler of its own group, which is as large as the row
-_PASSES = 1_000_000  # more than an epoch can have
-
-
-@dataclass(frozen=True)
-class VectorStream:
-    """Unlabelled utterances of a fold as batches of vectors, shuffled block by block and standardised on the device.
-
-    Attributes:
-        samples: where they are read from.
-        columns: feature columns in the order in which they stand side by side.
-        group: scaler of each utterance, by its number in the samples' ids.
-        mean, std: of the scalers, float64 of shape (groups, D).
-        device: where batches lie.
-    """
-
-    samples: SampleStream
-    columns: tuple[str, ...]
-    group: Tensor
-    mean: np.ndarray
-    std: np.ndarray
-    device: torch.device | str = "cpu"
-
-    def __len__(self) -> int:
-        """Number of utterances."""
-        return len(self.samples)
-
-    def to(self, device: torch.device) -> "VectorStream":
-        """The same with batches on a device."""
-        return replace(self, device=device)
-
-    def share(self, share: float, seed: int) -> "VectorStream":
-        """A random share of the utterances; a smaller share is part of a larger one."""
-        if share == 1:
-            return self
-        utterances = self.samples.utterances
-        order = torch.randperm(len(utterances), generator=torch.Generator().manual_seed(seed)).numpy()
-        return replace(self, samples=self.samples.only(utterances[order[: round(share * len(utterances))]]))
-
-    def batches(self, batch_size: int, seed: int, epoch: int, first: int = 0) -> Iterator[Tensor]:
-        """Batches (B, D) without end: a pass through all utterances, whose last batch may be smaller, and the next one.
-
-        Args:
-            batch_size: utterances of a batch.
-            seed, epoch: what the order is drawn from.
-            first: number of the first batch wanted, to go on inside an epoch.
-        """
-        scale = _Standardise(self)
-        done, first = divmod(first, math.ceil(len(self) / batch_size))
-        while True:
-            for batch in self.samples.batches(batch_size, seed, epoch * _PASSES + done, first, scale):
-                yield batch.x["x"]
-            done, first = done + 1, 0
-
-
-class _Standardise:
-    """What is done to a block of rows: columns side by side, onto the device, (x - mean) / std of each row's group.
-
-    In float32, which every device has. The mean is taken off in two parts, so that no digit is lost where it is large.
-    """
-
-    def __init__(self, stream: VectorStream):
-        self._columns, self._group, self._device = stream.columns, stream.group, stream.device
-        inverse = np.divide(1.0, stream.std, out=np.zeros_like(stream.std), where=stream.std > 0)
-        mean = stream.mean.astype(np.float32)
-        parts = mean, stream.mean - mean, inverse
-        self._mean, self._rest, self._inverse = (
-            torch.from_numpy(part.astype(np.float32)).to(stream.device) for part in parts
-        )
-
-    def __call__(self, block: Batch) -> Batch:
-        x = torch.cat([block.x[column].to(self._device) for column in self._columns], 1)
-        group = self._group[block.utterance].to(self._device)
-        for rows, groups in zip(x.split(_SCALED_ROWS), group.split(_SCALED_ROWS), strict=True):
-            which = 0 if len(self._mean) == 1 else groups
-            rows.sub_(self._mean[which]).sub_(self._rest[which]).mul_(self._inverse[which])
-        return Batch({"x": x}, block.utterance)
+from semiser.provenance import Provenance
 
 
 @dataclass(frozen=True)
@@ -126,18 +49,20 @@ class StreamedFeatures:
             digest.update("\n".join(self.samples.only(numbers[places < 0]).keys()).encode())
         return digest.digest()
 
-    def of_fold(self, rows: FoldRows, run: TrainingRun) -> FoldData:
-        """The fold's tensors on the device, with its unlabelled utterances as a stream.
+    def of_fold(self, rows: FoldRows, device: torch.device) -> tuple[FoldData, Provenance]:
+        """The fold's tensors on the device, with its unlabelled utterances as a stream; how they were scaled.
 
         Raises:
             ValueError: the scaling asks for statistics over labelled and unlabelled utterances together.
         """
         unlabelled = rows.roles == "unlabelled"
         kept = _some(rows, ~unlabelled)
-        data = self.resident.of_fold(replace(kept, numbers=self.place[kept.numbers]), run)
+        data, provenance = self.resident.of_fold(replace(kept, numbers=self.place[kept.numbers]), device)
         if not unlabelled.any():
-            return data
-        group, scalers = self._scalers(_some(rows, unlabelled), np.unique(kept.corpora[kept.roles == "train"]), run)
+            return data, provenance
+        of_training = Scaler(provenance.scaling["mean"], provenance.scaling["std"])
+        labelled_corpora = np.unique(kept.corpora[kept.roles == "train"])
+        group, scalers = self._scalers(_some(rows, unlabelled), labelled_corpora, of_training)
         stream = VectorStream(
             samples=self.samples.only(rows.numbers[unlabelled]),
             columns=tuple(self.resident.ranges),
@@ -145,10 +70,10 @@ class StreamedFeatures:
             mean=np.stack([scaler.mean for scaler in scalers]),
             std=np.stack([scaler.std for scaler in scalers]),
         )
-        return replace(data, unlabelled=stream.to(run.fabric.device))
+        return replace(data, unlabelled=stream.to(device)), provenance
 
     def _scalers(
-        self, rows: FoldRows, labelled_corpora: np.ndarray, run: TrainingRun
+        self, rows: FoldRows, labelled_corpora: np.ndarray, of_training: Scaler
     ) -> tuple[np.ndarray, list[Scaler]]:
         """Scaler of every utterance by number, and the scalers, as `semiser.data.scaling.scale` has them."""
         scaling, foreign = self.resident.scaling, ~np.isin(rows.corpora, labelled_corpora)
@@ -158,7 +83,7 @@ class StreamedFeatures:
                 "over labelled and unlabelled utterances together, which streamed ones cannot be part of: raise "
                 "train_mmmd.unlabelled_in_memory_mb, or choose another scaling"
             )
-        group, scalers = np.zeros(len(self.place), np.int64), [Scaler(run.scaling["mean"], run.scaling["std"])]
+        group, scalers = np.zeros(len(self.place), np.int64), [of_training]
         if scaling.unlabelled == "none" and foreign.any():
             group[rows.numbers[foreign]] = 1
             scalers.append(Scaler(np.zeros_like(scalers[0].mean), np.ones_like(scalers[0].std)))
@@ -205,9 +130,9 @@ def read_vectors(
     utterance_ids: Sequence[str],
     folds: pa.Table,
     scaling: ScalingOptions,
-    as_is: Collection[str],
-    in_memory_mb: float,
-    block_rows: int,
+    as_is: Collection[str] = (),
+    in_memory_mb: float = math.inf,
+    block_rows: int = 4096,
 ) -> MatrixFeatures | StreamedFeatures:
     """The vectors of the given utterances; the unlabelled ones are streamed where they are too large for memory.
 

@@ -35,7 +35,8 @@ from semiser.features.face_track import Face, crop_face, resize_face
 from semiser.options.face_features import ExpressionTrainingOptions, NetworkOptions
 from semiser.options.faces import FaceImagesOptions, FaceNetworkOptions
 from semiser.options.training import TrainingOptions
-from semiser.training.run import TrainingRun
+from semiser.training.hold import hold_process
+from semiser.training.run import TrainingRun, keyed_folder
 
 __all__ = ["FaceData", "draw_faces", "fit", "learning_rate", "load_expression_network", "read_faces", "train"]
 
@@ -66,29 +67,31 @@ class FaceData:
         return FaceData(self.faces.to(device), self.labels.to(device), rows)
 
 
-def train(options: FaceNetworkOptions, training: TrainingOptions, folder: str | Path) -> dict[str, Any]:
-    """Train a network on the images that the options name, unless the folder has it already.
+def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | Path) -> dict[str, Any]:
+    """Train a network on the images that the options name, unless it is there already.
 
     Args:
         options: images (drawn faces where there are none) and training.
         training: device, precision, checkpoints; the first seed is taken.
-        folder: where weights and card go.
+        parent: folder of the networks of this kind.
 
     Returns:
-        The card.
+        The card, with `folder`, where it lies.
     """
-    folder, seed = Path(folder), training.seeds[0]
+    seed = training.seeds[0]
     table = _read_images(options.images)
     key = _key(options, table, seed)
+    folder = keyed_folder(Path(parent), key)
     card = folder / "card.json"
-    if training.reuse and card.exists() and json.loads(card.read_bytes()).get("key") == key:
+    if training.reuse and card.exists():
         logger.info("%s: trained before with the same images and options", folder)
     else:
         run = TrainingRun(folder, seed, training, key)
         how = options.training
         data = draw_faces(how, seed) if table is None else read_faces(table, Path(options.images.root), how, seed)
-        logger.info("%s: %s", folder, fit(data, how, run))
-    return json.loads(card.read_bytes())
+        with hold_process():
+            logger.info("%s: %s", folder, fit(data, how, run))
+    return json.loads(card.read_bytes()) | {"folder": folder.as_posix()}
 
 
 def _read_images(options: FaceImagesOptions | None) -> pa.Table | None:

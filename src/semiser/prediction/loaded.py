@@ -119,6 +119,25 @@ def _instead(folder: Path) -> str:
     return "give the card.json of a trained model, below data/06_models/<pipeline>/<variant>/seed-S/fold-FF"
 
 
+def find_above(folder: Path, part: str) -> Path:
+    """Folder of a part that a model was trained on, such as a frozen encoder.
+
+    Args:
+        folder: the model's.
+        part: where the part lies below the models' folder, which is one of those above the model.
+
+    Raises:
+        FileNotFoundError: it is in none of them.
+    """
+    for above in folder.resolve().parents:
+        if (above / part / "card.json").is_file():
+            return above / part
+    raise FileNotFoundError(
+        f"{folder}: {part}, which the model was trained on, is in no folder above it: copy it together with the model, "
+        "or train the model again"
+    )
+
+
 def load_network(card: dict[str, Any], folder: Path) -> Loaded:
     """The model of a card, by its system's loader.
 
@@ -127,7 +146,11 @@ def load_network(card: dict[str, Any], folder: Path) -> Loaded:
     """
     from safetensors.torch import load_file
 
+    from semiser.training.hold import hold_process
+
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise FileNotFoundError(f"no {weights.name} beside the card in {folder}: both are needed, copy them together")
-    return import_module(f"semiser.systems.{card['system']}.predict").load(card, load_file(weights), folder)
+    loader = import_module(f"semiser.systems.{card['system']}.predict")
+    with hold_process():  # making a network draws weights, though they are not kept
+        return loader.load(card, load_file(weights), folder)

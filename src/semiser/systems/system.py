@@ -85,7 +85,7 @@ class Work:
 
     def folds_over(self, tables: "Iterable[Dataset]", options: "FoldOptions") -> "pa.Table":
         """Folds over the utterances that have a row in all of these tables."""
-        from semiser.data.vectors import with_features
+        from semiser.data.tables import with_features
         from semiser.folds.make import make_folds
 
         utterances = self.utterances

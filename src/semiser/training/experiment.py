@@ -3,8 +3,7 @@
 import hashlib
 import json
 import logging
-import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -14,18 +13,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
 import pyarrow.parquet as pq
+import torch
 from torch import Tensor
 
 from semiser import __version__
-from semiser.data.streamed import read_vectors
-from semiser.data.vectors import FoldRows
-from semiser.folds.make import protocol_facts
+from semiser.folds.rows import FoldRows
+from semiser.folds.table import protocol_facts
 from semiser.options.base import Options
-from semiser.options.training import ScalingOptions, TrainingOptions
+from semiser.options.training import TrainingOptions
 from semiser.progress import progress
+from semiser.provenance import Provenance
 from semiser.shards.publish import publishing_on_disk
 from semiser.training.processes import fit_in_processes
-from semiser.training.run import TrainingRun
+from semiser.training.run import TrainingRun, keyed_folder
 
 logger = logging.getLogger(__name__)
 
@@ -51,14 +51,21 @@ CURVES_SCHEMA = pa.schema(
 
 
 class Trained(NamedTuple):
+    """What a variant left.
+
+    Attributes:
+        predictions: a row per test utterance, fold and seed.
+        curves: of the trainings.
+        models: a row per fold and seed: `variant`, `seed`, `fold`, `folder` below the experiment's models, `key`.
+    """
+
     predictions: pa.Table
     curves: pa.Table
-    models: list
+    models: list[dict[str, Any]]
 
 
 class Features(Protocol):
-    """What an experiment trains on, for all of its utterances (`MatrixFeatures`, `StreamedFeatures`,
-    `SampleFeatures`)."""
+    """What an experiment trains on, for all of its utterances; `semiser.data` has them by kind."""
 
     def facts(self) -> dict[str, Any]:
         """What a fold's result depends on beside the values: JSON-safe."""
@@ -66,8 +73,8 @@ class Features(Protocol):
     def digest(self, numbers: np.ndarray) -> bytes:
         """Hash of the values of the utterances with these numbers."""
 
-    def of_fold(self, rows: FoldRows, run: TrainingRun) -> Any:
-        """The data of a fold, scaled, as `fit` gets it; the run gets what a new utterance must be scaled with."""
+    def of_fold(self, rows: FoldRows, device: torch.device) -> tuple[Any, Provenance]:
+        """The data of a fold, scaled, as `fit` gets it; and what a new utterance must be scaled with."""
 
 
 @dataclass(frozen=True)
@@ -91,36 +98,6 @@ class Experiment:
     features: Features
     classes: tuple[str, ...]
     models: Path
-
-
-def make_experiment(
-    folds: pa.Table,
-    utterances: pa.Table,
-    tables: Mapping[str, pa.dataset.Dataset],
-    scaling: ScalingOptions,
-    models: str,
-    as_is: Collection[str] = (),
-    unlabelled_in_memory_mb: float = math.inf,
-    block_rows: int = 4096,
-) -> Experiment:
-    """An experiment on feature vectors: those of every utterance of its folds, with speakers and corpora.
-
-    Args:
-        folds: the `folds` table, with the class order in its protocol.
-        utterances: the `utterances` table.
-        tables: vector column, whose field names the features, to the feature table that has it; the columns stand
-            side by side in one matrix, in this order.
-        scaling: strategies by name.
-        models: folder of the experiment's models.
-        as_is: columns that are not scaled.
-        unlabelled_in_memory_mb: utterances that are unlabelled in every fold and take more than this are streamed.
-        block_rows: streamed utterances that are shuffled with each other.
-    """
-
-    def read(ids: list[str]) -> Features:
-        return read_vectors(tables, ids, folds, scaling, as_is, unlabelled_in_memory_mb, block_rows)
-
-    return experiment_on(folds, utterances, read, models)
 
 
 def experiment_on(
@@ -168,10 +145,10 @@ def run_variant(
         tabulate: what becomes of the fit's result; None: classes with their probabilities.
 
     Returns:
-        Predictions, a row per test utterance, fold and seed; and training curves.
+        Predictions, training curves, and where the models lie.
     """
     numbers = experiment.folds["fold"].unique().to_pylist()
-    predictions, curves = [], []
+    predictions, curves, models = [], [], []
     with progress(f"train {variant}", len(numbers) * len(training.seeds), "folds") as bar:
         for seed in training.seeds:
             for number in numbers:
@@ -180,8 +157,9 @@ def run_variant(
                 )
                 predictions.append(found[0])
                 curves += found[1]
+                models.append(found[2])
                 bar.update()
-    return Trained(pa.concat_tables(predictions), pa.Table.from_pylist(curves, CURVES_SCHEMA), [])
+    return Trained(pa.concat_tables(predictions), pa.Table.from_pylist(curves, CURVES_SCHEMA), models)
 
 
 def _run_fold(
@@ -193,18 +171,19 @@ def _run_fold(
     seed: int,
     number: int,
     tabulate: Tabulate,
-) -> tuple[pa.Table, list[dict[str, Any]]]:
-    folder = experiment.models / variant / f"seed-{seed}" / f"fold-{number:02d}"
+) -> tuple[pa.Table, list[dict[str, Any]], dict[str, Any]]:
+    labels = {"variant": variant, "seed": seed, "fold": number}
     fold = experiment.folds.filter(pc.equal(experiment.folds["fold"], number))
     rows = _rows_of(experiment, fold)
     key = _fingerprint(experiment, rows, options, training, seed)
+    folder = keyed_folder(experiment.models / variant / f"seed-{seed}" / f"fold-{number:02d}", key)
+    model = labels | {"folder": folder.relative_to(experiment.models).as_posix(), "key": key}
     if training.reuse and (finished := _finished(folder, key)):
         logger.info("%s seed %d fold %d: finished before with the same data and options", variant, seed, number)
-        return finished
+        return (*finished, model)
     run = TrainingRun(folder, seed, training.in_one_process(), key)
-    data = experiment.features.of_fold(rows, run)
+    data, run.provenance = experiment.features.of_fold(rows, run.fabric.device)
     probabilities = fit_in_processes(fit, data, options, training, run)
-    labels = {"variant": variant, "fold": number, "seed": seed}
     test = fold.filter(pc.equal(fold["role"], "test"))
     table = tabulate(experiment, test, probabilities.numpy(force=True), labels, key)
     curves = [{**labels, **row} for row in run.curves]
@@ -212,7 +191,7 @@ def _run_fold(
         file.write(json.dumps(curves).encode())
     with publishing_on_disk(folder / _PREDICTIONS) as file:
         pq.write_table(table, file)
-    return table, curves
+    return table, curves, model
 
 
 def _rows_of(experiment: Experiment, fold: pa.Table) -> FoldRows:

@@ -22,6 +22,7 @@ from torch import Tensor, distributed, nn
 from semiser import torchrun
 from semiser.options.training import TrainingOptions
 from semiser.training.batch_norm import share_statistics
+from semiser.training.hold import hold_process
 from semiser.training.hosts import Word, group, hand_over, hear, open_store, say, take_over
 from semiser.training.run import TrainingRun
 
@@ -102,7 +103,7 @@ def fit_in_processes(
             those that torchrun started. (For this process alone: on the run's device.)
         options: of the system.
         training: number of devices and what else is the same for all systems.
-        run: of this process; its folder, seed and scaling go to the processes, and it gets their curves.
+        run: of this process; its folder, seed and provenance go to the processes, and it gets their curves.
 
     Returns:
         What fit returned in the first process. The others' results are dropped; they write nothing.
@@ -112,9 +113,10 @@ def fit_in_processes(
         ValueError: torchrun started another number of processes.
     """
     if training.devices == 1:
-        return fit(data, options, run)
+        with hold_process():
+            return fit(data, options, run)
     made_with = {"folder": run.folder, "seed": run.seed, "key": run.key, "options": training}
-    handed_over = {"scaling": run.scaling, "families": run.families}
+    handed_over = {"provenance": run.provenance}
     task = _Training(made_with, handed_over, fit, data, options)
     probabilities, run.curves = _spawn(task) if torchrun.processes() is None else _lead(task)
     return probabilities

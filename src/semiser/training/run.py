@@ -17,6 +17,7 @@ from torch import Tensor, distributed
 
 from semiser import __version__
 from semiser.options.training import TrainingOptions
+from semiser.provenance import Provenance
 from semiser.shards.publish import publishing_on_disk
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,11 @@ def device_of(options: TrainingOptions) -> torch.device:
     return Fabric(accelerator=options.accelerator, devices=1).device
 
 
+def keyed_folder(parent: Path, key: str) -> Path:
+    """Folder of what was trained with a key: other data or options have another one, and nothing is overwritten."""
+    return parent / key[:12]
+
+
 class TrainingRun:
     """What a system's `fit` needs beside data and options.
 
@@ -37,8 +43,7 @@ class TrainingRun:
         folder: where checkpoint, weights and card go; with several processes the first alone writes.
         key: fingerprint of data, options and seed.
         curves: a row per logged value: epoch, name, value.
-        scaling: strategy, mean and standard deviation that a new utterance must be scaled with.
-        families: feature column to the family that computes it for a new utterance: name, version, options.
+        provenance: of the data, for the card.
     """
 
     def __init__(self, folder: Path, seed: int, options: TrainingOptions, key: str, fabric: Fabric | None = None):
@@ -56,13 +61,22 @@ class TrainingRun:
         self._every_s, self._saved_at = options.checkpoint_every_s, time.monotonic()
         self._parts_drawn = 0
         self.curves: list[dict[str, Any]] = []
-        self.scaling: dict[str, Any] = {}
-        self.families: Mapping[str, Any] = {}
+        self.provenance = Provenance()
         if self.fabric.is_global_zero:
             folder.mkdir(parents=True, exist_ok=True)
 
+    @property
+    def scaling(self) -> Mapping[str, Any]:
+        """How the data were scaled, and a new utterance must be."""
+        return self.provenance.scaling
+
+    @property
+    def families(self) -> Mapping[str, Any]:
+        """Feature column to the family that computes it for a new utterance."""
+        return self.provenance.families
+
     def seed_everything(self) -> None:
-        """Seed torch's random state, from which all systems draw."""
+        """Seed torch's random state, from which all systems draw; the process is held meanwhile (`hold_process`)."""
         torch.manual_seed(self.seed)
 
     @contextmanager

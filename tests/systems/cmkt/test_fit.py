@@ -11,7 +11,7 @@ from interruption import killed_after
 from torch.nn import functional as F
 
 from semiser.data.frames import read_frames
-from semiser.data.vectors import FoldRows
+from semiser.folds.rows import FoldRows
 from semiser.options.training import TrainingOptions
 from semiser.systems.cmkt import fit as cmkt
 from semiser.systems.cmkt.network import SpeechTransformer

@@ -19,12 +19,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from semiser.data.stream import SampleStream
-from semiser.data.vectors import family_of
+from semiser.data.tables import family_of
 from semiser.features.segments import compute_segments
 from semiser.options.audio_features import SegmentsOptions
 from semiser.shards.store import ShardedTable, footer_facts
 from semiser.systems.avspnet.network import AvSpNet
 from semiser.systems.avspnet.options import AvspnetNetworkOptions
+from semiser.training.hold import hold_process
 
 COLUMN = "segments"  # of the feature table
 _BATCH = 64  # segments that are embedded at a time
@@ -174,12 +175,13 @@ def load_front_end(folder: str | Path) -> FrontEnd:
     card = read_card(folder)
     if card is None:
         raise FileNotFoundError(f"no front end at {folder} (no card.json): `kedro run --pipelines=train_avspnet`")
-    network = AvSpNet(
-        AvspnetNetworkOptions(**card["options"]["network"]),
-        tuple(card["size"]),
-        card["reconstruction"],
-        len(card["proxy_classes"]),
-    )
+    with hold_process():
+        network = AvSpNet(
+            AvspnetNetworkOptions(**card["options"]["network"]),
+            tuple(card["size"]),
+            card["reconstruction"],
+            len(card["proxy_classes"]),
+        )
     tensors = load_file(folder / "model.safetensors")
     statistics = Statistics(tensors.pop("scaling.mean"), tensors.pop("scaling.std"))
     try:
@@ -255,7 +257,7 @@ def embed_utterances(
         "groups": speakers.group.tolist() if by_speaker else None,
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    store, name = ShardedTable(str(folder)), f"{layer}.parquet"
+    store, name = ShardedTable(str(folder)), f"{layer}-{key[:12]}.parquet"
     if not (reuse and store.report(name, key)):
         stream = SampleStream(table, [COLUMN], speakers.utterance_ids, block_rows=_BATCH)
         statistics = sum_moments(stream, speakers.group).by_group() if by_speaker else None

@@ -24,9 +24,10 @@ from torch.nn import functional as F
 from semiser.data.samples import SampleData, SampleFeatures
 from semiser.data.scaling import Scaler
 from semiser.data.stream import SampleStream
-from semiser.data.vectors import family_of
+from semiser.data.tables import family_of
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.training import ScalingOptions
+from semiser.prediction.loaded import find_above
 from semiser.systems.began.encoder import COLUMN, load_feature_map
 from semiser.systems.began.network import FeatureMap, MapClassifier
 from semiser.systems.began.options import DIMENSIONS, BeganFitOptions, ClassifierOptions
@@ -272,7 +273,7 @@ def _save(network: nn.Module, data: SampleData, options: BeganFitOptions, run: T
         "encoder_sha256": None,
     }
     if options.frozen and run.fabric.is_global_zero:  # others may be on hosts that do not have the encoder
-        card["encoder_sha256"] = _weights_hash(_find(run.folder, options.frozen))
+        card["encoder_sha256"] = _weights_hash(find_above(run.folder, options.frozen))
     run.save_model({**network.state_dict(), **scaling}, card)
 
 
@@ -318,20 +319,13 @@ def load(folder: Path) -> SavedClassifier:
     network.load_state_dict(weights)
     frozen = None
     if options.frozen:
-        encoder = _find(folder, options.frozen)
+        encoder = find_above(folder, options.frozen)
         if _weights_hash(encoder) != card["encoder_sha256"]:
             raise ValueError(
                 f"{folder}: its frozen encoder was trained anew since; run `kedro run --pipelines=train_began`"
             )
         frozen = load_feature_map(encoder, options.stage, options.cepstrum)
     return SavedClassifier(network.eval(), frozen, scaler, options, tuple(card["classes"]))
-
-
-def _find(folder: Path, frozen: str) -> Path:
-    for above in folder.resolve().parents:
-        if (above / frozen / "card.json").exists():
-            return above / frozen
-    raise FileNotFoundError(f"{folder}: its frozen encoder {frozen!r} is in no folder above; train it with train_began")
 
 
 def _weights_hash(folder: Path) -> str:

@@ -37,8 +37,9 @@ from semiser.shards.publish import publishing_on_disk
 from semiser.systems.began.network import Autoencoder, Decoder, Encoder, FeatureMap, crop
 from semiser.systems.began.options import BeganNetworkOptions, CepstrumOptions, EncoderOptions
 from semiser.training.experiment import CURVES_SCHEMA
+from semiser.training.hold import hold_process
 from semiser.training.processes import fit_in_processes
-from semiser.training.run import TrainingRun
+from semiser.training.run import TrainingRun, keyed_folder
 
 logger = logging.getLogger(__name__)
 
@@ -262,33 +263,40 @@ def train_encoder(
     utterance_ids: Sequence[str],
     options: EncoderOptions,
     training: TrainingOptions,
-    folder: Path,
+    models: Path,
 ) -> tuple[dict[str, Any], pa.Table]:
-    """Train BEGAN with the first seed, unless the folder has it already, on the same chunks with the same options.
+    """Train BEGAN with the first seed, unless it is there already, from the same chunks with the same options.
 
     Args:
         chunks: the `chunks` table.
         utterance_ids: the unlabelled utterances.
         options: network and training.
         training: device, precision, checkpoints.
-        folder: where weights, card and curves go.
+        models: folder of the pipeline's models.
 
     Returns:
-        The card, and the curves: several points of an epoch stand under its number, in the order of time.
+        The card, with `folder`, where it lies below the models; and the curves: several points of an epoch stand under
+        its number, in the order of time.
     """
     stream = SampleStream(chunks, [COLUMN], utterance_ids, block_rows=options.block_rows)
-    facts = {"version": __version__, "options": options.model_dump(mode="json"), "seed": training.seeds[0],
-             "precision": training.precision, "utterances": list(utterance_ids), "shards": stream.keys()}  # fmt: skip
-    seed, key = training.seeds[0], hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    seed = training.seeds[0]
+    key = _key(options=options.model_dump(mode="json"), seed=seed, precision=training.precision,
+               utterances=list(utterance_ids), shards=stream.keys())  # fmt: skip
+    folder = keyed_folder(models / "encoder", key)
     card = folder / "card.json"
-    if training.reuse and card.exists() and json.loads(card.read_bytes())["key"] == key:
+    if training.reuse and card.exists():
         logger.info("%s: trained before on the same chunks with the same options", folder)
     else:
         run = TrainingRun(folder, seed, training.in_one_process(), key)
         fit_in_processes(fit_part, EncoderData(stream, chunk_shape(chunks)), options, training, run)
     curves = json.loads((folder / _CURVES).read_bytes())
     rows = [{"variant": "encoder", "fold": 0, "seed": seed, **row} for row in curves]
-    return json.loads(card.read_bytes()), pa.Table.from_pylist(rows, CURVES_SCHEMA)
+    place = {"folder": folder.relative_to(models).as_posix()}
+    return json.loads(card.read_bytes()) | place, pa.Table.from_pylist(rows, CURVES_SCHEMA)
+
+
+def _key(**facts: Any) -> str:
+    return hashlib.sha256(json.dumps({"version": __version__, **facts}, sort_keys=True).encode()).hexdigest()
 
 
 class EncoderData(NamedTuple):
@@ -309,13 +317,29 @@ def fit_part(data: EncoderData, options: EncoderOptions, run: TrainingRun) -> Te
 
 
 def save_random_encoder(
-    shape: tuple[int, int], network: BeganNetworkOptions, training: TrainingOptions, folder: Path
-) -> None:
-    """An encoder that has learnt nothing, saved like a trained one: the baseline of a random representation."""
-    run = TrainingRun(folder, training.seeds[0], training, key="random")
-    run.seed_everything()
-    encoder = Encoder(shape, network)
-    run.save_model(_prefixed("discriminator.encoder", encoder), _card(shape, network, {"epochs": 0}))
+    shape: tuple[int, int], network: BeganNetworkOptions, training: TrainingOptions, seed: int, models: Path
+) -> str:
+    """An encoder that has learnt nothing, saved like a trained one: the baseline of a random representation.
+
+    Args:
+        shape: of a chunk.
+        network: of the encoder.
+        training: device and precision.
+        seed: of its weights.
+        models: folder of the pipeline's models.
+
+    Returns:
+        Where it lies below the models.
+    """
+    key = _key(network=network.model_dump(mode="json"), shape=shape, seed=seed)
+    folder = keyed_folder(models / "random" / f"seed-{seed}", key)
+    if not (folder / "card.json").exists():
+        run = TrainingRun(folder, seed, training.in_one_process(), key)
+        with hold_process():
+            run.seed_everything()
+            encoder = Encoder(shape, network)
+        run.save_model(_prefixed("discriminator.encoder", encoder), _card(shape, network, {"epochs": 0}))
+    return folder.relative_to(models).as_posix()
 
 
 def load_feature_map(folder: Path, stage: int | None = None, cepstrum: CepstrumOptions | None = None) -> FeatureMap:
@@ -330,7 +354,8 @@ def load_networks(folder: Path) -> tuple[Autoencoder, Decoder]:
 
 def _load(folder: Path, part: str, kind: type[nn.Module], *more: Any) -> nn.Module:
     card = json.loads((folder / "card.json").read_bytes())
-    module = kind(tuple(card["shape"]), BeganNetworkOptions(**card["options"]), *more)
+    with hold_process():
+        module = kind(tuple(card["shape"]), BeganNetworkOptions(**card["options"]), *more)
     with safe_open(folder / "model.safetensors", "pt") as file:
         module.load_state_dict({name: file.get_tensor(f"{part}.{name}") for name in module.state_dict()})
     return module.to(memory_format=torch.channels_last).requires_grad_(False).eval()

@@ -169,7 +169,7 @@ def _train_stage(context: Context, stage: Stage, state: dict[str, Any], run: Tra
     """Algorithm 1, or what a checkpoint inside it left to do."""
     data, optimisation = context.data, stage.optimisation
     batches = [
-        data.batches(_required(rows, what), optimisation.batch_size, first=state["step"]) if wanted else None
+        data.batches(_required(rows, what), optimisation.batch_size, run.seed, first=state["step"]) if wanted else None
         for rows, wanted, what in (
             (data.rows["train"], stage.labelled, "labelled"),
             (unlabelled_rows(data, stage.unlabelled), stage.unlabelled, "unlabelled (and visual, if it is needed)"),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.dataset
 
 from semiser.data.samples import SampleFeatures, read_samples
-from semiser.data.vectors import family_of
+from semiser.data.tables import family_of
 from semiser.options.training import ScalingOptions
 from semiser.systems.mssgan.options import CropOptions
 

@@ -29,7 +29,7 @@ def _setting_folds(work: Work, setting: Setting) -> "pa.Table":
     """The folds of a setting; what has no features, such as no face, is counted in the protocol's `left_out`."""
     import json
 
-    from semiser.data.vectors import with_features
+    from semiser.data.tables import with_features
     from semiser.folds.make import make_folds, protocol_facts
 
     chosen, usable = work.options.task_folds(setting), work.utterances

@@ -1,0 +1,37 @@
+"""What the kinds of data share: feature tables with the family that made them, and roles as tensors."""
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset
+import torch
+from torch import Tensor
+
+from semiser.folds.rows import FoldRows
+from semiser.shards.store import METADATA_KEY
+
+
+def roles_as_tensors(rows: FoldRows) -> dict[str, Tensor]:
+    """Role to the places of its utterances in the fold, int64."""
+    return {role: torch.from_numpy(places) for role, places in rows.by_role().items()}
+
+
+def family_of(table: pa.dataset.Dataset) -> dict[str, Any]:
+    """The family that made a feature table, as its shards' footers have it: family, version, options, libraries.
+
+    Returns:
+        What it takes to compute the features of a new utterance alike; empty for a table that is in no shards.
+    """
+    fragment = next(iter(table.get_fragments()), None)
+    if not isinstance(fragment, pa.dataset.ParquetFileFragment):
+        return {}
+    facts = json.loads((fragment.metadata.metadata or {}).get(METADATA_KEY.encode(), b"{}"))
+    return {name: facts[name] for name in ("family", "version", "options", "libraries") if name in facts}
+
+
+def with_features(utterances: pa.Table, table: pa.dataset.Dataset) -> pa.Table:
+    """The utterances that have a row in a feature table; those without are in `features_quarantine`."""
+    found = table.to_table(columns=["utterance_id"])["utterance_id"]
+    return utterances.filter(pc.is_in(utterances["utterance_id"], found))
