@@ -15,6 +15,7 @@ from semiser.data.streamed import VectorStream
 from semiser.data.vectors import FoldData
 from semiser.features.is10 import feature_names
 from semiser.options.training import TrainingOptions
+from semiser.provenance import Provenance
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.training.run import TrainingRun
@@ -64,7 +65,7 @@ def streamed(data: FoldData, folder: Path) -> FoldData:
 def make_run(folder: Path, fabric=None) -> TrainingRun:
     """A run on the CPU that saves a checkpoint after every step."""
     run = TrainingRun(folder, 0, TrainingOptions(accelerator="cpu", checkpoint_every_s=0), "key", fabric)
-    run.scaling = {"strategy": "global", "mean": np.zeros(1591), "std": np.ones(1591)}
+    run.provenance = Provenance({"strategy": "global", "mean": np.zeros(1591), "std": np.ones(1591)})
     return run
 
 

@@ -10,8 +10,6 @@ import torch
 
 from semiser.data.frames import FrameBatch, joined, pool_frames, read_frames
 from semiser.folds.rows import FoldRows
-from semiser.options.training import TrainingOptions
-from semiser.training.run import TrainingRun
 
 FRAMES = [3, 5, 1, 4, 2, 5, 3]
 IDS = [f"u{number}" for number in range(len(FRAMES))]
@@ -45,7 +43,7 @@ def _features(table, memory_mib=1, pool=1, visual=None, ids=IDS):
 def _fold(features, tmp_path):
     roles = np.array(["train", "test", *["unlabelled"] * 5])
     rows = FoldRows(np.arange(7), roles, ["a", "b", *[None] * 5], roles, roles, ("a", "b"))
-    return features.of_fold(rows, TrainingRun(tmp_path / "run", 0, TrainingOptions(accelerator="cpu"), "k"))
+    return features.of_fold(rows, torch.device("cpu"))[0]
 
 
 def test_frames_are_averaged_from_the_end_without_padding():
@@ -89,13 +87,13 @@ def test_what_does_not_fit_into_memory_is_streamed_with_the_same_values(table, t
 def test_batches_never_end_and_go_on_where_a_training_stopped(table, tmp_path, memory_mib):
     data = _fold(_features(table, memory_mib), tmp_path)
     rows = data.rows["unlabelled"]
-    whole = [batch.rows.tolist() for batch in itertools.islice(data.batches(rows, 2), 9)]
+    whole = [batch.rows.tolist() for batch in itertools.islice(data.batches(rows, 2, 0), 9)]
     assert [len(batch) for batch in whole] == [2, 2, 1] * 3
     passes = [list(itertools.chain(*whole[first : first + 3])) for first in (0, 3, 6)]
     assert all(sorted(drawn) == [2, 3, 4, 5, 6] for drawn in passes)
     assert len(set(map(tuple, passes))) > 1
     for first in (1, 3, 5):
-        again = itertools.islice(data.batches(rows, 2, first), 9 - first)
+        again = itertools.islice(data.batches(rows, 2, 0, first), 9 - first)
         assert [batch.rows.tolist() for batch in again] == whole[first:]
 
 

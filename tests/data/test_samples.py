@@ -12,8 +12,8 @@ from semiser.folds.options import FoldOptions
 from semiser.folds.rows import FoldRows
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.training.experiment import experiment_on, run_variant
-from semiser.training.run import TrainingRun
 
+CPU = torch.device("cpu")
 SHAPE = (2, 3)
 
 
@@ -38,11 +38,6 @@ def rows(roles: list[str], numbers=None) -> FoldRows:
     )
 
 
-@pytest.fixture
-def run(tmp_path):
-    return TrainingRun(tmp_path, 0, TrainingOptions(accelerator="cpu"), "key")
-
-
 def test_samples_come_utterance_by_utterance_in_the_order_asked_for():
     found = read_samples({"s": table({"a": 2, "b": 1, "c": 3})}, ["c", "a"])
     assert found.x["s"][:, 0, 0].tolist() == [3, 4, 5, 0, 1]
@@ -55,9 +50,9 @@ def test_an_utterance_without_samples_is_named():
         read_samples({"s": table({"a": 1})}, ["a", "z"])
 
 
-def test_a_fold_knows_the_samples_of_its_roles(run):
+def test_a_fold_knows_the_samples_of_its_roles():
     features = read_samples({"s": table({"a": 2, "b": 1, "c": 3, "d": 1})}, list("abcd"))
-    data = features.of_fold(rows(["test", "train", "unlabelled"], numbers=[3, 0, 2]), run)
+    data, _ = features.of_fold(rows(["test", "train", "unlabelled"], numbers=[3, 0, 2]), CPU)
     assert data.utterance.tolist() == [1, 1, -1, 2, 2, 2, 0]
     assert {role: data.samples(role).tolist() for role in ("train", "unlabelled", "test", "validation")} == {
         "train": [0, 1],
@@ -68,11 +63,11 @@ def test_a_fold_knows_the_samples_of_its_roles(run):
     assert data.y.tolist() == [0, 1, -1]
 
 
-def test_bands_are_scaled_by_the_training_part(run):
+def test_bands_are_scaled_by_the_training_part():
     features = read_samples({"s": table({"a": 1, "b": 1, "c": 1})}, list("abc"), scaling=ScalingOptions(), band_axis=0)
-    data = features.of_fold(rows(["train", "train", "test"]), run)  # train: 0 and 1, mean and deviation 0.5
+    data, provenance = features.of_fold(rows(["train", "train", "test"]), CPU)  # train: 0 and 1, mean and deviation 0.5
     assert data.x["s"][:, 1, 2].tolist() == [-1, 1, 3]
-    assert run.scaling["s"]["mean"].tolist() == [0.5, 0.5]
+    assert provenance.scaling["s"]["mean"].tolist() == [0.5, 0.5]
 
 
 def test_frames_of_any_number_are_made_to_fit():
@@ -111,5 +106,5 @@ def test_an_experiment_runs_on_samples(tmp_path):
         counts = torch.bincount(data.utterance[data.utterance >= 0], minlength=len(data.y))[data.rows["test"]]
         return torch.nn.functional.one_hot(counts - 1, 2).float()
 
-    predictions, _ = run_variant(experiment, "count", by_number_of_samples, ScalingOptions(), TrainingOptions())
+    predictions = run_variant(experiment, "count", by_number_of_samples, ScalingOptions(), TrainingOptions())[0]
     assert predictions["prediction"].to_pylist() == predictions["target"].to_pylist()

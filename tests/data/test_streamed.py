@@ -12,13 +12,13 @@ from interruption import killed_after
 from semiser.data.matrix import MatrixFeatures
 from semiser.data.scaling import Moments, Scaler
 from semiser.data.stream import SampleStream
-from semiser.data.streamed import StreamedFeatures
+from semiser.data.streamed import StreamedFeatures, read_vectors
 from semiser.features.is10 import feature_names
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.training import batches
-from semiser.training.experiment import Experiment, _rows_of, make_experiment, run_variant
+from semiser.training.experiment import Experiment, _rows_of, experiment_on, run_variant
 from semiser.training.run import TrainingRun
 
 LABELLED, WILD = 18, 24  # utterances of the corpus c, six of each of three speakers; of the corpora w and v
@@ -87,7 +87,11 @@ def _folds(hidden=0):
 def _experiment(folder, tables, scaling=None, limit_mb=0.0, block_rows=7, hidden=0) -> Experiment:
     folds, utterances = _folds(hidden)
     scaling = scaling or ScalingOptions()
-    return make_experiment(folds, utterances, tables, scaling, str(folder), ("accent",), limit_mb, block_rows)
+
+    def features(ids):
+        return read_vectors(tables, ids, folds, scaling, ("accent",), limit_mb, block_rows)
+
+    return experiment_on(folds, utterances, features, str(folder))
 
 
 def _run(folder):
@@ -96,7 +100,8 @@ def _run(folder):
 
 def _data(experiment, folder):
     run = _run(folder)
-    return experiment.features.of_fold(_rows_of(experiment, experiment.folds), run), run
+    data, run.provenance = experiment.features.of_fold(_rows_of(experiment, experiment.folds), run.fabric.device)
+    return data, run
 
 
 def test_unlabelled_utterances_stay_out_of_memory_where_they_are_too_large(tables, tmp_path):

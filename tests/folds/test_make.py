@@ -7,7 +7,8 @@ import pytest
 from fold_tables import options, speech, table
 
 from semiser.folds.make import FOLDS_SCHEMA, folds_hash, make_folds
-from semiser.folds.table import pick_experiment, protocol_facts, stack_experiments
+from semiser.folds.settings import join_experiments, take_experiment
+from semiser.folds.table import protocol_facts
 
 
 def test_leave_one_speaker_out_has_the_worked_out_rows():
@@ -75,9 +76,11 @@ def test_errors_name_the_corpus_and_the_way_out():
 def test_experiments_of_one_table_are_taken_apart_as_they_were_made():
     rows = table(speech("ab", per_class=1))
     parts = [make_folds(rows, options(experiment=name, seed=seed)) for seed, name in enumerate(("one", "two"))]
-    stacked = stack_experiments(parts)
+    stacked = join_experiments(parts)
     assert stacked.num_rows == 16
     for part, name in zip(parts, ("one", "two"), strict=True):
-        picked = pick_experiment(stacked, name)
+        picked = take_experiment(stacked, name)
         assert picked == part and protocol_facts(picked) == protocol_facts(part)
         assert folds_hash(picked) == folds_hash(part)
+    with pytest.raises(ValueError, match="the folds have no experiment 'three'; there are one, two"):
+        take_experiment(stacked, "three")

@@ -1,4 +1,7 @@
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -7,12 +10,13 @@ import pytest
 import torch
 
 from semiser.data.matrix import feature_matrix
+from semiser.data.streamed import read_vectors
 from semiser.data.tables import with_features
 from semiser.folds.make import make_folds
 from semiser.folds.options import FoldOptions
 from semiser.options.base import Options
 from semiser.options.training import ScalingOptions, TrainingOptions
-from semiser.training.experiment import make_experiment, run_variant
+from semiser.training.experiment import experiment_on, run_variant
 
 
 class NoOptions(Options):
@@ -48,7 +52,10 @@ def _experiment(folder, shift=0.0):
     utterances = _utterances()
     options = FoldOptions(experiment="e", corpora=["c"], classes=["low", "high"], validation={"kind": "none"})
     table = _features(utterances["utterance_id"].to_pylist()[::-1], shift)
-    return make_experiment(make_folds(utterances, options), utterances, {"f": table}, ScalingOptions(), str(folder))
+    folds = make_folds(utterances, options)
+    return experiment_on(
+        folds, utterances, lambda ids: read_vectors({"f": table}, ids, folds, ScalingOptions()), folder
+    )
 
 
 CALLS = []
@@ -56,7 +63,7 @@ CALLS = []
 
 def _sign_of_first(data, options, run):
     """A system: the class by the sign of the first standardised feature."""
-    CALLS.append(run.folder.name)
+    CALLS.append(run.folder.parent.name)
     run.log(0, loss=0.5)
     first = data.x[data.rows["test"], 0] + options.bias
     return torch.stack([first, -first], dim=1).softmax(1)  # rows were reversed: low utterances have the higher value
@@ -69,7 +76,7 @@ def _run_variant(experiment, options=None, **training):
 
 
 def test_predictions_have_a_row_per_test_utterance_and_fold(experiment):
-    predictions, curves = _run_variant(experiment, seeds=(0, 1))
+    predictions, curves, models = _run_variant(experiment, seeds=(0, 1))
     assert predictions.num_rows == 24
     assert sorted(set(zip(*(predictions[c].to_pylist() for c in ("fold", "speaker_id")), strict=True))) == [
         (0, "c/a"),
@@ -79,13 +86,15 @@ def test_predictions_have_a_row_per_test_utterance_and_fold(experiment):
     assert predictions["prediction"].to_pylist() == predictions["target"].to_pylist()
     assert json.loads(predictions.schema.metadata[b"classes"]) == ["low", "high"]
     assert curves.num_rows == 6 and curves["value"].to_pylist() == [0.5] * 6
+    assert [(row["seed"], row["fold"]) for row in models] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert models[4]["folder"] == f"sign/seed-1/fold-01/{models[4]['key'][:12]}"
+    assert all((experiment.models / row["folder"] / "predictions.parquet").is_file() for row in models)
 
 
 def test_a_finished_fold_is_not_trained_again_unless_something_changed(experiment, tmp_path):
-    first, curves = _run_variant(experiment)
+    first, curves, models = _run_variant(experiment)
     assert CALLS == ["fold-00", "fold-01", "fold-02"]
-    again, again_curves = _run_variant(experiment)
-    assert CALLS == [] and again == first and again_curves == curves
+    assert _run_variant(experiment) == (first, curves, models) and CALLS == []
     _run_variant(experiment, reuse=False)
     assert len(CALLS) == 3
     _run_variant(experiment, NoOptions(bias=0.1))
@@ -94,16 +103,54 @@ def test_a_finished_fold_is_not_trained_again_unless_something_changed(experimen
     assert len(CALLS) == 3
 
 
+def test_other_options_do_not_destroy_what_was_trained_before(experiment):
+    """A, B, A: the third run reads what the first one left."""
+    first = _run_variant(experiment)
+    other = _run_variant(experiment, NoOptions(bias=5.0))
+    assert len(CALLS) == 3 and other.predictions != first.predictions
+    assert _run_variant(experiment) == first and CALLS == []
+
+
+def _drawn(data, options, run):
+    """A system that draws from torch's random state, slowly enough for another one to come in between."""
+    run.seed_everything()
+    found = []
+    for _ in data.rows["test"]:
+        found.append(torch.rand(2))
+        time.sleep(0.002)
+    return torch.stack(found).softmax(1)
+
+
+def test_variants_in_threads_draw_what_they_draw_one_after_the_other(tmp_path):
+    training = TrainingOptions(accelerator="cpu", seeds=(0, 1))
+
+    def run(folder, name):
+        return run_variant(_experiment(tmp_path / folder), name, _drawn, NoOptions(), training).predictions
+
+    alone = [run("alone", name) for name in "ab"]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(partial(run, "together"), "ab"))
+    assert together == alone
+
+
+def test_a_training_leaves_the_random_state_as_it_was(experiment):
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    run_variant(experiment, "drawn", _drawn, NoOptions(), TrainingOptions(accelerator="cpu"))
+    assert torch.equal(torch.rand(3), expected)
+
+
 def test_a_half_written_result_is_trained_again(experiment, tmp_path):
     _run_variant(experiment)
-    path = tmp_path / "sign" / "seed-0" / "fold-01" / "predictions.parquet"
+    (path,) = (tmp_path / "sign" / "seed-0" / "fold-01").glob("*/predictions.parquet")
     path.write_bytes(path.read_bytes()[:50])
     _run_variant(experiment)
     assert CALLS == ["fold-01"]
 
 
 def test_several_devices_train_in_processes_with_data_prepared_on_the_cpu(experiment, monkeypatch):
-    expected, _ = _run_variant(experiment, reuse=False)
+    expected, *_ = _run_variant(experiment, reuse=False)
     seen = []
 
     def fit_in_processes(fit, data, options, training, run):
@@ -111,7 +158,7 @@ def test_several_devices_train_in_processes_with_data_prepared_on_the_cpu(experi
         return fit(data, options, run)
 
     monkeypatch.setattr("semiser.training.experiment.fit_in_processes", fit_in_processes)
-    predictions, curves = _run_variant(experiment, reuse=False, devices=2)
+    predictions, curves, _ = _run_variant(experiment, reuse=False, devices=2)
     assert seen == [(2, "cpu", "global")] * 3
     assert predictions == expected and curves.num_rows == 3
 

@@ -66,7 +66,7 @@ def _fold(features, run):
     """12 labelled, 36 unlabelled, 6 to validate and 6 to test."""
     roles = np.array(["train"] * 12 + ["unlabelled"] * 36 + ["validation"] * 6 + ["test"] * 6)
     names = [CLASSES[number % 3] if roles[number] != "unlabelled" else None for number in range(COUNT)]
-    return features.of_fold(FoldRows(np.arange(COUNT), roles, names, roles, roles, CLASSES), run)
+    return features.of_fold(FoldRows(np.arange(COUNT), roles, names, roles, roles, CLASSES), run.fabric.device)[0]
 
 
 TRAIN = TrainCmktOptions(

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from semiser.data.vectors import FoldData
 from semiser.features.is10 import feature_names
 from semiser.options.training import TrainingOptions
+from semiser.provenance import Provenance
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd import sae
 from semiser.systems.mmmd.network import Mmd, MmdLogits
@@ -56,7 +57,7 @@ def multimodal(data):
 
 def _run(folder, seed=0, key="k", size=1582):
     run = TrainingRun(folder, seed, TrainingOptions(accelerator="cpu", checkpoint_every_s=0), key)
-    run.scaling = {"strategy": "global", "mean": np.zeros(size), "std": np.ones(size)}
+    run.provenance = Provenance({"strategy": "global", "mean": np.zeros(size), "std": np.ones(size)})
     return run
 
 

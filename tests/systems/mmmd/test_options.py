@@ -49,11 +49,11 @@ def test_a_variant_with_acted_utterances_needs_an_acted_corpus():
 def test_a_sweep_changes_one_option_and_nothing_else():
     sweeps = MmmdSweepsOptions(unlabelled_weight=[0, 0.01], epochs=3)
     settings = list(sweeps.settings("unlabelled_weight", TRAIN))
-    assert [name for name, _ in settings] == ["0", "0.01"]
-    assert [chosen.mixmatch.unlabelled_weight for _, chosen in settings] == [0, 0.01]
-    assert {chosen.mixmatch.temperature for _, chosen in settings} == {0.5}
+    assert [name for name, *_ in settings] == ["0", "0.01"]
+    assert [chosen.mixmatch.unlabelled_weight for _, chosen, _ in settings] == [0, 0.01]
+    assert {chosen.mixmatch.temperature for _, chosen, _ in settings} == {0.5}
     assert sweeps.neural(settings[1][1]).network.epochs == 3
-    features = dict(sweeps.settings("features", TRAIN))
+    features = {name: chosen for name, _, chosen in sweeps.settings("features", TRAIN)}
     assert features["T+A+topic"].columns == ("is10", "word2vec", "query_topic")
     assert features["A"].columns == ("is10",)
 
