@@ -156,7 +156,7 @@ class InProcess:
     """An engine that runs task after task where it is called."""
 
     def map(self, function, tasks, pool):
-        """See `semiser.shards.engine.Engine.map`."""
+        """See `semiser.shards.engine_protocol.Engine.map`."""
         for task in tasks:
             yield task, function(task)
 

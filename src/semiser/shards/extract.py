@@ -16,7 +16,7 @@ from semiser.errors import TooManyUnusable
 from semiser.features.family import Family
 from semiser.options.features import ShardOptions
 from semiser.progress import progress
-from semiser.shards.engine import Engine, PoolKind, WorkerLost
+from semiser.shards.engine_protocol import Engine, PoolKind, WorkerLost
 from semiser.shards.poison import find_poison
 from semiser.shards.store import Receipt, ShardedTable, ShardReport
 from semiser.shards.task import Part, ShardTask, extract_shard, family_facts
