@@ -4,10 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from semiser.features.registry import table_name
 from semiser.options.base import Options
 from semiser.options.places import PlacesOptions
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.system import create_sweeps, create_training
+from semiser.shards.utterances import UtteranceFile
 from semiser.systems.system import get_system
 
 CPU = TrainingOptions(accelerator="cpu")
@@ -27,7 +29,7 @@ def run_system(
 
     Args:
         name: of the system.
-        data: `utterances` and feature tables; a table that is not named is off.
+        data: `utterances`, feature tables by family, and proxies; a table that is not named is off.
         options: of the system.
         folder: models lie in `<folder>/<pipeline>`.
         training: seeds and device.
@@ -40,8 +42,9 @@ def run_system(
     prefix = f"{name}_sweeps" if sweeps else system.pipeline
     if upto:
         pipeline = pipeline.to_outputs(upto if upto in pipeline.all_outputs() else f"{prefix}.{upto}")
-    tables = [*system.tables, *(table for stage in system.stages for table in stage.reads)]
-    made: dict[str, Any] = dict.fromkeys(tables) | data
+    made: dict[str, Any] = {table_name(family): data.get(family) for family in system.tables}
+    made |= {name: data.get(name) for stage in system.stages for name in stage.reads}
+    made["utterances"] = UtteranceFile.in_memory(data["utterances"])
     made |= {
         f"params:{system.pipeline}": options,
         "params:training": training,

@@ -11,7 +11,8 @@ import pytest
 from faults.tiny import PATIENCE_S, Here, Tiny, Twin, digests, run, wait_until_gone
 
 from semiser.options.engine import EngineOptions
-from semiser.shards.engine import EngineLost, LocalEngine, WorkerLost, make_engine
+from semiser.shards.engine import LocalEngine, make_engine
+from semiser.shards.engine_protocol import EngineLost, WorkerLost
 from semiser.shards.extract import quarantine
 from semiser.shards.store import ShardedTable
 

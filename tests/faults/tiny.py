@@ -24,7 +24,8 @@ from semiser.features.family import Family, Source
 from semiser.options.engine import EngineOptions
 from semiser.options.family import FamilyOptions
 from semiser.options.features import ShardOptions
-from semiser.shards.engine import Engine, make_engine
+from semiser.shards.engine import make_engine
+from semiser.shards.engine_protocol import Engine
 from semiser.shards.extract import extract
 from semiser.shards.store import LOCK, ShardedTable
 

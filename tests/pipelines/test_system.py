@@ -27,7 +27,7 @@ def test_a_pipeline_has_a_node_per_variant_in_its_namespace_with_tags(name):
     assert {tag for node in pipeline.nodes for tag in node.tags} == {"training", "evaluation"}
     assert set(pipeline.inputs()) == {
         "utterances",
-        *system.tables,
+        *(f"{family}_features" for family in system.tables),
         *(table for stage in system.stages for table in stage.reads),
         f"params:train_{name}",
         "params:training",

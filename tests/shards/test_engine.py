@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from semiser.options.engine import EngineOptions
-from semiser.shards.engine import LocalEngine, WorkerLost, make_engine
+from semiser.shards.engine import LocalEngine, make_engine
+from semiser.shards.engine_protocol import WorkerLost
 
 
 def _square(number):

@@ -9,7 +9,7 @@ from semiser.features.is10 import Is10
 from semiser.features.social import Social
 from semiser.options.features import Is10Options
 from semiser.options.text_features import SocialOptions
-from semiser.shards.engine import WorkerLost
+from semiser.shards.engine_protocol import WorkerLost
 from semiser.shards.poison import find_poison
 from semiser.shards.task import Part, ShardTask
 

@@ -30,6 +30,11 @@ _CLASSES = {
 }
 
 
+def table_name(family: str) -> str:
+    """What nodes call the table of a feature family."""
+    return f"{family}_features"
+
+
 def make_families(
     names: tuple[str, ...], options: FeaturesOptions, arguments: Mapping[str, Any] | None = None
 ) -> dict[str, Family | None]:

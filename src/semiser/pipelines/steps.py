@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from semiser.features.registry import table_name
 from semiser.options.places import PlacesOptions
 from semiser.options.training import TrainingOptions
 from semiser.systems.system import Job, System, Work, get_system
@@ -164,15 +165,16 @@ def make_product(system: System, data: Data, name: str) -> Any:
 
 def _work(system: System, data: Data, pipeline: str) -> Work:
     """The work of a node whose inputs are utterances, feature tables, folds, stages and options."""
-    reads = [*system.tables, *(name for stage in system.stages for name in stage.reads)]
+    tables = {family: data[table_name(family)] for family in system.tables}
+    tables |= {name: data[name] for stage in system.stages for name in stage.reads if name in data}
     stages = {stage.name: f"{stage.name}_stage" for stage in system.stages}
     return Work(
         system=system,
         options=data[OPTIONS.format(system.pipeline)],
         training=data[TRAINING],
         models=f"{data[PLACES].models}/{pipeline}",
-        utterances=data[UTTERANCES],
-        tables={name: data[name] for name in reads if name in data},
+        utterances=data[UTTERANCES].read(),
+        tables=tables,
         folds=data.get("folds"),
         made={name: data[document] for name, document in stages.items() if document in data},
     )

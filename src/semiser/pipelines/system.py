@@ -14,6 +14,7 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
+from semiser.features.registry import table_name
 from semiser.pipelines import steps
 from semiser.pipelines.steps import OPTIONS, PLACES, TRAINING, UTTERANCES
 from semiser.systems.system import System
@@ -41,7 +42,7 @@ def _prepare(system: System, pipeline: str) -> Iterator[Node]:
     """Folds, stages, and the experiment that holds them in memory."""
     node = partial(_node, system, pipeline)
     options = [OPTIONS.format(system.pipeline), TRAINING, PLACES]
-    sources = [UTTERANCES, *system.tables]
+    sources = [UTTERANCES, *map(table_name, system.tables)]
     yield node(steps.make_folds, [*sources, *options], "folds", "training", pipeline, name="make_folds")
     for stage in system.stages:
         before = [f"{earlier}_stage" for earlier in stage.after]
@@ -109,7 +110,8 @@ def _node(
     name: str,
 ) -> Node:
     """A node in the pipeline's namespace; what comes from outside it, and goes outside, has names of its own."""
-    outside = {UTTERANCES, *system.tables, *(table for stage in system.stages for table in stage.reads)}
+    reads = (table for stage in system.stages for table in stage.reads)
+    outside = {UTTERANCES, *map(table_name, system.tables), *reads}
 
     def named(local: str) -> str:
         own = ":" not in local and local not in outside and not local.startswith(f"{system.pipeline}_")

@@ -17,7 +17,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from semiser.options.engine import TlsOptions
-from semiser.shards.engine import EngineLost, PoolKind, Result, Task, WorkerLost
+from semiser.shards.engine_protocol import EngineLost, PoolKind, Result, Task, WorkerLost
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from semiser.shards.engine import Engine, PoolKind, WorkerLost
+from semiser.shards.engine_protocol import Engine, PoolKind, WorkerLost
 from semiser.shards.task import ShardTask, probe_shard
 
 logger = logging.getLogger(__name__)
