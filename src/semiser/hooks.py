@@ -224,7 +224,8 @@ class Tracking:
         if self._options.enabled and self._metrics:
             from semiser.tracking import record
 
-            record(self._options, self._project, self._command, self._parameters, self._metrics, self._curves)
+            models = self._project / self._parameters["places"]["models"]
+            record(self._options, self._project, self._command, self._parameters, self._metrics, models, self._curves)
 
 
 class LastWord:

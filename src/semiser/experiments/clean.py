@@ -1,5 +1,7 @@
 """What can go: models and shards that nothing names any more, experiments, and what killed runs left."""
 
+import json
+import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -72,15 +74,26 @@ def _old_models(tree: Tree) -> Iterator[Removable]:
 
 
 def _old_shards(tree: Tree) -> Iterator[Removable]:
-    """A manifest names the digest of its shards' folder; on an object store nothing is looked for."""
+    """Shards on a disk that no experiment's manifest names, by family and digest of its version and options."""
     if tree.features is None:
         return
-    manifests = "".join(path.read_text() for path in sorted((tree.data / "03_primary").glob("*/*.json")))
+    named = {path for manifest in (tree.data / "03_primary").glob("*/*.json") for path in _shards_of(manifest)}
     for folder in sorted(tree.features.glob("*/*/")):
-        if folder.name not in manifests:
-            what = "features with options that no experiment has, or not complete yet"
-            name = f"shards:{folder.parent.name}/{folder.name}"
-            yield from _some(name, what, [folder], tree.experiments())
+        shards = sorted(folder.rglob("*.parquet"))
+        paths = [path for path in shards if path not in named]
+        what = (
+            f"{len(paths)} of {len(shards)} shards, which no experiment's features are made of: of earlier options or "
+            "files, of predictions, or of an extraction that did not end"
+        )
+        yield from _some(f"shards:{folder.relative_to(tree.features)}", what, paths, tree.experiments())
+
+
+def _shards_of(manifest: Path) -> list[Path]:
+    """The shards of a feature table; none of a JSON document that is no manifest of one."""
+    document = json.loads(manifest.read_bytes())
+    if not isinstance(document, dict) or not isinstance(folder := document.get("folder"), str):
+        return []
+    return [Path(os.path.normpath(manifest.parent / folder / shard["path"])) for shard in document["shards"]]
 
 
 def _leftovers(tree: Tree) -> Iterator[Removable]:
