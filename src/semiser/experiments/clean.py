@@ -51,13 +51,13 @@ def remove(tree: Tree, names: Sequence[str]) -> list[Removable]:
     found = {part.name: part for part in removable(tree)}
     if unknown := [name for name in names if name not in found]:
         raise ValueError(f"nothing is called {', '.join(unknown)}: `kedro semiser clean` lists what can be removed")
-    chosen = [found[name] for name in dict.fromkeys(names)]
     with ExitStack() as locks:
-        for experiment in sorted({name for part in chosen for name in part.experiments}):
+        for experiment in sorted({experiment for name in names for experiment in found[name].experiments}):
             locks.callback(take(tree.reporting / experiment).release)
-        for part in chosen:
-            for path in part.paths:
-                _remove(path, tree.data)
+        # Looked at again: a run may have ended in between, and what it made is not to go.
+        chosen = [part for part in removable(tree) if part.name in names]
+        for path in (path for part in chosen for path in part.paths):
+            _remove(path, tree.data)
     return chosen
 
 

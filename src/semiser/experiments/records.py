@@ -136,7 +136,7 @@ def read_records(folder: Path) -> list[Record]:
     Raises:
         ValueError: a record is not what its name says; the message names it.
     """
-    records = [_read(path) for path in sorted((folder / RUNS).glob("*.json"))]
+    records = sorted((_read(path) for path in (folder / RUNS).glob("*.json")), key=lambda record: record.start)
     open_ones = [place for place, record in enumerate(records) if record.state == "running"]
     at_work = open_ones[-1:] if open_ones and is_held(folder) else []
     for place in open_ones:

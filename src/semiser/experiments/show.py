@@ -22,15 +22,16 @@ def show_runs(tree: Tree, experiment: str | None = None) -> Iterator[str]:
     if experiment is not None and experiment not in known:
         raise ValueError(f"no experiment {experiment}: there are {', '.join(known) or 'none yet'}")
     names = known if experiment is None else [experiment]
-    records = [record for name in names for record in read_records(tree.reporting / name)]
+    found = [record for name in names for record in read_records(tree.reporting / name)]
+    records = sorted(found, key=lambda record: record.start)
     if not records:
         yield "no run is recorded yet"
         return
     rows = [("run", "experiment", "state", "took", "options", "best")]
-    rows += [_row(record) for record in sorted(records, key=lambda record: record.id)]
+    rows += [_row(record) for record in records]
     yield from _table(rows)
     yield ""
-    yield from (f"{record.id}  {record.command}" for record in sorted(records, key=lambda record: record.id))
+    yield from (f"{record.id}  {record.command}" for record in records)
 
 
 def _row(record: Record) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Where the experiments of a project lie: a folder of the same name below every stage of `data`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,8 +71,8 @@ class Tree:
 
 
 def is_on_disk(place: str) -> bool:
-    """Whether a place is a path of this machine and no fsspec address."""
-    return "://" not in place
+    """Whether a place is a path of this machine and no fsspec address, be it one that a pure path made `s3:/` of."""
+    return not re.match(r"[\w+.-]{2,}:+\w*:?/", place)
 
 
 def _folders(above: Path) -> list[Path]:
