@@ -13,7 +13,7 @@ from helpers import voice, write_wav
 
 from semiser.experiments.records import read_records
 from semiser.experiments.run import Run
-from semiser.hooks import command_line
+from semiser.hooks import Runs, command_line
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +30,23 @@ def test_a_command_is_written_as_it_is_typed():
         command_line({"pipeline_names": ["__default__"], "node_names": ["train_svm"]}) == "kedro run --nodes=train_svm"
     )
     assert command_line({"from_nodes": ["a", "b"]}) == "kedro run --from-nodes=a,b"
+
+
+def test_a_run_that_was_cut_off_lets_the_next_one_of_its_session_begin(monkeypatch, tmp_path):
+    """Kedro calls no hook after Ctrl-C, which a notebook survives."""
+
+    def begin(run_params, command, pipeline, catalog):
+        return Run(tmp_path / "demo", tmp_path / "models", {}, command, {})
+
+    monkeypatch.setattr("semiser.experiments.run.begin", begin)
+    hook = Runs()
+    hook.before_pipeline_run({}, None, None)
+    hook.before_pipeline_run({}, None, None)
+    assert [record.state for record in read_records(tmp_path / "demo")] == ["interrupted", "running"]
+    hook.on_pipeline_error(ValueError("no"))
+    hook.before_pipeline_run({}, None, None)
+    hook.after_pipeline_run()
+    assert [record.state for record in read_records(tmp_path / "demo")] == ["interrupted", "failed", "finished"]
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,14 @@ def test_results_on_an_object_store_are_refused():
 
 @pytest.mark.parametrize(
     "place, on_disk",
-    [("data/x", True), ("/data/x:y/z", True), ("C:/data", True), ("s3://b/x", False), ("memory:/x", False)]
-    + [("simplecache::s3://b", False)],
+    [
+        ("data/x", True),
+        ("/data/x:y/z", True),
+        ("C:/data", True),
+        ("s3://b/x", False),
+        ("memory:/x", False),
+        ("simplecache::s3://b", False),
+    ],
 )
 def test_an_address_is_no_path(place, on_disk):
     assert is_on_disk(place) == on_disk

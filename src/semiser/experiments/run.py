@@ -12,6 +12,7 @@ from semiser.experiments.catalog import metrics_files, options_of
 from semiser.experiments.lock import claim
 from semiser.experiments.records import new_record, read_records, read_result, write_record
 from semiser.experiments.tree import is_on_disk
+from semiser.options.runs import RunsOptions
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -112,7 +113,7 @@ def begin(run_params: Mapping[str, Any], command: str, pipeline: "Pipeline", cat
     Raises:
         ExperimentTaken: another run is at work on the experiment.
     """
-    places, runs = (to_jsonable_python(catalog.load(f"params:{group}")) for group in ("places", "runs"))
+    places = to_jsonable_python(catalog.load("params:places"))
     project = Path(run_params["project_path"])
     if not (is_on_disk(places["reporting"]) and is_on_disk(places["models"])):
         return None
@@ -124,7 +125,7 @@ def begin(run_params: Mapping[str, Any], command: str, pipeline: "Pipeline", cat
         options=options_of(pipeline, catalog),
         env=run_params.get("env"),
         pipelines=run_params.get("pipeline_names"),
-        wait=runs["wait"],
+        wait=RunsOptions(**catalog.load("params:runs")).wait,
     )
 
 
