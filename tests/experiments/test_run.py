@@ -12,7 +12,7 @@ from experiments.holders import holding
 from reporting.test_findings import metrics
 
 from semiser.experiments.lock import is_held
-from semiser.experiments.records import read_records
+from semiser.experiments.records import read_receipts, read_records
 from semiser.experiments.run import ExperimentTaken, Run
 
 
@@ -112,6 +112,16 @@ def test_experiments_do_not_keep_each_other_waiting(folder):
     run.finish()
     other.finish()
     assert [record.experiment for record in read_records(folder.with_name("other"))] == ["other"]
+
+
+def test_receipts_are_the_lists_among_the_documents(folder):
+    models = folder.parents[1] / "06_models/demo/train_x"
+    (models / "encoder.json").write_text('{"loss": 1}')
+    assert [model.variant for model in read_receipts(models)] == ["gone", "net"]
+    assert read_receipts(models / "absent") == []
+    (models / "svm.json").write_text('[{"variant": "svm"}]')
+    with pytest.raises(ValueError, match=r"train_x/svm\.json is no receipt of trained folds"):
+        read_receipts(models)
 
 
 @pytest.mark.parametrize("content", ["{", '{"id": "x"}'])

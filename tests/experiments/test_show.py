@@ -63,10 +63,11 @@ def test_a_comparison_says_options_figures_and_what_is_left_out(tree):
 
 
 def test_what_can_go_is_shown_with_how_to_let_it_go():
-    parts = [Removable("leftovers", "2 files", [Path("x")], 1_234_567_890, []), Removable("m", "n", [], 999, [])]
+    parts = [Removable("leftovers", "2 files", [Path("x")], 1_234_567_890, []), Removable("models:x", "n", [], 999, [])]
     found = list(show_removable(parts, removed=False))
     assert _cells(found[1]) == ["leftovers", "1.2 GB", "2 files"]
-    assert found[2].split() == ["m", "999", "B", "n"]
-    assert found[3] == "nothing was removed; `kedro semiser clean --remove <name>` removes what it names"
+    assert found[2].split() == ["models:x", "999", "B", "n"]
+    assert found[4].startswith("models: of earlier options, or of a training that did not end;")
+    assert found[5] == "nothing was removed; `kedro semiser clean --remove <name>` removes what it names"
     assert len(list(show_removable(parts, removed=True))) == 3
     assert list(show_removable([], removed=False)) == ["nothing can go"]

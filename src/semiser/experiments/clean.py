@@ -14,6 +14,14 @@ from semiser.experiments.run import take
 from semiser.experiments.tree import Tree
 from semiser.shards.publish import TEMPORARY_SUFFIX
 
+LATER = "Nothing was removed: try again when it has ended"
+MISSED = {
+    "models": "of earlier options, or of a training that did not end; who goes back to them trains again, and "
+    "`compare` misses them",
+    "shards": "of earlier options or files, of predictions, or of an extraction that did not end; who goes back to "
+    "them computes again",
+    "experiment": "all that was made for it and the records of its runs, not the features that experiments share",
+}
 LEFT_S = 3600  # what was written to within it may be at work, by `semiser.load` for one, which takes no experiment
 
 
@@ -23,7 +31,7 @@ class Removable:
 
     Attributes:
         name: by which it is removed.
-        what: it is, and who would miss it.
+        what: it is.
         paths: folders and files.
         size: bytes.
         experiments: that no run may be at work on while it is removed.
@@ -34,6 +42,11 @@ class Removable:
     paths: list[Path]
     size: int
     experiments: list[str]
+
+    @property
+    def kind(self) -> str:
+        """First part of the name; `MISSED` says what is lost with it."""
+        return self.name.partition(":")[0]
 
 
 def removable(tree: Tree) -> list[Removable]:
@@ -53,7 +66,7 @@ def remove(tree: Tree, names: Sequence[str]) -> list[Removable]:
         raise ValueError(f"nothing is called {', '.join(unknown)}: `kedro semiser clean` lists what can be removed")
     with ExitStack() as locks:
         for experiment in sorted({experiment for name in names for experiment in found[name].experiments}):
-            locks.callback(take(tree.reporting / experiment).release)
+            locks.callback(take(tree.reporting / experiment, instead=LATER).release)
         # Looked at again: a run may have ended in between, and what it made is not to go.
         chosen = [part for part in removable(tree) if part.name in names]
         for path in (path for part in chosen for path in part.paths):
@@ -66,10 +79,7 @@ def _old_models(tree: Tree) -> Iterator[Removable]:
         for pipeline in sorted((tree.models / experiment).glob("*/")):
             present = {pipeline / model.folder for model in read_receipts(pipeline)}
             paths = [path for path in sorted(pipeline.rglob("seed-*/fold-*/*/")) if path not in present]
-            what = (
-                f"{len(paths)} trained folds of earlier options, or of a training that did not end; going back to "
-                "those options trains them again, and `compare` misses them"
-            )
+            what = f"{len(paths)} trained folds that no present result is made of"
             yield from _some(f"models:{experiment}/{pipeline.name}", what, paths, [experiment])
 
 
@@ -81,10 +91,7 @@ def _old_shards(tree: Tree) -> Iterator[Removable]:
     for folder in sorted(tree.features.glob("*/*/")):
         shards = sorted(folder.rglob("*.parquet"))
         paths = [path for path in shards if path not in named]
-        what = (
-            f"{len(paths)} of {len(shards)} shards, which no experiment's features are made of: of earlier options or "
-            "files, of predictions, or of an extraction that did not end"
-        )
+        what = f"{len(paths)} of {len(shards)} shards, which no experiment's features are made of"
         yield from _some(f"shards:{folder.relative_to(tree.features)}", what, paths, tree.experiments())
 
 
@@ -105,7 +112,7 @@ def _leftovers(tree: Tree) -> Iterator[Removable]:
 
 def _whole(tree: Tree) -> Iterator[Removable]:
     for name in tree.experiments():
-        yield from _some(f"experiment:{name}", "all of it but shared features", tree.folders_of(name), [name])
+        yield from _some(f"experiment:{name}", "all of it", tree.folders_of(name), [name])
 
 
 def _some(name: str, what: str, paths: list[Path], experiments: list[str]) -> Iterator[Removable]:

@@ -172,7 +172,7 @@ def read_result(metrics: Path, models: Path) -> Result:
 
 
 def read_receipts(models: Path) -> list[Model]:
-    """The trained folds that a pipeline's present receipts name, `<models>/<variant>.json`.
+    """The trained folds that a pipeline's present receipts name: the lists among `<models>/*.json`.
 
     Raises:
         ValueError: one is no receipt; the message names it.
@@ -180,7 +180,8 @@ def read_receipts(models: Path) -> list[Model]:
     found = []
     for path in sorted(models.glob("*.json")):
         try:
-            found += _MODELS.validate_json(path.read_bytes())
-        except ValidationError as error:
+            document = json.loads(path.read_bytes())
+            found += _MODELS.validate_python(document) if isinstance(document, list) else []
+        except ValueError as error:  # pydantic's is one, too
             raise ValueError(f"{path} is no receipt of trained folds: run its training pipeline again") from error
     return found

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
 
 logger = logging.getLogger(__name__)
+WAIT_OR_RENAME = (
+    "Wait for it with `--params runs.wait=true`, or run under another name with `--params experiment=<name>`"
+)
 
 
 class ExperimentTaken(RuntimeError):
@@ -80,8 +83,13 @@ class Run:
         self._lock.release()
 
 
-def take(folder: Path, wait: bool = False) -> "FileLock":
+def take(folder: Path, wait: bool = False, instead: str = WAIT_OR_RENAME) -> "FileLock":
     """The lock of the experiment whose reporting folder this is.
+
+    Args:
+        folder: of the experiment.
+        wait: for the process that has it.
+        instead: what one can do who is refused, a sentence.
 
     Raises:
         ExperimentTaken: another process has it, and `wait` is false.
@@ -91,10 +99,7 @@ def take(folder: Path, wait: bool = False) -> "FileLock":
     running = [record for record in read_records(folder) if record.state == "running"]
     holder = running[-1].holder if running else "a run that is just beginning, or `kedro semiser clean`"
     if not wait:
-        raise ExperimentTaken(
-            f"another run is at work on the experiment {folder.name}: {holder}. Wait for it with "
-            f"`--params runs.wait=true`, or run under another name with `--params experiment=<name>`"
-        )
+        raise ExperimentTaken(f"another run is at work on the experiment {folder.name}: {holder}. {instead}")
     logger.warning("experiment %s: waiting until %s ends", folder.name, holder)
     lock = claim(folder, wait=True)
     assert lock is not None  # it waited

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from semiser.experiments.clean import Removable
+from semiser.experiments.clean import MISSED, Removable
 from semiser.experiments.compare import Comparison, Difference
 from semiser.experiments.records import Headline, Record, read_records
 from semiser.experiments.tree import Tree
@@ -105,6 +105,9 @@ def show_removable(parts: Sequence[Removable], removed: bool) -> Iterator[str]:
         return
     yield from _table([("removed" if removed else "name", "size", "what"), *_removable_rows(parts)])
     if not removed:
+        yield ""
+        kinds = dict.fromkeys(part.kind for part in parts)
+        yield from (f"{kind}: {MISSED[kind]}" for kind in kinds if kind in MISSED)
         yield "nothing was removed; `kedro semiser clean --remove <name>` removes what it names"
 
 
