@@ -59,11 +59,11 @@ def _hook(project, **options):
     parameters = {"places": places, "tracking": options, "training": {"seeds": [0, 1], "threads": None}, "empty": {}}
     hook.after_context_created(SimpleNamespace(config_loader={"parameters": parameters}, project_path=project))
     path = project / "data/08_reporting/demo/train_x/metrics.json"
-    catalog = {"train_x.metrics": SimpleNamespace(_describe=lambda: {"filepath": path})}
+    catalog = {"train_x_metrics": SimpleNamespace(_describe=lambda: {"filepath": path})}
     hook.before_pipeline_run({"pipeline_names": ["train_x"]}, catalog)
     hook.after_dataset_saved("train_x.net_curves", CURVES)
-    hook.after_dataset_saved("train_x.metrics", {})
-    hook.after_dataset_saved("train_x.table", None)
+    hook.after_dataset_saved("train_x_metrics", {})
+    hook.after_dataset_saved("train_x.metrics_table", None)
     return hook
 
 

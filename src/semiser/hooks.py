@@ -106,7 +106,7 @@ class RunRecord:
     @hook_impl
     def after_dataset_saved(self, dataset_name: str) -> None:
         """Write the record where the metrics of a training pipeline were saved."""
-        if is_metrics(dataset_name):
+        if dataset_name.endswith("_metrics"):
             from semiser.reporting.record import write_record
 
             write_record(self._catalog[dataset_name], self._command)

@@ -35,10 +35,11 @@ def test_options_are_those_that_the_nodes_take_with_defaults():
 
 
 def test_metrics_are_found_by_the_pipeline_that_is_in_their_name():
-    pipeline = Pipeline([Node(_nothing, None, ["metrics", "table"])], namespace="train_x")
-    catalog = _catalog(**{"train_x.metrics": DocumentDataset(filepath="08/demo/train_x/metrics.json")})
+    pipeline = Pipeline([Node(_nothing, None, ["train_x_metrics", "other"])])
+    pipeline += Pipeline([Node(_nothing, None, "share_metrics")], namespace="x_sweeps")
+    catalog = _catalog(**{"train_x_metrics": DocumentDataset(filepath="08/demo/train_x/metrics.json")})
     assert metrics_files(pipeline, catalog) == {"train_x": Path("08/demo/train_x/metrics.json")}
-    away = _catalog(**{"train_x.metrics": DocumentDataset(filepath="memory://08/metrics.json")})
+    away = _catalog(**{"train_x_metrics": DocumentDataset(filepath="memory://08/metrics.json")})
     assert metrics_files(pipeline, away) == {}
     assert file_of(_catalog(scores=MemoryDataset()), "scores") is None
 

@@ -19,6 +19,7 @@ def tree(tmp_path):
         _write(data / f"06_models/demo/train_x/net/seed-0/fold-01/{key}/model.safetensors", size)
     model = {"variant": "net", "seed": 0, "fold": 1, "folder": "net/seed-0/fold-01/present00000", "key": "k"}
     (data / "06_models/demo/train_x/net.json").write_text(json.dumps([model]))
+    _write(data / "06_models/demo/x_sweeps/net/seed-0/fold-01/former000000/model.safetensors", 1)
     for name in ("00000-a.parquet", "00000-b.parquet"):
         _write(data / "04_feature/is10/0123456789ab/emodb" / name, 50)
     _write(data / "04_feature/fbank/ba9876543210/emodb/00000-c.parquet", 70)

@@ -117,6 +117,7 @@ def test_experiments_do_not_keep_each_other_waiting(folder):
 def test_receipts_are_the_lists_among_the_documents(folder):
     models = folder.parents[1] / "06_models/demo/train_x"
     (models / "encoder.json").write_text('{"loss": 1}')
+    (models / "models.json").write_text((models / "net.json").read_text())
     assert [model.variant for model in read_receipts(models)] == ["gone", "net"]
     assert read_receipts(models / "absent") == []
     (models / "svm.json").write_text('[{"variant": "svm"}]')

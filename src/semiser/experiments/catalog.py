@@ -25,13 +25,13 @@ def options_of(pipeline: "Pipeline", catalog: "CatalogProtocol") -> dict[str, An
 def metrics_files(pipeline: "Pipeline", catalog: "CatalogProtocol") -> dict[str, Path]:
     """Each training pipeline of a run to its metrics.json, where that is on a disk."""
     names = [name for name in pipeline.all_outputs() if is_metrics(name)]
-    paths = {name.rpartition(".")[0]: file_of(catalog, name) for name in names}
+    paths = {name.removesuffix("_metrics"): file_of(catalog, name) for name in names}
     return {name: path for name, path in sorted(paths.items()) if path}
 
 
 def is_metrics(dataset_name: str) -> bool:
-    """Whether a dataset is the metrics of a training pipeline: `<pipeline>.metrics`."""
-    return dataset_name.endswith(".metrics")
+    """Whether a dataset is the metrics of a training pipeline, `<pipeline>_metrics`, and not those of a sweep."""
+    return dataset_name.endswith("_metrics") and "." not in dataset_name
 
 
 def file_of(catalog: "CatalogProtocol", dataset_name: str) -> Path | None:

@@ -77,7 +77,8 @@ def remove(tree: Tree, names: Sequence[str]) -> list[Removable]:
 def _old_models(tree: Tree) -> Iterator[Removable]:
     for experiment in tree.experiments():
         for pipeline in sorted((tree.models / experiment).glob("*/")):
-            present = {pipeline / model.folder for model in read_receipts(pipeline)}
+            if not (present := {pipeline / model.folder for model in read_receipts(pipeline)}):
+                continue  # sweeps leave no receipt, nor does a first training that did not end
             paths = [path for path in sorted(pipeline.rglob("seed-*/fold-*/*/")) if path not in present]
             what = f"{len(paths)} trained folds that no present result is made of"
             yield from _some(f"models:{experiment}/{pipeline.name}", what, paths, [experiment])

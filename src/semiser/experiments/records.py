@@ -177,11 +177,12 @@ def read_receipts(models: Path) -> list[Model]:
     Raises:
         ValueError: one is no receipt; the message names it.
     """
-    found = []
+    found: dict[str, Model] = {}
     for path in sorted(models.glob("*.json")):
         try:
             document = json.loads(path.read_bytes())
-            found += _MODELS.validate_python(document) if isinstance(document, list) else []
+            rows = _MODELS.validate_python(document) if isinstance(document, list) else []
         except ValueError as error:  # pydantic's is one, too
             raise ValueError(f"{path} is no receipt of trained folds: run its training pipeline again") from error
-    return found
+        found |= {model.folder: model for model in rows}  # a pipeline has a receipt of all variants, too
+    return list(found.values())
