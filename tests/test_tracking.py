@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pyarrow as pa
@@ -19,15 +20,24 @@ def figure(mean, low=None, high=None):
 
 @pytest.fixture
 def project(tmp_path):
-    """Metrics of two variants with a picture, cards of one."""
-    reporting = tmp_path / "data/08_reporting/train_x"
+    """Metrics of two variants with a picture, cards of one, of which one was trained with earlier options."""
+    reporting = tmp_path / "data/08_reporting/demo/train_x"
     reporting.mkdir(parents=True)
     variants = {"net": {"uar": figure(0.5, 0.4, 0.6), "f1/anger": figure(None)}, "svm": {"uar": figure(0.4)}}
     (reporting / "metrics.json").write_text(json.dumps({"protocol": {}, "variants": variants, "paired": {}}))
     (reporting / "confusion.png").write_bytes(b"a picture")
-    model = tmp_path / "data/06_models/train_x/net/seed-0/fold-01"
-    model.mkdir(parents=True)
-    (model / "card.json").write_text("{}")
+    models = tmp_path / "data/06_models/demo/train_x"
+    for key in ("0123456789ab", "ba9876543210"):
+        (models / "net/seed-0/fold-01" / key).mkdir(parents=True)
+        (models / "net/seed-0/fold-01" / key / "card.json").write_text(json.dumps({"key": key}))
+    model = {
+        "variant": "net",
+        "seed": 0,
+        "fold": 1,
+        "folder": "net/seed-0/fold-01/ba9876543210",
+        "key": "ba9876543210ff",
+    }
+    (models / "net.json").write_text(json.dumps([model]))
     return tmp_path
 
 
@@ -45,14 +55,15 @@ CURVES = pa.table(
 
 def _hook(project, **options):
     hook = Tracking()
-    parameters = {"tracking": options, "training": {"seeds": [0, 1], "threads": None}, "empty": {}}
+    places = {"models": "data/06_models/demo"}
+    parameters = {"places": places, "tracking": options, "training": {"seeds": [0, 1], "threads": None}, "empty": {}}
     hook.after_context_created(SimpleNamespace(config_loader={"parameters": parameters}, project_path=project))
-    path = project / "data/08_reporting/train_x/metrics.json"
-    catalog = {"x_metrics": SimpleNamespace(_describe=lambda: {"filepath": path})}
+    path = project / "data/08_reporting/demo/train_x/metrics.json"
+    catalog = {"train_x_metrics": SimpleNamespace(_describe=lambda: {"filepath": path})}
     hook.before_pipeline_run({"pipeline_names": ["train_x"]}, catalog)
-    hook.after_dataset_saved("net_curves", CURVES)
-    hook.after_dataset_saved("x_metrics", {})
-    hook.after_dataset_saved("x_table", None)
+    hook.after_dataset_saved("train_x.net_curves", CURVES)
+    hook.after_dataset_saved("train_x_metrics", {})
+    hook.after_dataset_saved("train_x.metrics_table", None)
     return hook
 
 
@@ -91,12 +102,14 @@ def test_a_recorded_run_has_parameters_figures_curves_cards_and_pictures(project
     assert {item.path for item in client.list_artifacts(parent.info.run_id)} == {"figures", "metrics.json"}
     cards = client.list_artifacts(net.info.run_id, "cards/seed-0/fold-01")
     assert [item.path for item in cards] == ["cards/seed-0/fold-01/card.json"]
+    card = client.download_artifacts(net.info.run_id, cards[0].path, project)
+    assert json.loads(Path(card).read_text()) == {"key": "ba9876543210"}
 
     # A second run goes into the same experiment; its parameters are more than one request takes.
     options = TrackingOptions(enabled=True, experiment="trial")
     parameters = {f"p{number}": number for number in range(150)}
-    path = project / "data/08_reporting/train_x/metrics.json"
-    (second,) = tracking.record(options, project, "kedro run", parameters, {"train_x": path}, {})
+    path = project / "data/08_reporting/demo/train_x/metrics.json"
+    (second,) = tracking.record(options, project, "kedro run", parameters, {"train_x": path}, project, {})
     assert len(client.get_run(second).data.params) == 150
     assert len(client.search_runs(experiment)) == 6
 

@@ -1,5 +1,7 @@
-"""Commands that the project adds to Kedro's: `kedro semiser doctor`."""
+"""Commands that the project adds to Kedro's: `kedro semiser doctor`, `runs`, `compare` and `clean`."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -55,3 +57,69 @@ def doctor(env: str | None, params: dict[str, Any]) -> None:
         click.echo()
         raise click.ClickException(f"{missing} missing: see above what to do")
     click.secho("\nnothing is missing for `kedro run` with these options", fg="green")
+
+
+@semiser.command()
+@click.option("--experiment", default=None, help="Of this experiment only.")
+def runs(experiment: str | None) -> None:
+    """List what was run: when, how it ended, its options' hash, its best figure, and the command."""
+    from semiser.experiments.show import show_runs
+
+    with _told():
+        _print(show_runs(_tree(), experiment))
+
+
+@semiser.command()
+@click.argument("a")
+@click.argument("b")
+def compare(a: str, b: str) -> None:
+    """Say how two runs differ: in options, and in what the variants that both trained score on common folds.
+
+    A and B are names of experiments, whose last training is taken, or ids of runs.
+    """
+    from semiser.experiments.compare import compare_runs, find_run
+    from semiser.experiments.show import show_comparison
+
+    with _told():
+        tree = _tree()
+        _print(show_comparison(compare_runs(tree, find_run(tree, a), find_run(tree, b))))
+
+
+@semiser.command()
+@click.option("--remove", "names", multiple=True, metavar="NAME", help="Remove this; may be given several times.")
+def clean(names: tuple[str, ...]) -> None:
+    """Say what can go and how large it is; remove what is named, and nothing else."""
+    from semiser.experiments.clean import removable, remove
+    from semiser.experiments.show import show_removable
+
+    with _told():
+        tree = _tree()
+        _print(show_removable(remove(tree, names) if names else removable(tree), bool(names)))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A wrong argument, and an experiment that is taken, are told without a traceback."""
+    from semiser.experiments.run import ExperimentTaken
+
+    try:
+        yield
+    except (ValueError, ExperimentTaken) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+def _tree() -> Any:
+    """Where the experiments of the project in this folder lie."""
+    from pathlib import Path
+
+    from kedro.framework.session import KedroSession
+
+    from semiser.experiments.tree import Tree
+
+    with KedroSession.create(project_path=Path.cwd()) as session:
+        return Tree.of(session.load_context().config_loader["parameters"]["places"], Path.cwd())

@@ -2,20 +2,26 @@
 
 import difflib
 import logging
+import os
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 from kedro.pipeline.node import Node
+from pydantic_core import to_jsonable_python
 
 from semiser import torchrun
 from semiser.datasets.sharded import ShardedTableDataset
+from semiser.experiments.catalog import file_of, is_metrics, results_folder
 from semiser.options.tracking import TrackingOptions
+
+if TYPE_CHECKING:
+    from semiser.experiments.run import Run
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +35,8 @@ PARAMETER_GROUPS = (
     "mssgan_sweeps",
     "places",
     "predict",
+    "report",
+    "runs",
     "tracking",
     "train_avspnet",
     "train_began",
@@ -120,12 +128,62 @@ class RunRecord:
             write_record(self._catalog[dataset_name], self._command)
 
 
+class Runs:
+    """One run of an experiment at a time, each with a record below the experiment's reporting folder.
+
+    In a session that goes on after Ctrl-C (a notebook) the run that was cut off is let go when the next one begins;
+    the end of a process lets go of everything.
+    """
+
+    _run: "Run | None" = None
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Take the experiment before any work.
+
+        Raises:
+            ExperimentTaken: another run is at work on it.
+        """
+        from semiser.experiments.run import begin
+
+        if self._run:
+            self._run.release()
+        self._run = begin(run_params, command_line(run_params), pipeline, catalog)
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self) -> None:
+        """Record the run, after all else that is written of it."""
+        self._end()
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Record the run and why it failed."""
+        self._end(error)
+
+    def _end(self, error: Exception | None = None) -> None:
+        if self._run:
+            self._run.finish(error)
+        self._run = None
+
+
+_LISTS = (
+    ("--pipelines", "pipeline_names"),
+    ("--tags", "tags"),
+    ("--namespaces", "namespaces"),
+    ("--nodes", "node_names"),
+    ("--from-nodes", "from_nodes"),
+    ("--to-nodes", "to_nodes"),
+    ("--from-inputs", "from_inputs"),
+    ("--to-outputs", "to_outputs"),
+)
+
+
 def command_line(run_params: dict[str, Any]) -> str:
     """The command that starts a run with these pipelines, env, tags, nodes and params."""
     words = ["kedro", "run"]
     if run_params.get("env"):
         words += ["--env", run_params["env"]]
-    for option, name in (("--pipelines", "pipeline_names"), ("--tags", "tags"), ("--nodes", "node_names")):
+    for option, name in _LISTS:
         if run_params.get(name) and run_params[name] != ["__default__"]:
             words.append(f"{option}={','.join(run_params[name])}")
     if run_params.get("runtime_params"):
@@ -171,8 +229,7 @@ class Tracking:
         """Note the metrics and curves that this run made."""
         if not self._options.enabled:
             return
-        if dataset_name.endswith("_metrics"):
-            path = Path(self._catalog[dataset_name]._describe()["filepath"])
+        if is_metrics(dataset_name) and (path := file_of(self._catalog, dataset_name)):
             self._metrics[path.parent.name] = path
         elif dataset_name.endswith("_curves"):
             self._curves[dataset_name] = data
@@ -183,16 +240,22 @@ class Tracking:
         if self._options.enabled and self._metrics:
             from semiser.tracking import record
 
-            record(self._options, self._project, self._command, self._parameters, self._metrics, self._curves)
+            models = self._project / self._parameters["places"]["models"]
+            record(self._options, self._project, self._command, self._parameters, self._metrics, models, self._curves)
 
 
 class LastWord:
     """Say that a run is through, which Kedro's own log says among too much else."""
 
     @hook_impl
-    def after_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Log the end of a run."""
-        logger.info("finished: %d nodes; tables and figures are below data/08_reporting", len(pipeline.nodes))
+    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """Log the end of a run, whose it was, and where its results lie."""
+        project, number = Path(run_params["project_path"]), len(pipeline.nodes)
+        reporting = project / to_jsonable_python(catalog.load("params:places"))["reporting"]
+        files = [path for name in sorted(pipeline.outputs()) if (path := file_of(catalog, name))]
+        folder = results_folder([project / path for path in files], reporting)
+        lies = "" if folder is None else f"; results are below {os.path.relpath(folder, project)}"
+        logger.info("finished: %d node%s of experiment %s%s", number, "s" * (number != 1), reporting.name, lies)
 
 
 def check_parameter_groups(parameters: dict[str, Any]) -> None:

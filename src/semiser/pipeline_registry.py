@@ -4,6 +4,7 @@ from importlib import import_module
 
 from kedro.pipeline import Pipeline
 
+from semiser.pipelines.report import create_pipeline as create_report
 from semiser.pipelines.system import create_sweeps, create_training
 from semiser.systems.system import get_system, system_names
 
@@ -17,5 +18,5 @@ def register_pipelines() -> dict[str, Pipeline]:
         found[system.pipeline] = create_training(system)
         if system.sweeps:
             found[f"{system.name}_sweeps"] = create_sweeps(system)
-    found["__default__"] = found["features"] + found["train_mmmd"] + found["report"]
+    found["__default__"] = found["features"] + found["train_mmmd"] + create_report(["mmmd"])
     return found

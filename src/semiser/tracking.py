@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from semiser.experiments.records import read_receipts
 from semiser.options.tracking import TrackingOptions
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def record(
     command: str,
     parameters: Mapping[str, Any],
     metrics: Mapping[str, Path],
+    models: Path,
     curves: Mapping[str, pa.Table],
 ) -> list[str]:
     """Write one MLflow run per training pipeline, with a run per variant below it.
@@ -49,7 +51,8 @@ def record(
         project: folder that relative paths start from.
         command: that started the Kedro run.
         parameters: of the Kedro run, nested.
-        metrics: training pipeline to its metrics.json; cards and pictures are found from there.
+        metrics: training pipeline to its metrics.json, with its pictures beside it.
+        models: folder of the experiment's models; the cards of those that the pipelines' receipts name are recorded.
         curves: training curves that the run saved, by the name of their dataset.
 
     Returns:
@@ -63,14 +66,16 @@ def record(
         for picture in sorted(path.parent.glob("*.png")):
             client.log_artifact(parent, str(picture), "figures")
         client.log_artifact(parent, str(path))
+        receipts = read_receipts(models / pipeline)
         for variant, figures in json.loads(path.read_bytes())["variants"].items():
             tags = {"mlflow.parentRunId": parent, "pipeline": pipeline, "variant": variant}
             child = _start(client, experiment, variant, tags)
             _log_values(client, child, _figures(figures))
             _log_values(client, child, [value for table in curves.values() for value in _curve(table, variant)])
-            models = project / "data/06_models" / pipeline / variant
-            for card in sorted(models.glob("seed-*/fold-*/card.json")):
-                client.log_artifact(child, str(card), f"cards/{card.parent.relative_to(models).as_posix()}")
+            for model in receipts:
+                card = models / pipeline / model.folder / "card.json"
+                if model.variant == variant and card.is_file():  # an SVM has none
+                    client.log_artifact(child, str(card), f"cards/seed-{model.seed}/fold-{model.fold:02d}")
             client.set_terminated(child)
         client.set_terminated(parent)
         parents.append(parent)

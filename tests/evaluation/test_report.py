@@ -6,7 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from semiser.evaluation.report import DIMENSIONS_SCHEMA, PREDICTIONS_SCHEMA, evaluate, metrics_table
+from semiser.evaluation.report import (
+    DIMENSIONS_SCHEMA,
+    PREDICTIONS_SCHEMA,
+    compare_predictions,
+    evaluate,
+    metrics_table,
+)
 
 CLASSES = ["anger", "joy"]
 
@@ -77,6 +83,30 @@ def test_paired_on_the_utterances_that_both_have():
     assert evaluate(both, {}, pairs=[])["paired"] == {}
     with pytest.raises(ValueError, match="unknown variants mlp; there are base, new"):
         evaluate(both, {}, pairs=[("base", "mlp")])
+
+
+def test_two_tables_are_compared_as_two_variants_of_one():
+    both = predictions(("svm", 0, "ajaj aaja"), ("net", 0, "ajjj ajaj"))
+    of_one = evaluate(both, {}, pairs=[("net", "svm")])["paired"]["net - svm"]
+    a, b = predictions(("mmd", 0, "ajjj ajaj")), predictions(("mmd", 0, "ajaj aaja"))
+    found = compare_predictions(a, b)
+    assert found == of_one
+    # By hand: folds 0.75 and 1 against 1 and 0.25.
+    assert found["uar"]["difference"] == pytest.approx(0.25)
+    assert compare_predictions(a, predictions(("mmd", 7, "ajaj"))) == {}
+
+
+def test_numbers_are_compared_by_concordance_and_never_with_classes():
+    facts = {"experiment": "e", "variant": "net", "seed": 0, "fold": 0, "dimension": "arousal"}
+    rows = [facts | {"utterance_id": f"x/{n}", "speaker_id": f"x/{n % 2}", "target": float(n)} for n in range(4)]
+    right = pa.Table.from_pylist([row | {"prediction": row["target"]} for row in rows], DIMENSIONS_SCHEMA)
+    wrong = pa.Table.from_pylist([row | {"prediction": 3 - row["target"]} for row in rows], DIMENSIONS_SCHEMA)
+    assert compare_predictions(right, wrong)["ccc/arousal"]["difference"] == pytest.approx(2)
+    with pytest.raises(ValueError, match="one predicts classes and the other numbers"):
+        compare_predictions(right, predictions(("net", 0, "aj")))
+    other = predictions(("net", 0, "aj")).replace_schema_metadata({"classes": '["anger", "sadness"]'})
+    with pytest.raises(ValueError, match="the classes differ: anger, sadness and anger, joy"):
+        compare_predictions(other, predictions(("net", 0, "aj")))
 
 
 def test_utterances_are_resampled_where_there_is_one_speaker_or_none_is_known():

@@ -1,4 +1,4 @@
-"""Folders that nodes work in, and the sharded feature tables of an experiment."""
+"""The sharded feature tables of an experiment."""
 
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -11,31 +11,6 @@ from semiser.shards.table import Receipt, ShardedTable
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
-
-
-class FolderDataset(AbstractDataset[None, str]):
-    """A folder that nodes work in fold by fold (models): loads as its path."""
-
-    def __init__(self, *, path: str, metadata: dict[str, Any] | None = None):
-        """Args:
-        path: path of the folder.
-        metadata: for kedro-viz and other plugins.
-        """
-        self._path, self.metadata = path, metadata
-
-    def load(self) -> str:
-        """The folder's path."""
-        return self._path
-
-    def save(self, data: Any) -> None:
-        """Nothing is saved here: what is in the folder has its own datasets."""
-        raise DatasetError(f"the folder {self._path} is an input of nodes, not an output")
-
-    def _exists(self) -> bool:
-        return True
-
-    def _describe(self) -> dict[str, Any]:
-        return {"path": self._path}
 
 
 class ShardedTableDataset(AbstractDataset[Receipt, "Dataset | None"]):

@@ -158,6 +158,38 @@ def evaluate(
     }
 
 
+def compare_predictions(a: pa.Table, b: pa.Table, *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, dict]:
+    """One variant's predictions against another's, on the utterances that both have in the same seed and fold.
+
+    Args:
+        a: table of `PREDICTIONS_SCHEMA` with the metadata `classes`, or of `DIMENSIONS_SCHEMA`; of one variant.
+        b: likewise, of the other.
+        resamples: of the bootstrap, and of random swaps.
+        seed: of both.
+
+    Returns:
+        `{metric: {difference, ci95, p, test, utterances}}` for a - b; empty where they have no utterance in common.
+
+    Raises:
+        ValueError: they predict different things, or one has two predictions for an utterance in one fold.
+    """
+    kinds = [table.column_names.count("dimension") for table in (a, b)]
+    if kinds[0] != kinds[1]:
+        raise ValueError("one predicts classes and the other numbers")
+    if not kinds[0] and set(_classes(a, {})) != set(_classes(b, {})):
+        raise ValueError(f"the classes differ: {', '.join(_classes(a, {}))} and {', '.join(_classes(b, {}))}")
+    both = pa.concat_tables([_called(a, "a"), _called(b, "b")])
+    measured = _measure_dimensions(both) if kinds[0] else [_measure_classes(both, _classes(a, {}))]
+    entries = [_paired_entry(data, "a", "b", resamples, seed) for data in measured]
+    return {name: figures for entry in entries for name, figures in entry.items()}
+
+
+def _called(predictions: pa.Table, variant: str) -> pa.Table:
+    """The columns that are measured, under another variant's name."""
+    names = [name for name in predictions.column_names if name not in ("variant", "probabilities")]
+    return predictions.select(names).append_column("variant", pa.array([variant] * len(predictions), pa.string()))
+
+
 def metrics_table(metrics: dict) -> "pd.DataFrame":
     """One row per variant, for a CSV: of each average and concordance its mean, std and interval, then class F1s.
 

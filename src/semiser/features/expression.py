@@ -36,6 +36,11 @@ class NetworkFamily(Family):
     libraries = ("av", "opencv-python-headless", "torch")
 
     def __init__(self, options):
+        if options.weights is None:
+            raise ValueError(
+                f"features.{self.name} has no network: let train_faces.{self.name} name the images that it learns from, or "
+                f"features.{self.name}.weights the folder of a trained one"
+            )
         files = [Path(options.weights) / name for name in WEIGHT_FILES]
         sha256 = checked_hash(files, options.weights_sha256, f"features.{self.name}.weights")
         super().__init__(options.model_copy(update={"track": with_model_hash(options.track), "weights_sha256": sha256}))

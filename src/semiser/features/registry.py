@@ -35,6 +35,21 @@ def table_name(family: str) -> str:
     return f"{family}_features"
 
 
+def with_networks(features: FeaturesOptions, cards: Mapping[str, Mapping[str, Any] | None]) -> FeaturesOptions:
+    """The options with the networks of face families where they name none of their own.
+
+    Args:
+        features: options of all families.
+        cards: family to the card of the network that was trained for it; empty or None where none was.
+    """
+    found = {}
+    for name, card in cards.items():
+        options = getattr(features, name)
+        if options is not None and options.weights is None and card:
+            found[name] = options.model_copy(update={"weights": card["folder"]})
+    return features.model_copy(update=found)
+
+
 def make_families(
     names: tuple[str, ...], options: FeaturesOptions, arguments: Mapping[str, Any] | None = None
 ) -> dict[str, Family | None]:

@@ -61,12 +61,13 @@ class _NetworkFamilyOptions(FamilyOptions):
 
     Attributes:
         track: the faces that the network sees.
-        weights: folder of `model.safetensors` and `card.json`, as `train_faces` writes it.
+        weights: folder of `model.safetensors` and `card.json`, as `train_faces` writes it; None takes the network that
+            `train_faces` trains.
         weights_sha256: of both files; filled in where it is None, insisted on where it is given.
     """
 
     track: TrackOptions = TrackOptions()
-    weights: str = Field(exclude=True)
+    weights: str | None = Field(default=None, exclude=True)
     weights_sha256: str | None = None
 
 

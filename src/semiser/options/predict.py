@@ -13,7 +13,9 @@ class PredictOptions(Options):
     Attributes:
         input: an audio or video file, a folder of them, or a manifest (`.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.parquet`)
             in the layout of the reader `manifest`, whose paths are relative to the manifest's folder.
-        card: `card.json` of a trained model, or the folder that it lies in.
+        model: a trained model of the experiment, `<pipeline>/<variant>`, such as `train_mmmd/mmd`.
+        seed, fold: which of its trainings; None: the first.
+        card: in place of `model`, `card.json` of any trained model, or the folder that it lies in.
         manifest: options of the reader `manifest` (aliases, language, ...), where the input is a manifest.
         min_utterances: a model that was trained on features scaled by speaker scales a speaker by their own statistics
             from this number of utterances on, and with the statistics of its training below.
@@ -22,6 +24,9 @@ class PredictOptions(Options):
     """
 
     input: str | None = None
+    model: str | None = None
+    seed: int | None = None
+    fold: int | None = None
     card: str | None = None
     manifest: dict[str, Any] = {}
     min_utterances: int = Field(default=5, ge=2)

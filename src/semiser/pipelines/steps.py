@@ -92,7 +92,7 @@ def train(system: System, data: Data, variant: str) -> tuple:
 
 def list_models(system: System, data: Data) -> list[dict[str, Any]]:
     """Where the models of all variants lie: what prediction chooses from."""
-    return [row for name in data for row in data[name]]
+    return [{"pipeline": system.pipeline, **row} for name in data for row in data[name]]
 
 
 def sweep(system: System, data: Data, name: str) -> "pa.Table":

@@ -1,1 +1,1 @@
-"""The report: what lies below data/08_reporting as one page, with our figures beside the published ones."""
+"""The report: what an experiment left, as one page, with our figures beside the published ones."""

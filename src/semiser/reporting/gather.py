@@ -1,4 +1,4 @@
-"""What the pipelines left below data/08_reporting, whichever of them were run."""
+"""What the pipelines of an experiment left in its reporting folder, whichever of them were run."""
 
 import csv
 import json
@@ -57,7 +57,7 @@ def gather(folder: str | Path) -> list[Results]:
     """Every pipeline's results, those with metrics first.
 
     Args:
-        folder: data/08_reporting.
+        folder: the experiment's reporting folder.
 
     Raises:
         ValueError: a file is not what its name says; the message names it.
@@ -67,6 +67,12 @@ def gather(folder: str | Path) -> list[Results]:
     found = [_read(path) for path in places if path.name not in _PASSED_OVER]
     kept = [results for results in found if results.metrics or results.pictures or results.tables]
     return sorted(kept, key=lambda results: results.metrics is None)
+
+
+def gather_metrics(folder: Path) -> dict[str, dict[str, Any]]:
+    """The metrics.json of every pipeline of an experiment, by the pipeline's name."""
+    paths = sorted(folder.glob("*/metrics.json"))
+    return {path.parent.name: _json(path) for path in paths}
 
 
 def _read(folder: Path) -> Results:

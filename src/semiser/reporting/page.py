@@ -18,6 +18,7 @@ from semiser.reporting.findings import Finding, difference, find_best, format_p,
 from semiser.reporting.gather import Results, gather
 from semiser.reporting.protocol import protocol_of
 from semiser.reporting.record import versions
+from semiser.reporting.side_by_side import SideBySide
 
 NAMES = {"mmmd": "MMMD", "avspnet": "AV-SpNET", "began": "BEGAN", "mssgan": "MSSGAN", "cmkt": "CMKT"}
 
@@ -32,20 +33,26 @@ class Report:
 
 
 def make_report(
-    folder: str | Path, ingest: Mapping[str, Any] | None = None, features: Mapping[str, Any] | None = None
+    folder: str | Path,
+    ingest: Mapping[str, Any] | None = None,
+    features: Mapping[str, Any] | None = None,
+    beside_it: SideBySide | None = None,
 ) -> Report:
-    """The report over whatever was run.
+    """The report over whatever was run in an experiment.
 
     Args:
-        folder: data/08_reporting.
+        folder: its reporting folder, of its name.
         ingest: `ingest_summary`, None where there is none.
         features: `features_summary`, likewise.
+        beside_it: several experiments, where they are asked for.
     """
     results = gather(folder)
     findings = [finding for part in results if part.metrics for finding in find_best(part.pipeline, part.metrics)]
     beside = {part.pipeline: compare(part.system, part.metrics) for part in results if part.metrics}
     made = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "versions": versions()}
     html = _environment().get_template("report.html.j2").render(
+        experiment=Path(folder).name,
+        beside_it=beside_it,
         findings=findings,
         systems=[_system(part, findings, beside[part.pipeline]) for part in results if part.metrics],
         others=[part for part in results if not part.metrics],
@@ -54,7 +61,7 @@ def make_report(
         made=made,
     )  # fmt: skip
     comparison = [_flat(row, ours) for pairs in beside.values() for row, ours in pairs]
-    return Report(html, _summary(findings, results, made), comparison)
+    return Report(html, _summary(findings, results, made, beside_it), comparison)
 
 
 def _environment() -> Environment:
@@ -301,9 +308,12 @@ def _words(name: Any) -> str:
     return str(name or "").replace("_", " ")
 
 
-def _summary(findings: list[Finding], results: list[Results], made: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(
+    findings: list[Finding], results: list[Results], made: Mapping[str, Any], beside_it: SideBySide | None
+) -> dict[str, Any]:
     return {
         "made": made,
+        **({"side_by_side": asdict(beside_it)} if beside_it else {}),
         "findings": [asdict(finding) | {"certainty": finding.certainty} for finding in findings],
         "pipelines": {
             part.pipeline: {

@@ -66,8 +66,9 @@ def extract_video(
     dface_network: dict[str, Any],
 ) -> tuple:
     """Every face family, in shards: a receipt per family and a summary. The networks' cards stand for their weights."""
-    from semiser.features.registry import VIDEO, make_families
+    from semiser.features.registry import VIDEO, make_families, with_networks
 
+    features = with_networks(features, {"expression": expression_network, "dface": dface_network})
     return _extract(make_families(VIDEO, features), utterances, ingest, features, engine, places)
 
 

@@ -3,15 +3,18 @@
 from kedro.pipeline import Node, Pipeline
 
 from semiser.pipelines.predict.nodes import predict_input
+from semiser.systems.system import system_names
 
 
 def create_pipeline() -> Pipeline:
-    """The predict pipeline; it needs a card and an input, and no other pipeline's data."""
+    """The predict pipeline: what the experiment has trained, and an input."""
+    parameters = [f"params:{group}" for group in ("predict", "features", "engine", "places")]
+    trained = ["expression_network", "dface_network", *(f"train_{name}_models" for name in system_names())]
     return Pipeline(
         [
             Node(
                 func=predict_input,
-                inputs=["params:predict", "params:features", "params:engine", "params:places"],
+                inputs=[*parameters, *trained],
                 outputs=["input_predictions", "input_predictions_table"],
                 name="predict_input",
             )

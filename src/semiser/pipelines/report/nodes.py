@@ -3,26 +3,38 @@
 import logging
 from typing import Any
 
+from semiser.options.places import PlacesOptions
+from semiser.options.report import ReportOptions
+
 logger = logging.getLogger(__name__)
 
 
 def write_report(
-    folder: str, ingest: dict[str, Any] | None, features: dict[str, Any] | None, *metrics: dict[str, Any] | None
+    places: PlacesOptions,
+    options: ReportOptions,
+    ingest: dict[str, Any] | None,
+    features: dict[str, Any] | None,
+    *metrics: dict[str, Any] | None,
 ) -> tuple[str, dict[str, Any], Any]:
     """The page, what it says first, and ours beside the published figures.
 
     Args:
-        folder: data/08_reporting; whatever lies there is shown, whichever run made it.
+        places: whatever lies in the experiment's reporting folder is shown, whichever run made it.
+        options: which experiments are shown beside it.
         ingest: `ingest_summary`, None where there is none.
         features: `features_summary`, likewise.
         metrics: of the training pipelines: they put this node behind the training of the same run, and are read from
             the folder with the figures beside them.
     """
+    from pathlib import Path
+
     import pandas as pd
 
     from semiser.reporting.page import make_report
+    from semiser.reporting.side_by_side import side_by_side
 
-    report = make_report(folder, ingest, features)
+    beside_it = side_by_side(Path(places.reporting), options.names) if options.names != [] else None
+    report = make_report(places.reporting, ingest, features, beside_it)
     for finding in report.summary["findings"]:
         where = ", ".join(finding["corpora"])
         logger.info(

@@ -3,22 +3,25 @@
 from typing import Any
 
 from semiser.options.faces import TrainFacesOptions
+from semiser.options.places import PlacesOptions
 from semiser.options.training import TrainingOptions
 
 
-def train_expression_network(options: TrainFacesOptions, training: TrainingOptions, models: str) -> dict[str, Any]:
-    """The network of the `expression` family: its card; {} where it is switched off."""
-    return _train(options.expression, training, f"{models}/expression")
+def train_expression_network(
+    options: TrainFacesOptions, training: TrainingOptions, places: PlacesOptions
+) -> dict[str, Any]:
+    """The network of the `expression` family: its card; {} where none is to be trained."""
+    return _train(options.expression, training, f"{places.models}/faces/expression")
 
 
-def train_dface_network(options: TrainFacesOptions, training: TrainingOptions, models: str) -> dict[str, Any]:
-    """The network of the `dface` family: its card; {} where it is switched off."""
-    return _train(options.dface, training, f"{models}/dface")
+def train_dface_network(options: TrainFacesOptions, training: TrainingOptions, places: PlacesOptions) -> dict[str, Any]:
+    """The network of the `dface` family: its card; {} where none is to be trained."""
+    return _train(options.dface, training, f"{places.models}/faces/dface")
 
 
-def _train(options: Any, training: TrainingOptions, folder: str) -> dict[str, Any]:
+def _train(options: Any, training: TrainingOptions, parent: str) -> dict[str, Any]:
     if options is None:
         return {}
     from semiser.faces.fit import train
 
-    return train(options, training, folder)
+    return train(options, training, parent)

@@ -4,7 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from semiser.pipelines.train_faces.nodes import train_dface_network, train_expression_network
 
-_INPUTS = ["params:train_faces", "params:training", "face_models"]
+_INPUTS = ["params:train_faces", "params:training", "params:places"]
 
 
 def create_pipeline() -> Pipeline:
@@ -16,7 +16,14 @@ def create_pipeline() -> Pipeline:
                 inputs=_INPUTS,
                 outputs="expression_network",
                 name="train_expression_network",
+                tags=["video", "training"],
             ),
-            Node(func=train_dface_network, inputs=_INPUTS, outputs="dface_network", name="train_dface_network"),
+            Node(
+                func=train_dface_network,
+                inputs=_INPUTS,
+                outputs="dface_network",
+                name="train_dface_network",
+                tags=["video", "training"],
+            ),
         ]
     )
