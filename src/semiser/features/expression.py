@@ -38,8 +38,8 @@ class NetworkFamily(Family):
     def __init__(self, options):
         if options.weights is None:
             raise ValueError(
-                f"features.{self.name} has no network: let train_faces.{self.name} name the images that it learns from, or "
-                f"features.{self.name}.weights the folder of a trained one"
+                f"features.{self.name} has no network: let train_faces.{self.name} name the images that it learns "
+                f"from, or features.{self.name}.weights the folder of a trained one"
             )
         files = [Path(options.weights) / name for name in WEIGHT_FILES]
         sha256 = checked_hash(files, options.weights_sha256, f"features.{self.name}.weights")

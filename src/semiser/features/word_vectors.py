@@ -2,9 +2,9 @@
 
 Every file has the name of its key (what texts and options it was made from), so that experiments share the vectors that
 they have in common and write over none. A file holds one row per word, most frequent first: `word`, `vector`, and
-`alphabetical`, the row numbers in the words' alphabetical order. It is mapped into memory and searched by bisection, so that workers share it, start at once
-and hold no dictionary of their own, whatever its size. Its schema metadata (key `semiser`) are the `card`: where the
-vectors come from, and the hash of their content.
+`alphabetical`, the row numbers in the words' alphabetical order. It is mapped into memory and searched by bisection, so
+that workers share it, start at once and hold no dictionary of their own, whatever its size. Its schema metadata (key
+`semiser`) are the `card`: where the vectors come from, and the hash of their content.
 """
 
 import getpass
