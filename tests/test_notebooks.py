@@ -85,7 +85,7 @@ def _write_results(folder):
     predictions = pa.Table.from_pylist(rows, PREDICTIONS_SCHEMA).replace_schema_metadata(
         {"classes": json.dumps(EMOTIONS)}
     )
-    output, reporting = (folder / "data" / place / "train_mmmd" for place in ("07_model_output", "08_reporting"))
+    output, reporting = (folder / "data" / place / "demo/train_mmmd" for place in ("07_model_output", "08_reporting"))
     output.mkdir(parents=True)
     pq.write_table(predictions, output / "all.parquet")
     reporting.mkdir(parents=True)

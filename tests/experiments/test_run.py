@@ -82,6 +82,8 @@ def test_a_run_that_never_said_how_it_ended_was_interrupted(folder):
     assert [record.state for record in read_records(folder)] == ["interrupted"]
     second = _run(folder)
     assert [record.state for record in read_records(folder)] == ["interrupted", "running"]
+    states = [json.loads(path.read_text())["state"] for path in (folder / "runs").iterdir()]
+    assert sorted(states) == ["interrupted", "running"]  # on the disk, too, where others read them
     second.finish()
 
 

@@ -136,13 +136,28 @@ def read_records(folder: Path) -> list[Record]:
     Raises:
         ValueError: a record is not what its name says; the message names it.
     """
-    records = sorted((_read(path) for path in (folder / RUNS).glob("*.json")), key=lambda record: record.start)
-    open_ones = [place for place, record in enumerate(records) if record.state == "running"]
-    at_work = open_ones[-1:] if open_ones and is_held(folder) else []
-    for place in open_ones:
-        if place not in at_work:
-            records[place] = records[place].model_copy(update={"state": "interrupted"})
+    records = _read_all(folder)
+    if any(record.state == "running" for record in records) and not is_held(folder):
+        return [_settled(record) for record in records]
     return records
+
+
+def settle(folder: Path) -> None:
+    """Write `interrupted` into the records of runs that never said how they ended.
+
+    Only who holds the experiment knows that they are over.
+    """
+    for record in _read_all(folder):
+        if record.state == "running":
+            write_record(folder, _settled(record))
+
+
+def _settled(record: Record) -> Record:
+    return record.model_copy(update={"state": "interrupted"}) if record.state == "running" else record
+
+
+def _read_all(folder: Path) -> list[Record]:
+    return sorted((_read(path) for path in (folder / RUNS).glob("*.json")), key=lambda record: record.start)
 
 
 def _read(path: Path) -> Record:

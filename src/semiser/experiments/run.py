@@ -10,7 +10,7 @@ from pydantic_core import to_jsonable_python
 
 from semiser.experiments.catalog import metrics_files, options_of
 from semiser.experiments.lock import claim
-from semiser.experiments.records import new_record, read_records, read_result, write_record
+from semiser.experiments.records import new_record, read_records, read_result, settle, write_record
 from semiser.experiments.tree import is_on_disk
 from semiser.options.runs import RunsOptions
 
@@ -94,15 +94,15 @@ def take(folder: Path, wait: bool = False, instead: str = WAIT_OR_RENAME) -> "Fi
     Raises:
         ExperimentTaken: another process has it, and `wait` is false.
     """
-    if lock := claim(folder):
-        return lock
-    running = [record for record in read_records(folder) if record.state == "running"]
-    holder = running[-1].holder if running else "a run that is just beginning, or `kedro semiser clean`"
-    if not wait:
-        raise ExperimentTaken(f"another run is at work on the experiment {folder.name}: {holder}. {instead}")
-    logger.warning("experiment %s: waiting until %s ends", folder.name, holder)
-    lock = claim(folder, wait=True)
-    assert lock is not None  # it waited
+    if (lock := claim(folder)) is None:
+        running = [record for record in read_records(folder) if record.state == "running"]
+        holder = running[-1].holder if running else "a run that is just beginning, or `kedro semiser clean`"
+        if not wait:
+            raise ExperimentTaken(f"another run is at work on the experiment {folder.name}: {holder}. {instead}")
+        logger.warning("experiment %s: waiting until %s ends", folder.name, holder)
+        lock = claim(folder, wait=True)
+        assert lock is not None  # it waited
+    settle(folder)
     return lock
 
 
