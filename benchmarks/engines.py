@@ -89,7 +89,7 @@ def _extract(arguments: argparse.Namespace) -> dict:
     from semiser.options.features import Is10Options, ShardOptions
     from semiser.shards.engine import make_engine
     from semiser.shards.extract import extract
-    from semiser.shards.store import ShardedTable
+    from semiser.shards.table import ShardedTable
 
     kind = "dask" if arguments.job == "dask" else "local"
     Is10.pool = "threads" if arguments.job == "threads" else "processes"

@@ -82,7 +82,7 @@ def _node(arguments: argparse.Namespace) -> dict:
     from semiser.options.features import FeaturesOptions
     from semiser.options.ingest import IngestOptions
     from semiser.pipelines.features.nodes import extract_audio
-    from semiser.shards.store import ShardedTable
+    from semiser.shards.table import ShardedTable
     from semiser.shards.utterances import UtteranceFile
 
     utterances = _repeated(arguments)

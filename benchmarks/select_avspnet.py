@@ -25,7 +25,7 @@ from semiser.data.samples import SampleFeatures, read_samples
 from semiser.data.vectors import FoldRows
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.training import TrainingOptions
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
 from semiser.systems.avspnet.options import RecognitionOptions
@@ -49,6 +49,7 @@ def main() -> None:
     """Score the candidates that have no score yet, then print all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="data", help="the project's data folder")
+    parser.add_argument("--experiment", default="demo", help="whose utterances and features")
     parser.add_argument("--front-end", default="random")
     parser.add_argument("--scores", default="data/08_reporting/select_avspnet.json")
     parser.add_argument("--seeds", type=int, default=1)

@@ -20,7 +20,7 @@ from kedro.config import OmegaConfigLoader
 
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.train_cmkt.nodes import cmkt_experiment, make_cmkt_folds
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from semiser.systems.cmkt import fit as cmkt
 from semiser.systems.cmkt.options import TrainCmktOptions
 from semiser.training.experiment import run_variant
@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("variants", help="names with commas between them")
     parser.add_argument("changes", nargs="*", help="option=value, dots between groups, values as JSON")
     parser.add_argument("--data", default="data", help="the project's data folder")
+    parser.add_argument("--experiment", default="demo", help="whose utterances and features")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--scores", default="data/08_reporting/select_cmkt.jsonl")
     arguments = parser.parse_args()

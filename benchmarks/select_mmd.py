@@ -23,7 +23,7 @@ from semiser.data.scaling import scale_by_speaker
 from semiser.data.vectors import FoldData
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.training import TrainingOptions
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import MmdOptions, MmmdOptions
 from semiser.training.run import TrainingRun
@@ -59,6 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--data", default="data", help="the project's data folder")
+    parser.add_argument("--experiment", default="demo", help="whose utterances and features")
     parser.add_argument("--grid", choices=GRIDS, default="regularisation")
     parser.add_argument("--seeds", type=int, default=1)
     arguments = parser.parse_args()

@@ -26,7 +26,7 @@ from semiser.data.vectors import FoldData
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.folds.draws import shuffled_ranks
 from semiser.options.training import TrainingOptions
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import MmmdOptions, TrainMmmdOptions
 from semiser.training.run import TrainingRun
@@ -59,6 +59,7 @@ def main() -> None:
     """Score the candidates that have no score yet, then print all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="data", help="the project's data folder")
+    parser.add_argument("--experiment", default="demo", help="whose utterances and features")
     parser.add_argument("--scores", default="data/08_reporting/select_mmmd.json")
     parser.add_argument("--only", help="candidates of this variant alone")
     parser.add_argument("--seeds", type=int, default=2)

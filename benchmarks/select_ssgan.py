@@ -21,7 +21,7 @@ from kedro.config import OmegaConfigLoader
 
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.train_mssgan.nodes import make_mssgan_folds, mssgan_experiment
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from semiser.systems.mssgan import fit as mssgan
 from semiser.systems.mssgan.options import Setting, TrainMssganOptions
 from semiser.training.experiment import run_variant

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from semiser.features.word2vec import FUNCTIONALS
 from semiser.media.audio import decode_audio
 from semiser.media.video import sample_frames
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from semiser.systems.mmmd.paths import acoustic_paths
 
 PROJECT = Path(__file__).parents[1]

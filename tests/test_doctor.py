@@ -64,11 +64,11 @@ def test_files_of_features_are_looked_for(tmp_path):
 
 def test_tables_are_complete_or_not(tmp_path):
     assert _features(tmp_path, fbank={})[0][1:3] == ("note", "no complete table yet")
-    table = tmp_path / "data/04_feature/fbank"
-    table.mkdir(parents=True)
-    names = ("b/00000.parquet", "a/00000.parquet", "a/00001.parquet")
+    manifest = tmp_path / "data/03_primary/demo/fbank.json"
+    manifest.parent.mkdir(parents=True)
+    names = ("b/00000-k.parquet", "a/00000-k.parquet", "a/00001-k.parquet")
     shards = [{"path": name, "key": "k", "rows": 1, "unusable": []} for name in names]
-    (table / "_SUCCESS.json").write_text(json.dumps({"family": "fbank", "rows": 1234, "shards": shards}))
+    manifest.write_text(json.dumps({"family": "fbank", "folder": "x", "rows": 1234, "shards": shards}))
     assert _features(tmp_path, fbank={})[0][1:3] == ("ok", "1,234 rows of a, b")
 
 
@@ -99,8 +99,11 @@ def test_the_command_ends_with_1_where_a_run_would_fail(tmp_path, monkeypatch, r
     (tmp_path / "c/utterances.csv").write_text("audio_path\n0.wav\n")
     parameters = {"ingest": {"corpora": {"mine": {"reader": "manifest", "root": root}}}, "features": {"is10": None}}
 
+    class Loader(dict):
+        experiment = "demo"
+
     class Session:
-        config_loader = {"parameters": parameters, "globals": {"features": "data/04_feature"}}
+        config_loader = Loader(parameters=parameters, globals={"primary": "data/03_primary"})
 
         def __enter__(self):
             return self

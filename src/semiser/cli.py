@@ -39,9 +39,10 @@ def doctor(env: str | None, params: dict[str, Any]) -> None:
 
     with KedroSession.create(project_path=Path.cwd(), env=env, runtime_params=params) as session:
         configuration = session.load_context().config_loader
+    primary = f"{configuration['globals']['primary']}/{configuration.experiment}"
     parameters = configuration["parameters"]  # unchecked: what is wrong is to be shown
     group, missing = None, 0
-    for check in examine(parameters, Path.cwd(), configuration["globals"]["features"]):
+    for check in examine(parameters, Path.cwd(), primary):
         if check.group != group:
             group = check.group
             click.secho(f"\n{group}", bold=True)

@@ -18,10 +18,10 @@ from semiser.corpora.utterance import Utterance
 from semiser.options.base import Options
 from semiser.options.features import FeaturesOptions
 from semiser.options.ingest import CorpusOptions, IngestOptions
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 
 ENOUGH_DISK_GB = 5.0
-_STORE = "data/04_feature"
+_PRIMARY = "data/03_primary/demo"
 EXTRAS = {
     "demo": ("espeakng_loader", "makes the demo corpus anew"),
     "wav2vec": ("transformers", "wav2vec 2.0 features"),
@@ -46,17 +46,17 @@ class Check:
     advice: str = ""
 
 
-def examine(parameters: Mapping[str, Any], project: str | Path, store: str = _STORE) -> Iterator[Check]:
+def examine(parameters: Mapping[str, Any], project: str | Path, primary: str = _PRIMARY) -> Iterator[Check]:
     """All checks of a project with its parameters, in the order in which they are shown.
 
     Args:
         parameters: as Kedro loads them for an env.
         project: folder that relative paths start from.
-        store: where the feature tables lie, a folder or an fsspec path.
+        primary: where the experiment's feature tables lie, a folder or an fsspec path.
     """
     project = Path(project)
     yield from check_corpora(parameters.get("ingest", {}), project)
-    yield from check_features(parameters.get("features", {}), project, store)
+    yield from check_features(parameters.get("features", {}), project, primary)
     yield from check_machine(project, parameters.get("training", {}).get("accelerator", "auto"))
     yield from check_extras()
 
@@ -97,7 +97,7 @@ def _check_corpus(name: str, corpus: CorpusOptions, root: Path) -> Check:
     return Check("corpora", name, "ok", text)
 
 
-def check_features(parameters: Mapping[str, Any], project: Path, store: str = _STORE) -> Iterator[Check]:
+def check_features(parameters: Mapping[str, Any], project: Path, primary: str = _PRIMARY) -> Iterator[Check]:
     """Each family: whether its files are there, and whether its table is complete."""
     try:
         options = FeaturesOptions(**parameters)
@@ -114,11 +114,11 @@ def check_features(parameters: Mapping[str, Any], project: Path, store: str = _S
             state, advice = ("note", f"`{made}` makes it") if made else ("missing", f"set features.{name}.{option}")
             yield Check("features", name, state, f"{option}: nothing at {path}", advice)
         if not lacking:
-            yield _check_table(name, store if "://" in store else str(project / store))
+            yield _check_table(name, primary if "://" in primary else str(project / primary))
 
 
-def _check_table(name: str, store: str) -> Check:
-    manifest = ShardedTable(f"{store}/{name}").manifest()
+def _check_table(name: str, primary: str) -> Check:
+    manifest = ShardedTable(f"{primary}/{name}.json").manifest()
     if manifest is None:
         return Check("features", name, "note", "no complete table yet", "`kedro run --pipelines=features` makes it")
     corpora = sorted({shard["path"].split("/")[0] for shard in manifest["shards"]})

@@ -11,8 +11,10 @@ from kedro.framework.context import KedroContext
 from kedro.framework.hooks import hook_impl
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
+from kedro.pipeline.node import Node
 
 from semiser import torchrun
+from semiser.datasets.sharded import ShardedTableDataset
 from semiser.options.tracking import TrackingOptions
 
 logger = logging.getLogger(__name__)
@@ -80,6 +82,20 @@ class Torchrun:
                 "is torchrun's (--nnodes times --nproc-per-node)"
             )
         context.config_loader["parameters"] = parameters | {"training": training | {"devices": processes}}
+
+
+class WithdrawTables:
+    """Withdraw a feature table before the node runs that makes it anew.
+
+    Whatever comes of the run, no training takes the table of a run before it for that of the present options.
+    """
+
+    @hook_impl
+    def before_node_run(self, node: Node, catalog: CatalogProtocol) -> None:
+        """Remove the manifests of the tables that the node is to save."""
+        for name in node.outputs:
+            if isinstance(table := catalog.get(name), ShardedTableDataset):
+                table.withdraw()
 
 
 class RunRecord:

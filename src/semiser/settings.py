@@ -1,9 +1,9 @@
 """Project settings: https://docs.kedro.org/en/stable/configure/ explains each."""
 
 from semiser.configuration import ExperimentConfigLoader
-from semiser.hooks import KnownParameters, LastWord, RunRecord, Torchrun, Tracking
+from semiser.hooks import KnownParameters, LastWord, RunRecord, Torchrun, Tracking, WithdrawTables
 
-HOOKS = (KnownParameters(), Torchrun(), RunRecord(), Tracking(), LastWord())
+HOOKS = (KnownParameters(), Torchrun(), WithdrawTables(), RunRecord(), Tracking(), LastWord())
 
 CONFIG_LOADER_CLASS = ExperimentConfigLoader
 # An env names only what differs from conf/base: with the default strategy it would replace whole groups.

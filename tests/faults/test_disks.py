@@ -9,7 +9,7 @@ from faults.tiny import NAMES, PATIENCE_S, Here, digests, run
 from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import quarantine
 from semiser.shards.publish import TEMPORARY_SUFFIX
-from semiser.shards.store import MANIFEST, ShardedTable
+from semiser.shards.table import ShardedTable
 
 pytestmark = pytest.mark.faults
 

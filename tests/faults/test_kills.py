@@ -14,7 +14,7 @@ from semiser.options.engine import EngineOptions
 from semiser.shards.engine import LocalEngine, make_engine
 from semiser.shards.engine_protocol import EngineLost, WorkerLost
 from semiser.shards.extract import quarantine
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 
 pytestmark = pytest.mark.faults
 

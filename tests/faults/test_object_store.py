@@ -8,7 +8,7 @@ from fsspec import url_to_fs
 from s3_server import s3_bucket
 
 from semiser.shards.engine import LocalEngine
-from semiser.shards.store import MANIFEST, ShardedTable
+from semiser.shards.table import ShardedTable
 
 pytestmark = pytest.mark.faults
 

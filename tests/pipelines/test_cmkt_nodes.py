@@ -9,7 +9,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import torch
-from helpers import voice
+from helpers import committed, voice
 
 from semiser.demo.clips import draw_frames, write_clip
 from semiser.demo.faces import random_identity
@@ -199,7 +199,6 @@ def test_ch_sims_in_small_goes_from_mp4_to_the_table(tmp_path):
     from semiser.features.registry import AUDIO, VIDEO, make_families
     from semiser.pipelines.ingest.nodes import ingest_corpora
     from semiser.shards.extract import extract_group
-    from semiser.shards.store import ShardedTable
 
     _write_ch_sims(tmp_path / "ch_sims")
     corpus = {"reader": "ch_sims", "root": str(tmp_path / "ch_sims"), "expected": {"utterances": 12}}
@@ -209,12 +208,12 @@ def test_ch_sims_in_small_goes_from_mp4_to_the_table(tmp_path):
     chosen = {"stft": StftOptions(), "expression": ExpressionOptions(weights=str(_save_network(tmp_path / "network")))}
     off = dict.fromkeys({*AUDIO, *VIDEO} - set(chosen))
     features = FeaturesOptions(**off | {name: options for name, options in chosen.items()})
+    tables = {}
     for group in (AUDIO, VIDEO):
         families, store = make_families(group, features), str(tmp_path / "features")
         receipts = extract_group(families, store, utterances, {"ch_sims": corpus["root"]}, _Inline(), features.shards)
-        for receipt in receipts:
-            ShardedTable(receipt.table).commit(receipt)
-    stft, expression = (ShardedTable(f"{store}/{name}").dataset() for name in ("stft", "expression"))
+        tables |= {receipt.facts["family"]: committed(receipt, store) for receipt in receipts}
+    stft, expression = (tables[name].dataset() for name in ("stft", "expression"))
     folds = {
         "experiment": "ch_sims",
         "corpora": ["ch_sims"],

@@ -12,7 +12,6 @@ from semiser.options.engine import EngineOptions
 from semiser.options.features import Is10Options, ShardOptions
 from semiser.shards.engine import LocalEngine, make_engine
 from semiser.shards.extract import extract
-from semiser.shards.store import ShardedTable
 
 
 def _about_the_worker(task):

@@ -17,7 +17,6 @@ from semiser.options.family import FamilyOptions
 from semiser.options.features import ShardOptions
 from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import extract, extract_group, quarantine, summarise
-from semiser.shards.store import ShardedTable
 
 
 class GainOptions(FamilyOptions):
@@ -178,7 +177,6 @@ from semiser.features.is10 import Is10
 from semiser.options.features import Is10Options, ShardOptions
 from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import extract
-from semiser.shards.store import ShardedTable
 from pathlib import Path
 
 root, store = sys.argv[1:]

@@ -64,15 +64,11 @@ class ArrowDataset(AbstractDataset[pa.Table | pa.RecordBatchReader, pa.Table]):
 
 
 class UtteranceFileDataset(ArrowDataset):
-    """The table of utterances as a file that nodes read in batches: it need not fit in memory."""
+    """The table of utterances: saved in batches, loaded as a file that nodes read in batches or whole."""
 
     def load(self) -> UtteranceFile:
         """The open file; nothing but its footer is read yet."""
         return UtteranceFile(self._open())
-
-    def save(self, data: Any) -> None:
-        """Nothing is saved here: the file is that of `utterances`."""
-        raise DatasetError(f"{self._path} is read here alone: ingest writes it as utterances")
 
 
 def table_preview(batch: pa.RecordBatch | None, longest: int = 8) -> dict[str, Any]:

@@ -1,23 +1,24 @@
-"""Work that grows in a folder, and the sharded feature table that finished work becomes."""
+"""Folders that nodes work in, and the sharded feature tables of an experiment."""
 
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from semiser.datasets.arrow import table_preview
-from semiser.shards.store import Receipt, ShardedTable
+from semiser.shards.table import Receipt, ShardedTable
 
 if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
 
 class FolderDataset(AbstractDataset[None, str]):
-    """A folder that nodes work in shard by shard or fold by fold (feature tables, models): loads as its path."""
+    """A folder that nodes work in fold by fold (models): loads as its path."""
 
     def __init__(self, *, path: str, metadata: dict[str, Any] | None = None):
         """Args:
-        path: path of the folder; an fsspec path for feature tables.
+        path: path of the folder.
         metadata: for kedro-viz and other plugins.
         """
         self._path, self.metadata = path, metadata
@@ -38,19 +39,18 @@ class FolderDataset(AbstractDataset[None, str]):
 
 
 class ShardedTableDataset(AbstractDataset[Receipt, "Dataset | None"]):
-    """A feature table in shards: `save` commits the receipt of finished work, `load` gives a pyarrow dataset."""
+    """An experiment's feature table: `save` commits the receipt of finished work, `load` gives a pyarrow dataset."""
 
-    def __init__(self, *, path: str, optional: bool = False, metadata: dict[str, Any] | None = None):
+    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None):
         """Args:
-        path: fsspec path of the table's folder.
-        optional: a table whose family was switched off loads as None, for nodes that can do without it.
+        filepath: fsspec path of the table's manifest.
         metadata: for kedro-viz and other plugins.
         """
-        self._table, self._optional, self.metadata = ShardedTable(path), optional, metadata
+        self._table, self.metadata = ShardedTable(filepath), metadata
 
     def load(self) -> "Dataset | None":
-        """The committed table; nothing is read yet. None where it is optional and switched off."""
-        if self._optional and (self._table.manifest() or {}).get("shards") == []:
+        """The committed table; nothing is read yet. None where its family is switched off."""
+        if self._is_off():
             return None
         try:
             return self._table.dataset()
@@ -59,9 +59,11 @@ class ShardedTableDataset(AbstractDataset[Receipt, "Dataset | None"]):
 
     def save(self, data: Receipt) -> None:
         """Write the manifest, last of all."""
-        if data.table.rstrip("/") != self._table.path.rstrip("/"):
-            raise DatasetError(f"the receipt is for the table at {data.table}, this dataset is at {self._table.path}")
         self._table.commit(data)
+
+    def withdraw(self) -> None:
+        """Remove the manifest: there is no table until one is saved."""
+        self._table.withdraw()
 
     def preview(self, nrows: int = 5) -> TablePreview:
         """A few rows of the first shard for kedro-viz; none of a family that is switched off."""
@@ -71,8 +73,11 @@ class ShardedTableDataset(AbstractDataset[Receipt, "Dataset | None"]):
             return table_preview(None)
         return table_preview(next(iter(table.scanner(batch_size=nrows).to_batches()), None))
 
+    def _is_off(self) -> bool:
+        return (self._table.manifest() or {}).get("shards") == []
+
     def _exists(self) -> bool:
         return self._table.manifest() is not None
 
     def _describe(self) -> dict[str, Any]:
-        return {"path": self._table.path}
+        return {"filepath": PurePosixPath(self._table.path)}

@@ -4,38 +4,38 @@ An utterance's baseline is its speaker; where the speaker is unknown, the episod
 from, as in AV-SpNET's background corpus.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from semiser.features.proxy_labels import proxy_arousal, proxy_valence
-from semiser.shards.store import ShardedTable
+
+if TYPE_CHECKING:  # its import loads pandas, which takes a second
+    from pyarrow.dataset import Dataset
 
 BASELINE = ("utterance_id", "corpus", "speaker_id", "programme", "episode")  # columns of `utterances`
 _ID = pa.schema([("utterance_id", pa.string())])
 
 
-def arousal_table(utterances: pa.Table, summary: Mapping[str, Any], store: str) -> pa.Table:
+def arousal_table(utterances: pa.Table, voice: "Dataset | None") -> pa.Table:
     """Proxy arousal of every utterance that has voice features, in the order of their ids.
 
     Args:
         utterances: the `utterances` table, of which the columns BASELINE are taken.
-        summary: of the `voice` family; without rows the table is empty.
-        store: folder of the feature tables.
+        voice: table of the family; without it the table is empty.
 
     Returns:
         utterance_id, score in [-1, 1], label (`high`, `low`), reason where there is no score.
     """
-    table = _joined(utterances, summary, f"{store}/voice", ["pitch_hz", "intensity_db"])
+    table = _joined(utterances, voice, ["pitch_hz", "intensity_db"])
     return _with_ids(table, proxy_arousal(table["pitch_hz"], table["intensity_db"], _baseline(table)))
 
 
-def valence_table(utterances: pa.Table, summary: Mapping[str, Any], store: str) -> pa.Table:
+def valence_table(utterances: pa.Table, valence: "Dataset | None") -> pa.Table:
     """Proxy valence, likewise from the `valence` family; labels are `positive` and `negative`."""
-    table = _joined(utterances, summary, f"{store}/valence", ["valence_sum"])
+    table = _joined(utterances, valence, ["valence_sum"])
     return _with_ids(table, proxy_valence(table["valence_sum"], _baseline(table)))
 
 
@@ -56,11 +56,11 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
     return {entry["values"]: entry["counts"] for entry in pc.value_counts(column.drop_null()).to_pylist()}
 
 
-def _joined(utterances: pa.Table, summary: Mapping[str, Any], path: str, columns: list[str]) -> pa.Table:
+def _joined(utterances: pa.Table, table: "Dataset | None", columns: list[str]) -> pa.Table:
     """Columns of a feature table beside what a baseline needs."""
     about = utterances.select(BASELINE)
-    if summary["rows"]:
-        features = ShardedTable(path).dataset().to_table(columns=["utterance_id", *columns])
+    if table is not None:
+        features = table.to_table(columns=["utterance_id", *columns])
     else:
         features = pa.schema([("utterance_id", pa.string()), *((name, pa.float64()) for name in columns)]).empty_table()
     return features.join(about, "utterance_id").sort_by("utterance_id").combine_chunks()

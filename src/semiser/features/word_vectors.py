@@ -1,9 +1,10 @@
-"""Word vectors: trained by gensim on the corpus's own transcripts or loaded, kept in an Arrow file without pickles.
+"""Word vectors: trained by gensim on the corpus's own transcripts or loaded, kept in Arrow files without pickles.
 
-The file holds one row per word, most frequent first: `word`, `vector`, and `alphabetical`, the row numbers in the
-words' alphabetical order. It is mapped into memory and searched by bisection, so that workers share it, start at once
-and hold no dictionary of their own, whatever its size. Its schema metadata (key `semiser`) are the `card`: where the
-vectors come from, and the hash of their content.
+Every file has the name of its key (what texts and options it was made from), so that experiments share the vectors that
+they have in common and write over none. It has one row per word, most frequent first: `word`, `vector`, and
+`alphabetical`, the row numbers in the words' alphabetical order. It is mapped into memory and searched by bisection, so
+that workers share it, start at once and hold no dictionary of their own, whatever its size. Its schema metadata (key
+`semiser`) are the `card`: where the vectors come from, and the hash of their content.
 """
 
 import getpass
@@ -33,10 +34,12 @@ from fsspec.implementations.local import LocalFileSystem
 from semiser.corpora.text import CHUNK_BYTES, find_encoding, iter_lines
 from semiser.features.tokens import tokenise
 from semiser.options.text_features import Word2VecOptions
+from semiser.shards.claim import claimed
 from semiser.shards.publish import publishing, publishing_on_disk
 
 logger = logging.getLogger(__name__)
 
+FOLDER = "word_vectors"  # below the folder of features
 VERSION = 1  # raised when the same text and options give other vectors than before
 _METADATA_KEY = b"semiser"
 _TRAINING_OPTIONS = {"lower_case", "vector_size", "window", "min_count", "epochs", "skip_gram", "seed"}
@@ -89,7 +92,7 @@ class WordVectors:
         return digest.hexdigest()
 
 
-def make_word_vectors(utterances: pa.Table, options: Word2VecOptions, path: str | Path) -> dict[str, Any]:
+def make_word_vectors(utterances: pa.Table, options: Word2VecOptions, folder: str) -> dict[str, Any]:
     """Make the file of word vectors that `options` ask for, unless it is there already.
 
     Training takes the transcripts of all utterances of `options.corpora`, those of test speakers too and no labels:
@@ -98,7 +101,7 @@ def make_word_vectors(utterances: pa.Table, options: Word2VecOptions, path: str 
     Args:
         utterances: rows of `utterances`.
         options: which vectors.
-        path: file to write, an fsspec path that the workers reach.
+        folder: of the files, an fsspec path that the workers reach; where two runs make the same file, one waits.
 
     Returns:
         The card: `sha256`, `vector_size`, `words`, `origin`, `key`.
@@ -108,16 +111,45 @@ def make_word_vectors(utterances: pa.Table, options: Word2VecOptions, path: str 
     """
     texts = [] if options.vectors else _transcripts(utterances, options)
     key = _key(texts, options)
-    card = read_card(path)
-    if card and card.get("key") == key:
-        logger.info("%s is up to date: %s", path, card["origin"])
-        return card
-    if options.vectors:
-        vectors, origin = load_word_vectors(options.vectors, options.limit), Path(options.vectors).name
-    else:
-        sentences = list(iter_sentences(texts, options))
-        vectors, origin = train_word_vectors(sentences, options), _describe(sentences)
-    return save_word_vectors(vectors, path, {"key": key, "origin": origin, "options": options.model_dump(mode="json")})
+    path = vectors_path(folder, key)
+    with claimed([folder]):
+        card = read_card(path)
+        if card and card.get("key") == key:
+            logger.info("%s is up to date: %s", path, card["origin"])
+            return card
+        if options.vectors:
+            vectors, origin = load_word_vectors(options.vectors, options.limit), Path(options.vectors).name
+        else:
+            sentences = list(iter_sentences(texts, options))
+            vectors, origin = train_word_vectors(sentences, options), _describe(sentences)
+        facts = {"key": key, "origin": origin, "options": options.model_dump(mode="json")}
+        return save_word_vectors(vectors, path, facts)
+
+
+def vectors_path(folder: str, key: str) -> str:
+    """Where the vectors with this key lie."""
+    return f"{folder}/{key[:12]}.arrow"
+
+
+def find_word_vectors(place: str, sha256: str) -> str:
+    """The file of the vectors with this hash.
+
+    Args:
+        place: the file itself, which is not looked into, or a folder of such files.
+        sha256: of words and vectors.
+
+    Raises:
+        FileNotFoundError: none of the folder's files has it.
+    """
+    filesystem, folder = _at(place)
+    if not filesystem.isdir(folder):
+        return place
+    for name in sorted(found.rpartition("/")[2] for found in filesystem.ls(folder, detail=False)):
+        if name.endswith(".arrow") and (read_card(f"{place}/{name}") or {}).get("sha256") == sha256:
+            return f"{place}/{name}"
+    raise FileNotFoundError(
+        f"no word vectors with hash {sha256} at {place}: give the file of those that the model was trained with"
+    )
 
 
 def iter_sentences(texts: list[tuple[str, str | None]], options: Word2VecOptions) -> Iterator[list[str]]:

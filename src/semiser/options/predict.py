@@ -17,11 +17,12 @@ class PredictOptions(Options):
         manifest: options of the reader `manifest` (aliases, language, ...), where the input is a manifest.
         min_utterances: a model that was trained on features scaled by speaker scales a speaker by their own statistics
             from this number of utterances on, and with the statistics of its training below.
-        word_vectors: file of the word vectors that text features were made with.
+        word_vectors: file of the word vectors that text features were made with, or a folder of such files, among which
+            those of the model's training are found by the hash in its card.
     """
 
     input: str | None = None
     card: str | None = None
     manifest: dict[str, Any] = {}
     min_utterances: int = Field(default=5, ge=2)
-    word_vectors: str = "data/04_feature/word_vectors.arrow"
+    word_vectors: str = "data/04_feature/word_vectors"

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from semiser.features.family import Family
 from semiser.features.registry import make_families
+from semiser.features.word_vectors import find_word_vectors
 from semiser.options.base import Options
 from semiser.options.engine import EngineOptions
 from semiser.options.family import FamilyOptions
@@ -36,7 +37,7 @@ def make_family(facts: Mapping[str, Any], features: FeaturesOptions, word_vector
         facts: family, version, options and libraries, as the model's card has them.
         features: says where a family finds its files on this machine (weights, dictionaries), of which a card has the
             hashes alone; nothing else of it counts.
-        word_vectors: file of the word vectors, for the family word2vec.
+        word_vectors: for the family word2vec, the file of its vectors or a folder of such files.
 
     Raises:
         ValueError: this semiser's family computes other values, or weights or word vectors are others than in training.
@@ -52,7 +53,10 @@ def make_family(facts: Mapping[str, Any], features: FeaturesOptions, word_vector
             f"the model needs the family {name}, and {missing} is missing or wrong here: say in the options of "
             "features where its files are; they must be those of the training"
         ) from error
-    family = make_families((name,), options, {"word2vec": str(word_vectors)})[name]
+    arguments = {}
+    if name == "word2vec":
+        arguments[name] = find_word_vectors(str(word_vectors), facts["options"]["vectors_sha256"])
+    family = make_families((name,), options, arguments)[name]
     if family.version != facts["version"]:
         raise ValueError(
             f"the model was trained on version {facts['version']} of the family {name}, this semiser computes version "
@@ -109,7 +113,7 @@ class ComputedFeatures:
             store: folder for the shards; what it holds with the same options and files is not computed again.
             engine: how wide; a single shard is computed in this process, whose start a worker would double.
         """
-        utterances, self._store = sources.utterances, Path(store)
+        utterances = sources.utterances
         runs_on = InProcess() if utterances.num_rows <= SHARDS.utterances else make_engine(engine)
         self._receipts = extract(families, str(store), utterances, {CORPUS: str(sources.root)}, runs_on, SHARDS)
         self._rows = {row["utterance_id"]: row for row in utterances.to_pylist()}
@@ -121,9 +125,12 @@ class ComputedFeatures:
         Args:
             columns: feature columns to read, each with its family; without one, rows alone.
         """
-        names = [{shard.path for shard in receipt.shards} for receipt in self._receipts.values()]
-        for shard in sorted(set.intersection(*names)):
-            tables = {family: self._read(family, shard, columns) for family in self._receipts}
+        paths = {
+            family: {shard.place: f"{receipt.folder}/{shard.path}" for shard in receipt.shards}
+            for family, receipt in self._receipts.items()
+        }
+        for place in sorted(set.intersection(*(set(of) for of in paths.values()))):
+            tables = {family: _read(of[place], family, columns) for family, of in paths.items()}
             ids = set.intersection(*(set(table["utterance_id"].to_pylist()) for table in tables.values()))
             if ids:
                 ids = sorted(ids)
@@ -144,13 +151,6 @@ class ComputedFeatures:
             if name not in usable:
                 yield row, reasons.get(name) or general or "a feature family gave no row for it"
 
-    def _read(self, family: str, shard: str, columns: Mapping[str, str]) -> pa.Table:
-        path = self._store / family / shard
-        schema = pq.read_schema(path)
-        flags = [field.name for field in schema if pa.types.is_boolean(field.type) and field.name.startswith("no_")]
-        wanted = [column for column, of_family in columns.items() if of_family == family]
-        return pq.read_table(path, columns=["utterance_id", *flags, *wanted])
-
 
 class InProcess:
     """An engine that runs task after task where it is called."""
@@ -159,6 +159,14 @@ class InProcess:
         """See `semiser.shards.engine_protocol.Engine.map`."""
         for task in tasks:
             yield task, function(task)
+
+
+def _read(path: str, family: str, columns: Mapping[str, str]) -> pa.Table:
+    """A family's columns of a shard, and its flags."""
+    schema = pq.read_schema(path)
+    flags = [field.name for field in schema if pa.types.is_boolean(field.type) and field.name.startswith("no_")]
+    wanted = [column for column, of_family in columns.items() if of_family == family]
+    return pq.read_table(path, columns=["utterance_id", *flags, *wanted])
 
 
 def _by_utterance(table: pa.Table, column: str, ids: Sequence[str]) -> list[np.ndarray]:

@@ -71,7 +71,7 @@ class Model:
             min_utterances: that a speaker needs for statistics of their own, see `semiser.prediction.scaling`.
             features: where feature families find weights and dictionaries on this machine, for a model that needs
                 them: `FeaturesOptions(dface={"weights": "data/06_models/faces/dface"})`.
-            word_vectors: file of the word vectors, for a model that reads text.
+            word_vectors: file of the word vectors, for a model that reads text, or a folder that has them among others.
             store: folder that keeps the features, so that they are not computed again; None keeps nothing.
             engine: how wide features are computed; as many tasks as processors by default.
 

@@ -4,22 +4,22 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from semiser.corpora.utterance import QUARANTINE_SCHEMA
 from semiser.errors import TooManyUnusable
 from semiser.features.family import Family
 from semiser.options.features import ShardOptions
 from semiser.progress import progress
+from semiser.shards.claim import claimed
 from semiser.shards.engine_protocol import Engine, PoolKind, WorkerLost
 from semiser.shards.poison import find_poison
-from semiser.shards.store import Receipt, ShardedTable, ShardReport
-from semiser.shards.task import Part, ShardTask, extract_shard, family_facts
+from semiser.shards.store import ShardFolder, ShardReport
+from semiser.shards.table import Receipt
+from semiser.shards.task import Part, ShardTask, extract_shard, family_facts, folder_of
 from semiser.shards.utterances import UtteranceFile
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 def extract(
     families: Iterable[Family],
-    store: str,
+    features: str,
     utterances: pa.Table | UtteranceFile,
     roots: Mapping[str, str],
     engine: Engine,
@@ -35,19 +35,19 @@ def extract(
 ) -> dict[str, Receipt]:
     """Compute families for all utterances, shard by shard; what is complete and matches is not computed again.
 
-    The families share one pass: an utterance is decoded once for all that miss its shard.
+    The families share one pass: an utterance is decoded once for all that miss its shard. Where another run is
+    computing shards of the same families, options and corpora, on a disk, this one waits for it and takes its shards.
 
     Args:
         families: with their options.
-        store: folder of the feature tables. A table's manifest is withdrawn while there is work on it, and written
-            by `ShardedTable.commit`. Until then no other run gets at it, if it lies on a disk.
+        features: folder of all shards, which no run writes over.
         utterances: rows of `utterances`, read in batches from a file; each family takes those of its `options.corpora`.
         roots: folder of each corpus.
         engine: runs the shards. An utterance that kills its worker again and again is left out with that reason.
         options: shard size, time limit, and the share of unusable utterances that stops the run.
 
     Returns:
-        Family name to the receipt to commit, shards in order.
+        Family name to the receipt to commit (`ShardedTable.commit`), shards in order.
 
     Raises:
         TooManyUnusable: a family has no value for more than the allowed share of a corpus; the error gives reasons.
@@ -57,57 +57,60 @@ def extract(
     families = list(families)
     if isinstance(utterances, pa.Table):
         utterances = UtteranceFile.in_memory(utterances)
-    tables = {family.name: ShardedTable(f"{store}/{family.name}") for family in families}
-    with ExitStack() as claims:
-        for name in sorted(tables):  # all runs in the same order, so that none waits for one that waits for it
-            tables[name].claim()
-            claims.callback(tables[name].release)
-        reports = _complete(families, tables, utterances, roots, engine, options)
-        receipts = {}
-        for family in families:
-            shards = [report for (name, _), report in reports.items() if name == family.name]
-            _check_share(family, shards, utterances, options)
-            receipts[family.name] = Receipt(tables[family.name].path, family_facts(family), shards)
-        claims.pop_all()  # from here on they are `commit`'s to release
+    reports = _complete(families, features, utterances, roots, engine, options)
+    receipts = {}
+    for family in families:
+        shards = [report for (name, _), report in reports.items() if name == family.name]
+        _check_share(family, shards, utterances, options)
+        receipts[family.name] = Receipt(folder_of(family, features), family_facts(family), shards)
     return receipts
 
 
 def _complete(
-    families: list[Family], tables: Mapping[str, ShardedTable], utterances: UtteranceFile, roots: Mapping[str, str],
-    engine: Engine, options: ShardOptions,
+    families: list[Family], features: str, utterances: UtteranceFile, roots: Mapping[str, str], engine: Engine,
+    options: ShardOptions,
 ) -> dict[tuple[str, str], ShardReport]:  # fmt: skip
-    """Compute what is missing; reports by family and shard, in the order of the shards.
+    """Compute what is missing; reports by family and place, in the order of the shards.
 
     The utterances are read twice, to look for what is missing and to compute it: a shard is held, not all of them.
     """
-    reports: dict[tuple[str, str], ShardReport | None] = {}
-    missing: dict[str, tuple[Part, ...]] = {}
-    rows = 0
     wanting = {corpus: [family for family in families if _wants(family, corpus, utterances)]
                for corpus in utterances.corpora}  # fmt: skip
-    for name, shard in _shards(wanting, utterances, options):
-        parts = [Part(family, tables[family.name].path, name, shard_key(family, shard))
-                 for family in wanting[_corpus_of(name)]]  # fmt: skip
-        found = {(part.family.name, name): tables[part.family.name].report(name, part.key, options.verify)
-                 for part in parts}  # fmt: skip
-        reports |= found
-        if missed := tuple(part for part in parts if _is_missing(found[part.family.name, name])):
-            missing[name] = missed
-            rows += shard.num_rows
-    _announce(families, reports)
-    for name in {part.family.name for parts in missing.values() for part in parts}:
-        tables[name].open_for_work()
-    if missing:
-        tasks = (ShardTask(shard, Path(roots[_corpus_of(name)]), missing[name], options.timeout_s)
-                 for name, shard in _shards(wanting, utterances, options) if name in missing)  # fmt: skip
-        computed = _run(tasks, rows, families, engine)
-        reports.update({(part.family.name, part.name): report for part, report in computed})
-    return reports
+    folders = {family.name: folder_of(family, features) for family in families}
+    parts: list[Part] = []
+    sizes: dict[str, int] = {}
+    for place, shard in _shards(wanting, utterances, options):
+        sizes[place] = shard.num_rows
+        parts += [Part(family, folders[family.name], place, shard_key(family, shard))
+                  for family in wanting[_corpus_of(place)]]  # fmt: skip
+    reports = _reports(parts, options)
+    with claimed({f"{part.folder}/{_corpus_of(part.place)}" for part in _missing(parts, reports)}):
+        reports |= _reports(_missing(parts, reports), options)  # whoever was waited for has made some of them
+        _announce(families, reports)
+        wanted: dict[str, list[Part]] = {}
+        for part in _missing(parts, reports):
+            wanted.setdefault(part.place, []).append(part)
+        if wanted:
+            tasks = (ShardTask(shard, Path(roots[_corpus_of(place)]), tuple(wanted[place]), options.timeout_s)
+                     for place, shard in _shards(wanting, utterances, options) if place in wanted)  # fmt: skip
+            computed = _run(tasks, sum(sizes[place] for place in wanted), families, engine)
+            reports |= {(part.family.name, part.place): report for part, report in computed}
+    return {which: report for which, report in reports.items() if report}
+
+
+def _reports(parts: list[Part], options: ShardOptions) -> dict[tuple[str, str], ShardReport | None]:
+    """By family and place, what the finished shards hold; None where there is none."""
+    return {(part.family.name, part.place): ShardFolder(part.folder).report(part.place, part.key, options.verify)
+            for part in parts}  # fmt: skip
+
+
+def _missing(parts: list[Part], reports: Mapping[tuple[str, str], ShardReport | None]) -> list[Part]:
+    return [part for part in parts if reports[part.family.name, part.place] is None]
 
 
 def extract_group(
     families: Mapping[str, Family | None],
-    store: str,
+    features: str,
     utterances: pa.Table | UtteranceFile,
     roots: Mapping[str, str],
     engine: Engine,
@@ -115,22 +118,22 @@ def extract_group(
 ) -> list[Receipt]:
     """`extract` for the families that are switched on; a receipt for every name, empty for one that is off (None)."""
     active = [family for family in families.values() if family]
-    receipts = extract(active, store, utterances, roots, engine, options) if active else {}
-    return [receipts.get(name) or Receipt(f"{store}/{name}", {"family": name}, []) for name in families]
+    receipts = extract(active, features, utterances, roots, engine, options) if active else {}
+    return [receipts.get(name) or Receipt(None, {"family": name}, []) for name in families]
 
 
 def _shards(
     wanting: Mapping[str, list[Family]], utterances: UtteranceFile, options: ShardOptions
 ) -> Iterator[tuple[str, pa.Table]]:
-    """Name and rows of every shard of the corpora that families want, in the order of corpora and ids."""
+    """Place and rows of every shard of the corpora that families want, in the order of corpora and ids."""
     for corpus in (corpus for corpus, families in wanting.items() if families):
         for number, shard in enumerate(utterances.shards(corpus, options.utterances)):
-            yield f"{corpus}/{number:05d}.parquet", shard
+            yield f"{corpus}/{number:05d}", shard
 
 
-def _corpus_of(name: str) -> str:
-    """The corpus of the shard of this name."""
-    return name.split("/")[0]
+def _corpus_of(place: str) -> str:
+    """The corpus of the shard at this place."""
+    return place.split("/")[0]
 
 
 def _wants(family: Family, corpus: str, utterances: UtteranceFile) -> bool:
@@ -143,13 +146,9 @@ def _wants(family: Family, corpus: str, utterances: UtteranceFile) -> bool:
     return True
 
 
-def _is_missing(report: ShardReport | None) -> bool:
-    return report is None or report.retry
-
-
 def _announce(families: list[Family], reports: Mapping) -> None:
     for family in families:
-        shards = [not _is_missing(report) for (name, _), report in reports.items() if name == family.name]
+        shards = [report is not None for (name, _), report in reports.items() if name == family.name]
         logger.info("%s: %d of %d shards are complete", family.name, sum(shards), len(shards))
 
 
@@ -212,29 +211,22 @@ def _check_share(family: Family, shards: list[ShardReport], utterances: Utteranc
 
 
 def summarise(receipts: Iterable[Receipt]) -> dict[str, dict[str, Any]]:
-    """Family name to the rows, shards and unusable utterances of its table, its version and options; JSON-safe."""
+    """Family name to its version and options, the rows and shards of its table, and what it could not use; JSON-safe.
+
+    `unusable` are rows of `QUARANTINE_SCHEMA`.
+    """
     return {
         receipt.facts["family"]: {
             **receipt.facts,
             "rows": receipt.rows,
             "shards": len(receipt.shards),
-            "unusable": sum(len(shard.unusable) for shard in receipt.shards),
+            "unusable": [_quarantined(receipt.facts["family"], shard, entry)
+                         for shard in receipt.shards for entry in shard.unusable],
         }
         for receipt in receipts
-    }
+    }  # fmt: skip
 
 
-def quarantine(store: str, families: Iterable[str]) -> pa.Table:
-    """What the committed tables of families could not use, as rows of `QUARANTINE_SCHEMA`; the stage is the family."""
-    rows = [
-        {
-            "corpus": _corpus_of(shard["path"]),
-            "path": unusable["path"],
-            "stage": family,
-            "reason": f"{unusable['utterance_id']}: {unusable['reason']}",
-        }
-        for family in families
-        for shard in (ShardedTable(f"{store}/{family}").manifest() or {"shards": []})["shards"]
-        for unusable in shard["unusable"]
-    ]
-    return pa.Table.from_pylist(rows, QUARANTINE_SCHEMA)
+def _quarantined(family: str, shard: ShardReport, entry: Mapping[str, str]) -> dict[str, str]:
+    reason = f"{entry['utterance_id']}: {entry['reason']}"
+    return {"corpus": _corpus_of(shard.path), "path": entry["path"], "stage": family, "reason": reason}

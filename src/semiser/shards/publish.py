@@ -4,7 +4,7 @@ import errno
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -16,24 +16,31 @@ TEMPORARY_SUFFIX = ".partial"
 
 
 @contextmanager
-def publishing(filesystem: AbstractFileSystem, path: str) -> Iterator[IO[bytes]]:
+def publishing(
+    filesystem: AbstractFileSystem, path: str, final: Callable[[], str] | None = None
+) -> Iterator[IO[bytes]]:
     """A binary file to write, which appears at `path` when the block ends, and not at all when it fails.
 
     On a disk the bytes go to a temporary name beside it, are synced and renamed. On an object store, where a rename
     is a copy, the finished file is uploaded to the final key, which becomes visible when the upload is complete.
+
+    Args:
+        filesystem: of the file.
+        path: where it is to be.
+        final: gives another path in the same folder, for a file whose name follows from what was written.
     """
     if isinstance(filesystem, LocalFileSystem):
-        with publishing_on_disk(Path(path)) as file:
+        with publishing_on_disk(Path(path), final) as file:
             yield file
         return
     with tempfile.NamedTemporaryFile() as file:
         yield file
         file.flush()
-        filesystem.put_file(file.name, path)
+        filesystem.put_file(file.name, final() if final else path)
 
 
 @contextmanager
-def publishing_on_disk(path: Path) -> Iterator[IO[bytes]]:
+def publishing_on_disk(path: Path, final: Callable[[], str] | None = None) -> Iterator[IO[bytes]]:
     """`publishing` for a path of this machine."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}{TEMPORARY_SUFFIX}")
@@ -42,7 +49,7 @@ def publishing_on_disk(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary.replace(final() if final else path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             what = f"{os.strerror(error.errno)}: make room and run again, what is finished is kept"

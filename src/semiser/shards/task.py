@@ -13,18 +13,25 @@ import pyarrow as pa
 from semiser.errors import Unusable
 from semiser.features.family import Family, Source
 from semiser.shards.attempt import Rows, attempt
-from semiser.shards.store import ShardedTable, ShardReport, ShardWriter
+from semiser.shards.store import ShardFolder, ShardReport, ShardWriter, digest_of
 
 _KILLS = Unusable("its worker died over it again and again (killed, out of memory or a native crash): left out")
 
 
 @dataclass(frozen=True)
 class Part:
-    """One family's share of a task: the shard it is to write."""
+    """One family's share of a task: the shard it is to write.
+
+    Attributes:
+        family: with its options.
+        folder: of its shards.
+        place: of this one, `<corpus>/<number>`.
+        key: fingerprint.
+    """
 
     family: Family
-    table: str
-    name: str
+    folder: str
+    place: str
     key: str
 
 
@@ -49,7 +56,7 @@ class ShardTask:
     def __str__(self) -> str:
         ids = self.utterances["utterance_id"]
         families = ", ".join(part.family.name for part in self.parts)
-        return f"{families} of shard {self.parts[0].name} (utterances {ids[0]} to {ids[-1]})"
+        return f"{families} of shard {self.parts[0].place} (utterances {ids[0]} to {ids[-1]})"
 
     def compact(self) -> "ShardTask":
         """The task with its own copy of its rows: a pickled slice would carry the whole table along."""
@@ -77,8 +84,7 @@ def extract_shard(task: ShardTask) -> list[ShardReport]:
         for row, family, outcome in _outcomes(task):
             _write(row, outcome, writers[family.name])
     pa.default_memory_pool().release_unused()  # else a worker keeps the buffers of its shards, in time more of them
-    return [ShardReport(part.name, part.key, writer.rows, writer.unusable)
-            for part, writer in zip(task.parts, writers.values(), strict=True)]  # fmt: skip
+    return [writer.report for writer in writers.values()]
 
 
 def probe_shard(task: ShardTask) -> None:
@@ -110,7 +116,7 @@ def _write(row: dict[str, Any], outcome: Rows | Unusable, writer: ShardWriter) -
 def _open_shard(part: Part):
     libraries = {name: version(name) for name in part.family.libraries}
     provenance = family_facts(part.family) | {"key": part.key, "libraries": libraries}
-    return ShardedTable(part.table).shard(part.name, table_schema(part.family), provenance)
+    return ShardFolder(part.folder).shard(part.place, table_schema(part.family), provenance)
 
 
 def table_schema(family: Family) -> pa.Schema:
@@ -125,3 +131,8 @@ def family_facts(family: Family) -> dict[str, Any]:
         "version": family.version,
         "options": family.options.model_dump(mode="json"),
     }
+
+
+def folder_of(family: Family, features: str) -> str:
+    """Where a family's shards lie below the folder of all features: what decides its values names the folder."""
+    return f"{features}/{family.name}/{digest_of(family_facts(family))}"

@@ -1,4 +1,4 @@
-"""The table of utterances as a Parquet file that is read shard by shard and never held."""
+"""The table of utterances as a Parquet file, read shard by shard where it need not be held."""
 
 from collections.abc import Iterator
 from typing import IO
@@ -75,8 +75,8 @@ class UtteranceFile:
         if held.num_rows:
             yield held
 
-    def read(self, columns: list[str]) -> pa.Table:
-        """Some columns of all utterances."""
+    def read(self, columns: list[str] | None = None) -> pa.Table:
+        """Some columns of all utterances, or the whole table."""
         return self._parquet.read(columns)
 
     def _column(self, group: int, name: str) -> pq.ColumnChunkMetaData:

@@ -7,101 +7,99 @@ import pyarrow as pa
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.ingest import IngestOptions
+from semiser.options.places import PlacesOptions
 from semiser.shards.utterances import UtteranceFile
 
+Dataset = Any  # pyarrow.dataset.Dataset, whose import would load pandas
 Summary = dict[str, dict[str, Any]]
 
 
 def extract_audio(
     utterances: UtteranceFile,
-    ingested: Summary,
     ingest: IngestOptions,
     features: FeaturesOptions,
     engine: EngineOptions,
-    store: str,
+    places: PlacesOptions,
 ) -> tuple:
-    """Every audio family, in shards: a receipt per family, which commits its table, and a summary.
-
-    The summary of ingest stands for its table, here and below: the file is there when the summary is.
-    """
+    """Every audio family, in shards: a receipt per family, which commits its table, and a summary."""
     from semiser.features.registry import AUDIO, make_families
 
-    return _extract(make_families(AUDIO, features), utterances, ingest, features, engine, store)
+    return _extract(make_families(AUDIO, features), utterances, ingest, features, engine, places)
 
 
-def make_word_vectors(
-    utterances: UtteranceFile, ingested: Summary, features: FeaturesOptions, store: str
-) -> dict[str, Any]:
+def make_word_vectors(utterances: UtteranceFile, features: FeaturesOptions, places: PlacesOptions) -> dict[str, Any]:
     """Train word vectors on the transcripts, or load the user's; gives their card."""
     if features.word2vec is None:
         return {}
-    from semiser.features.word_vectors import make_word_vectors
+    from semiser.features.word_vectors import FOLDER, make_word_vectors
 
     texts = utterances.read(["corpus", "utterance_id", "transcript", "language"])
-    return make_word_vectors(texts, features.word2vec, f"{store}/word_vectors.arrow")
+    return make_word_vectors(texts, features.word2vec, f"{places.features}/{FOLDER}")
 
 
 def extract_text(
     utterances: UtteranceFile,
-    ingested: Summary,
     ingest: IngestOptions,
     features: FeaturesOptions,
     engine: EngineOptions,
-    store: str,
+    places: PlacesOptions,
     word_vectors: dict[str, Any],
 ) -> tuple:
     """Every text and social family, in shards: a receipt per family and a summary."""
     from semiser.features.registry import TEXT, make_families
+    from semiser.features.word_vectors import FOLDER, vectors_path
 
-    families = make_families(TEXT, features, {"word2vec": f"{store}/word_vectors.arrow"})
-    return _extract(families, utterances, ingest, features, engine, store)
+    vectors = word_vectors and vectors_path(f"{places.features}/{FOLDER}", word_vectors["key"])
+    families = make_families(TEXT, features, {"word2vec": vectors})
+    return _extract(families, utterances, ingest, features, engine, places)
 
 
 def extract_video(
     utterances: UtteranceFile,
-    ingested: Summary,
     ingest: IngestOptions,
     features: FeaturesOptions,
     engine: EngineOptions,
-    store: str,
+    places: PlacesOptions,
     expression_network: dict[str, Any],
     dface_network: dict[str, Any],
 ) -> tuple:
     """Every face family, in shards: a receipt per family and a summary. The networks' cards stand for their weights."""
     from semiser.features.registry import VIDEO, make_families
 
-    return _extract(make_families(VIDEO, features), utterances, ingest, features, engine, store)
+    return _extract(make_families(VIDEO, features), utterances, ingest, features, engine, places)
 
 
 def _extract(
     families: dict, utterances: UtteranceFile, ingest: IngestOptions, features: FeaturesOptions, engine: EngineOptions,
-    store: str,
+    places: PlacesOptions,
 ) -> tuple:  # fmt: skip
     from semiser.shards.engine import make_engine
     from semiser.shards.extract import extract_group, summarise
 
     roots = {name: corpus.root for name, corpus in ingest.active.items()}
-    receipts = extract_group(families, store, utterances, roots, make_engine(engine), features.shards)
+    receipts = extract_group(families, places.features, utterances, roots, make_engine(engine), features.shards)
     return (*receipts, summarise(receipts))
 
 
 def label_proxies(
-    utterances: UtteranceFile, ingested: Summary, audio: Summary, text: Summary, store: str
+    utterances: UtteranceFile, voice: Dataset | None, valence: Dataset | None
 ) -> tuple[pa.Table, pa.Table]:
     """Proxy arousal from pitch and intensity, proxy valence from dictionaries, each against the speaker's baseline."""
     from semiser.features.proxy_tables import BASELINE, arousal_table, valence_table
 
     about = utterances.read(list(BASELINE))
-    return arousal_table(about, audio["voice"], store), valence_table(about, text["valence"], store)
+    return arousal_table(about, voice), valence_table(about, valence)
 
 
 def summarise_features(
-    audio: Summary, text: Summary, video: Summary, arousal: pa.Table, valence: pa.Table, store: str
+    audio: Summary, text: Summary, video: Summary, arousal: pa.Table, valence: pa.Table
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The utterances that a family could not use, with the reasons; rows per family; deciles of the proxy labels."""
+    from semiser.corpora.utterance import QUARANTINE_SCHEMA
     from semiser.features.proxy_tables import summarise_proxy
-    from semiser.shards.extract import quarantine
 
     families = audio | text | video
+    quarantine = [row for family in families.values() for row in family["unusable"]]
+    counted = {name: family | {"unusable": len(family["unusable"])} for name, family in families.items()}
     proxies = {"proxy_arousal": summarise_proxy(arousal), "proxy_valence": summarise_proxy(valence)}
-    return quarantine(store, families), families | proxies
+    return pa.Table.from_pylist(quarantine, QUARANTINE_SCHEMA), counted | proxies

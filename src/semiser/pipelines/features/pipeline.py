@@ -14,8 +14,12 @@ from semiser.pipelines.features.nodes import (
 from semiser.pipelines.ingest import create_pipeline as create_ingest
 from semiser.pipelines.train_faces import create_pipeline as create_train_faces
 
-_UTTERANCES = ["utterance_file", "ingest_summary"]
-_SOURCES = [*_UTTERANCES, "params:ingest", "params:features", "params:engine", "feature_store"]
+_SOURCES = ["utterances", "params:ingest", "params:features", "params:engine", "params:places"]
+
+
+def table_name(family: str) -> str:
+    """What nodes call the table of a feature family."""
+    return f"{family}_features"
 
 
 def create_pipeline() -> Pipeline:
@@ -25,43 +29,47 @@ def create_pipeline() -> Pipeline:
         + create_train_faces()
         + Pipeline(
             [
-                Node(func=extract_audio, inputs=_SOURCES, outputs=[*AUDIO, "audio_summary"], name="extract_audio"),
+                Node(
+                    func=extract_audio,
+                    inputs=_SOURCES,
+                    outputs=[*map(table_name, AUDIO), "audio_summary"],
+                    name="extract_audio",
+                    tags="audio",
+                ),
                 Node(
                     func=make_word_vectors,
-                    inputs=[*_UTTERANCES, "params:features", "feature_store"],
+                    inputs=["utterances", "params:features", "params:places"],
                     outputs="word_vectors",
                     name="make_word_vectors",
+                    tags="text",
                 ),
                 Node(
                     func=extract_text,
                     inputs=[*_SOURCES, "word_vectors"],
-                    outputs=[*TEXT, "text_summary"],
+                    outputs=[*map(table_name, TEXT), "text_summary"],
                     name="extract_text",
+                    tags="text",
                 ),
                 Node(
                     func=extract_video,
                     inputs=[*_SOURCES, "expression_network", "dface_network"],
-                    outputs=[*VIDEO, "video_summary"],
+                    outputs=[*map(table_name, VIDEO), "video_summary"],
                     name="extract_video",
+                    tags="video",
                 ),
                 Node(
                     func=label_proxies,
-                    inputs=[*_UTTERANCES, "audio_summary", "text_summary", "feature_store"],
+                    inputs=["utterances", table_name("voice"), table_name("valence")],
                     outputs=["proxy_arousal", "proxy_valence"],
                     name="label_proxies",
+                    tags=["audio", "text"],
                 ),
                 Node(
                     func=summarise_features,
-                    inputs=[
-                        "audio_summary",
-                        "text_summary",
-                        "video_summary",
-                        "proxy_arousal",
-                        "proxy_valence",
-                        "feature_store",
-                    ],
+                    inputs=["audio_summary", "text_summary", "video_summary", "proxy_arousal", "proxy_valence"],
                     outputs=["features_quarantine", "features_summary"],
                     name="summarise_features",
+                    tags=["audio", "text", "video"],
                 ),
             ]
         )

@@ -14,6 +14,7 @@ def create_pipeline() -> Pipeline:
                 inputs="params:ingest",
                 outputs=["utterances", "quarantine", "ingest_summary"],
                 name="ingest_corpora",
+                tags="ingest",
             ),
         ]
     )

@@ -7,13 +7,14 @@ import pyarrow as pa
 
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
+from semiser.options.places import PlacesOptions
 from semiser.options.predict import PredictOptions
 
 logger = logging.getLogger(__name__)
 
 
 def predict_input(
-    options: PredictOptions, features: FeaturesOptions, engine: EngineOptions, store: str
+    options: PredictOptions, features: FeaturesOptions, engine: EngineOptions, places: PlacesOptions
 ) -> tuple[pa.Table, Any]:
     """Probabilities of every utterance of the input, by the model of the card; the same as a table for a CSV.
 
@@ -21,7 +22,7 @@ def predict_input(
         options: input and card.
         features: where weights and dictionaries lie; their other options are the card's.
         engine: how wide features are computed.
-        store: folder that keeps the features.
+        places: where the features are kept, so that they are computed once for all models that share them.
 
     Raises:
         ValueError: input or card is not given.
@@ -39,7 +40,7 @@ def predict_input(
         min_utterances=options.min_utterances,
         features=features,
         word_vectors=options.word_vectors,
-        store=store,
+        store=f"{places.features}/predict",
         engine=engine,
     )
     logger.info(

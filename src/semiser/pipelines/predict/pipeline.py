@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 func=predict_input,
-                inputs=["params:predict", "params:features", "params:engine", "predict_store"],
+                inputs=["params:predict", "params:features", "params:engine", "params:places"],
                 outputs=["input_predictions", "input_predictions_table"],
                 name="predict_input",
             )

@@ -22,7 +22,8 @@ from semiser.data.stream import SampleStream
 from semiser.data.vectors import family_of
 from semiser.features.segments import compute_segments
 from semiser.options.audio_features import SegmentsOptions
-from semiser.shards.store import ShardedTable, footer_facts
+from semiser.shards.store import ShardFolder, shard_path
+from semiser.shards.table import footer_facts
 from semiser.systems.avspnet.network import AvSpNet
 from semiser.systems.avspnet.options import AvspnetNetworkOptions
 
@@ -255,18 +256,18 @@ def embed_utterances(
         "groups": speakers.group.tolist() if by_speaker else None,
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    store, name = ShardedTable(str(folder)), f"{layer}.parquet"
-    if not (reuse and store.report(name, key)):
+    store = ShardFolder(str(folder))
+    if not (reuse and store.report(layer, key)):
         stream = SampleStream(table, [COLUMN], speakers.utterance_ids, block_rows=_BATCH)
         statistics = sum_moments(stream, speakers.group).by_group() if by_speaker else None
         size = front_end.encoder.dense.out_features if layer == "dense" else front_end.encoder.map_size
-        with store.shard(name, _embedding_schema(size), family_of(table) | {"key": key}) as writer:
+        with store.shard(layer, _embedding_schema(size), family_of(table) | {"key": key}) as writer:
             for batch in stream.in_order(_BATCH):
                 own = _of_segments(statistics, speakers.group[batch.utterance])
                 values = front_end(batch.x[COLUMN], layer, own).numpy(force=True)
                 for number, value in zip(batch.utterance.tolist(), values, strict=True):
                     writer.add({"utterance_id": speakers.utterance_ids[number], "embedding": value})
-    return pa.dataset.dataset(str(folder / name), format="parquet")
+    return pa.dataset.dataset(str(folder / shard_path(layer, key)), format="parquet")
 
 
 def first_segment(table: pa.dataset.Dataset, utterance_id: str) -> np.ndarray:
@@ -306,9 +307,9 @@ def _embedding_schema(size: int) -> pa.Schema:
 
 
 def shard_keys(table: pa.dataset.Dataset, corpora: Sequence[str]) -> dict[str, str]:
-    """Fingerprints of the shards of some corpora by their place, `<corpus>/<number>.parquet`."""
-    places = {"/".join(shard.path.split("/")[-2:]): shard for shard in table.get_fragments()}
-    return {place: footer_facts(shard)["key"] for place, shard in places.items() if place.split("/")[0] in corpora}
+    """Fingerprints of the shards of some corpora by their path, `<corpus>/<number>-<key>.parquet`."""
+    paths = {"/".join(shard.path.split("/")[-2:]): shard for shard in table.get_fragments()}
+    return {path: footer_facts(shard)["key"] for path, shard in paths.items() if path.split("/")[0] in corpora}
 
 
 def segments_options(table: pa.dataset.Dataset, corpora: Sequence[str]) -> dict[str, Any]:

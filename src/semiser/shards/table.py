@@ -1,0 +1,143 @@
+"""An experiment's feature table: a manifest that names its shards and is written last.
+
+The shards belong to nobody and never change (`store`); which of them make the table is the manifest's matter alone. So
+two experiments share what they have in common, and neither can take anything from the other.
+"""
+
+import json
+import os.path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.fs
+from fsspec import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+from pydantic import TypeAdapter
+
+from semiser.corpora.files import leaves_root
+from semiser.shards.publish import publishing
+from semiser.shards.store import METADATA_KEY, ShardReport
+
+if TYPE_CHECKING:  # its import loads pandas, which takes a second
+    from pyarrow.dataset import Dataset, ParquetFileFragment
+
+_MAKE = "`kedro run --pipelines=features`"
+_REPORTS = TypeAdapter(list[ShardReport])
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What extraction hands to the table's dataset, which commits it.
+
+    Attributes:
+        folder: of the shards; None where the family is switched off.
+        facts: family, version, options.
+        shards: in order.
+    """
+
+    folder: str | None
+    facts: Mapping[str, Any]
+    shards: list[ShardReport]
+
+    @property
+    def rows(self) -> int:
+        """Rows of the whole table."""
+        return sum(shard.rows for shard in self.shards)
+
+
+class ShardedTable:
+    """The table of a manifest at an fsspec path (`data/03_primary/demo/is10.json`, `s3://bucket/demo/is10.json`)."""
+
+    def __init__(self, path: str):
+        self.path = str(path)
+        self._filesystem, self._manifest = url_to_fs(self.path, use_listings_cache=False)
+
+    def withdraw(self) -> None:
+        """Remove the manifest: from here until `commit` there is no table."""
+        if self._filesystem.exists(self._manifest):
+            self._filesystem.rm_file(self._manifest)
+
+    def commit(self, receipt: Receipt) -> None:
+        """Publish the manifest. A folder on the same disk is named relative to it, so that both can move together."""
+        manifest = {
+            **receipt.facts,
+            "folder": receipt.folder and self._name_of(receipt.folder),
+            "rows": receipt.rows,
+            "shards": [asdict(shard) for shard in receipt.shards],
+        }
+        with publishing(self._filesystem, self._manifest) as file:
+            file.write(json.dumps(manifest, ensure_ascii=False, indent=1).encode())
+
+    def manifest(self) -> dict[str, Any] | None:
+        """The manifest of the committed table, None where there is none or it cannot be read.
+
+        One whose shards lie outside its folder is damaged or made by somebody else: it cannot be read either.
+        """
+        try:
+            manifest = json.loads(self._filesystem.cat_file(self._manifest))
+            if "family" not in manifest or not isinstance(manifest["folder"], str | None):
+                return None
+            shards = _REPORTS.validate_python(manifest["shards"])
+            if shards:
+                url_to_fs(self._place_of(manifest["folder"]))
+        except (OSError, ImportError, ValueError, KeyError, TypeError, RecursionError):
+            return None
+        return None if any(leaves_root(shard.path) for shard in shards) else manifest
+
+    def dataset(self) -> "Dataset":
+        """The committed table as a pyarrow dataset: nothing is read yet.
+
+        Raises:
+            FileNotFoundError: there is no complete table here, it has no shard, or a shard that it names is gone.
+        """
+        from pyarrow.dataset import ParquetFileFormat, ParquetFragmentScanOptions, dataset
+
+        manifest = self.manifest()
+        if manifest is None:
+            raise FileNotFoundError(
+                f"no complete table at {self.path} (no manifest, or a damaged one): {_MAKE} makes it"
+            )
+        if not manifest["shards"]:
+            raise FileNotFoundError(
+                f"the table at {self.path} has no shard: switch its family on (features.{manifest['family']}) for "
+                f"at least one corpus and run {_MAKE}"
+            )
+        filesystem, folder = url_to_fs(self._place_of(manifest["folder"]), use_listings_cache=False)
+        paths = [f"{folder}/{shard['path']}" for shard in manifest["shards"]]
+        there = {path for parent in {path.rpartition("/")[0] for path in paths} for path in _files(filesystem, parent)}
+        if gone := [path for path in paths if path not in there]:
+            raise FileNotFoundError(
+                f"the table at {self.path} is stale: {len(gone)} of its {len(paths)} shards are gone, the first is "
+                f"{gone[0]}. {_MAKE} makes it anew"
+            )
+        checked = ParquetFragmentScanOptions(page_checksum_verification=True)
+        return dataset(
+            paths,
+            format=ParquetFileFormat(default_fragment_scan_options=checked),
+            filesystem=pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(filesystem)),
+        )
+
+    def _name_of(self, folder: str) -> str:
+        """What the manifest calls a folder."""
+        filesystem, place = url_to_fs(folder)
+        if isinstance(filesystem, LocalFileSystem) and isinstance(self._filesystem, LocalFileSystem):
+            return PurePath(os.path.relpath(place, os.path.dirname(self._manifest))).as_posix()
+        return filesystem.unstrip_protocol(place)
+
+    def _place_of(self, name: str) -> str:
+        """The folder that the manifest calls so."""
+        return name if "://" in name else os.path.normpath(os.path.join(os.path.dirname(self._manifest), name))
+
+
+def _files(filesystem: Any, folder: str) -> list[str]:
+    try:
+        return filesystem.ls(folder, detail=False)
+    except (OSError, ValueError):
+        return []
+
+
+def footer_facts(shard: "ParquetFileFragment") -> dict[str, Any]:
+    """What the footer of a shard says: family, version, options, key, libraries and what was unusable."""
+    return json.loads((shard.metadata.metadata or {}).get(METADATA_KEY.encode(), b"{}"))
