@@ -102,7 +102,7 @@ def _extract(arguments: argparse.Namespace) -> dict:
         begin = time.perf_counter()
         families, options = [Is10(Is10Options())], ShardOptions(utterances=20)
         receipt = extract(families, store, utterances, roots, engine, options)["is10"]
-        ShardedTable(receipt.table).commit(receipt)
+        ShardedTable(f"{store}/is10.json").commit(receipt)
         seconds = time.perf_counter() - begin
         digest = hashlib.sha256()
         for path in sorted(Path(store).rglob("*")):

@@ -59,7 +59,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", required=True)
     parser.add_argument("--data", default="data", help="the project's data folder")
-    parser.add_argument("--experiment", default="demo", help="whose utterances and features")
     parser.add_argument("--grid", choices=GRIDS, default="regularisation")
     parser.add_argument("--seeds", type=int, default=1)
     arguments = parser.parse_args()
@@ -76,9 +75,9 @@ def main() -> None:
 
 
 def _read(data: Path, name: str) -> dict:
-    table = pq.read_table(data / "02_intermediate" / "utterances.parquet")
+    table = pq.read_table(data / "02_intermediate" / name / "utterances.parquet")
     table = table.filter([value == name for value in table["corpus"].to_pylist()])
-    features = ShardedTable(str(data / "04_feature" / "is10")).dataset()
+    features = ShardedTable(str(data / "03_primary" / name / "is10.json")).dataset()
     x = feature_matrix(features, "is10", table["utterance_id"].to_pylist())
     speakers = np.array(table["speaker_id"].to_pylist())
     classes, y = np.unique(table["emotion"].to_pylist(), return_inverse=True)

@@ -61,10 +61,9 @@ def _utterances():
 
 def _write_features(folder):
     rows = _utterances()
-    (folder / "data/02_intermediate/demo").mkdir(parents=True)
-    pq.write_table(
-        pa.Table.from_pylist(rows, UTTERANCES_SCHEMA), folder / "data/02_intermediate/demo/utterances.parquet"
-    )
+    path = folder / "data/02_intermediate/demo/utterances.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, UTTERANCES_SCHEMA), path)
     names = json.dumps(["tells", "noise", "constant"])
     schema = pa.schema(
         [pa.field("utterance_id", pa.string()), pa.field("is10", pa.list_(pa.float32(), 3), metadata={"names": names})]

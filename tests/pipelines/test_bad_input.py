@@ -16,7 +16,7 @@ from semiser.folds.options import FoldOptions
 from semiser.options.features import Is10Options, ShardOptions
 from semiser.options.ingest import IngestOptions
 from semiser.shards.engine import LocalEngine
-from semiser.shards.extract import extract
+from semiser.shards.extract import extract, summarise
 
 ROWS = [
     # audio_path, utterance_id, emotion, and what is to become of it: None is fine, else stage and reason
