@@ -24,7 +24,8 @@ from torch import Tensor, nn
 from semiser.features.spectra import matrix_field
 from semiser.options.training import TrainingOptions
 from semiser.progress import progress
-from semiser.shards.store import Receipt, ShardedTable, ShardReport
+from semiser.shards.store import ShardFolder
+from semiser.shards.table import Receipt, ShardedTable
 from semiser.systems.avspnet.network import AvSpNet
 from semiser.systems.avspnet.options import RECIPES, VARIANTS, AvspnetNetworkOptions, PretrainingOptions
 from semiser.systems.avspnet.recognition import Background, make_background, train_epoch
@@ -138,18 +139,19 @@ def _convolution_inputs(network: AvSpNet, batch: int, device: torch.device) -> l
 
 def _background(folder: Path, segments: int, options: PretrainingOptions) -> Background:
     """A table of random segments, one per utterance, of which a few are held out beside the ones asked for."""
-    table, random = ShardedTable(str(folder / "segments")), np.random.default_rng(0)
+    shards, random = ShardFolder(str(folder / "segments")), np.random.default_rng(0)
     held_out = next(n for n in range(1, segments) if max(1, round(options.held_out_share * (segments + n))) == n)
     ids = [f"b/{number:06d}" for number in range(segments + held_out)]
     schema = pa.schema([pa.field("utterance_id", pa.string()), matrix_field("segments", SIZE, ("bin", "frame"))])
     reports = []
     for number, first in enumerate(range(0, len(ids), options.block_rows)):
-        name = f"b/{number:05d}.parquet"
-        with table.shard(name, schema, {"key": name, "options": {}}) as writer:
-            for place in ids[first : first + options.block_rows]:
-                writer.add({"utterance_id": place, "segments": random.normal(size=SIZE).astype(np.float32)})
-        reports.append(ShardReport(name, name, writer.rows))
-    table.commit(Receipt(table.path, {"family": "segments"}, reports))
+        place = f"b/{number:05d}"
+        with shards.shard(place, schema, {"key": f"{number:012x}", "options": {}}) as writer:
+            for name in ids[first : first + options.block_rows]:
+                writer.add({"utterance_id": name, "segments": random.normal(size=SIZE).astype(np.float32)})
+        reports.append(writer.report)
+    table = ShardedTable(str(folder / "segments.json"))
+    table.commit(Receipt(shards.path, {"family": "segments"}, reports))
     utterances = pa.table({"utterance_id": ids, "corpus": ["b"] * len(ids), "speaker_id": ["b/s"] * len(ids)})
     labels = [("low", "high")[number % 2] for number in range(len(ids))]
     arousal = pa.table({"utterance_id": ids, "label": labels})

@@ -89,7 +89,7 @@ def _extract(arguments: argparse.Namespace) -> dict:
     from semiser.options.features import Is10Options, ShardOptions
     from semiser.shards.engine import make_engine
     from semiser.shards.extract import extract
-    from semiser.shards.store import ShardedTable
+    from semiser.shards.table import ShardedTable
 
     kind = "dask" if arguments.job == "dask" else "local"
     Is10.pool = "threads" if arguments.job == "threads" else "processes"
@@ -102,7 +102,7 @@ def _extract(arguments: argparse.Namespace) -> dict:
         begin = time.perf_counter()
         families, options = [Is10(Is10Options())], ShardOptions(utterances=20)
         receipt = extract(families, store, utterances, roots, engine, options)["is10"]
-        ShardedTable(receipt.table).commit(receipt)
+        ShardedTable(f"{store}/is10.json").commit(receipt)
         seconds = time.perf_counter() - begin
         digest = hashlib.sha256()
         for path in sorted(Path(store).rglob("*")):

@@ -81,8 +81,9 @@ def _node(arguments: argparse.Namespace) -> dict:
     from semiser.options.engine import EngineOptions
     from semiser.options.features import FeaturesOptions
     from semiser.options.ingest import IngestOptions
+    from semiser.options.places import PlacesOptions
     from semiser.pipelines.features.nodes import extract_audio
-    from semiser.shards.store import ShardedTable
+    from semiser.shards.table import ShardedTable
     from semiser.shards.utterances import UtteranceFile
 
     utterances = _repeated(arguments)
@@ -91,9 +92,11 @@ def _node(arguments: argparse.Namespace) -> dict:
         start = time.perf_counter()
         options, engine = FeaturesOptions(), EngineOptions(workers=arguments.workers)  # is10 alone is on by default
         file = UtteranceFile.in_memory(utterances)
-        *receipts, _ = extract_audio(file, {}, corpora, options, engine, store)
+        *receipts, _ = extract_audio(
+            file, corpora, options, engine, PlacesOptions(features=store, models="", reporting="")
+        )
         for receipt in receipts:
-            ShardedTable(receipt.table).commit(receipt)
+            ShardedTable(f"{store}/{receipt.facts['family']}.json").commit(receipt)
         return _measured(utterances.num_rows, time.perf_counter() - start)
 
 

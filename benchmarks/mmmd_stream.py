@@ -71,7 +71,7 @@ def _write_shards(folder: Path, rows: int) -> None:
         ids = _ids(rows)
         for number, first in enumerate(range(0, len(ids), PER_SHARD)):
             with (folder / f"{column}-{number:05d}.parquet").open("wb") as file:
-                writer = ShardWriter(file, schema)
+                writer = ShardWriter(file, schema, f"c/{number:05d}", f"{column}{number}")
                 for name in ids[first : first + PER_SHARD]:
                     vector = np.eye(size)[rng.integers(size)] if column in ONE_HOT else rng.standard_normal(size)
                     writer.add({"utterance_id": name, column: vector.astype(np.float32)})

@@ -103,7 +103,7 @@ def _features(arguments: argparse.Namespace) -> Callable[[], None]:
     def work() -> None:
         receipts = extract(families, store, table.load(), roots, engine, ShardOptions())
         for name, receipt in receipts.items():
-            ShardedTableDataset(path=f"{store}/{name}").save(receipt)
+            ShardedTableDataset(filepath=f"{store}/{name}.json").save(receipt)
 
     return work
 

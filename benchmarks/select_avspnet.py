@@ -25,7 +25,7 @@ from semiser.data.samples import SampleFeatures, read_samples
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.folds.rows import FoldRows
 from semiser.options.training import TrainingOptions
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
 from semiser.systems.avspnet.options import RecognitionOptions
@@ -49,6 +49,7 @@ def main() -> None:
     """Score the candidates that have no score yet, then print all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="data", help="the project's data folder")
+    parser.add_argument("--experiment", default="avspnet_casia", help="whose utterances and features")
     parser.add_argument("--front-end", default="random")
     parser.add_argument("--scores", default="data/08_reporting/select_avspnet.json")
     parser.add_argument("--seeds", type=int, default=1)
@@ -56,13 +57,15 @@ def main() -> None:
     torch.set_num_threads(1)
     path, data = Path(arguments.scores), Path(arguments.data)
     scores = json.loads(path.read_text()) if path.exists() else {}
-    table = pq.read_table(data / "02_intermediate" / "utterances.parquet")
+    table = pq.read_table(data / "02_intermediate" / arguments.experiment / "utterances.parquet")
+    segments = ShardedTable(str(data / "03_primary" / arguments.experiment / "segments.json")).dataset()
+    folder = data / "06_models/train_avspnet/front_ends" / arguments.front_end / "seed-0"
     table = table.filter(pc.equal(table["corpus"], "casia"))
     for candidate in CANDIDATES:
         name = f"{arguments.front_end} {json.dumps(candidate)}"
         if name not in scores:
             options = RecognitionOptions(**candidate)
-            features = _embeddings(data, table, arguments.front_end, options)
+            features = _embeddings(folder, segments, table, options)
             scores[name] = _score_pairs(features, table, options, arguments.seeds)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(scores, indent=1))
@@ -79,9 +82,9 @@ def _print_choices(scores: dict[str, dict[str, float]], speakers: list[str]) -> 
         print(f"for test speaker {test}: {best}")
 
 
-def _embeddings(data: Path, table: pa.Table, variant: str, options: RecognitionOptions) -> SampleFeatures:
-    folder = data / "06_models/train_avspnet/front_ends" / variant / "seed-0"
-    segments = ShardedTable(str(data / "04_feature" / "segments")).dataset()
+def _embeddings(
+    folder: Path, segments: pa.dataset.Dataset, table: pa.Table, options: RecognitionOptions
+) -> SampleFeatures:
     with tempfile.TemporaryDirectory() as temporary:
         made = embed_utterances(load_front_end(folder), segments, table, options.front_end, Path(temporary))
         return read_samples({"embedding": made}, table["utterance_id"].to_pylist(), scaling=options.scaling)

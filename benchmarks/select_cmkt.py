@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 from kedro.config import OmegaConfigLoader
+from semiser.pipelines.train_cmkt.nodes import cmkt_experiment, make_cmkt_folds
 
 from semiser.options.training import TrainingOptions
-from semiser.pipelines.train_cmkt.nodes import cmkt_experiment, make_cmkt_folds
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from semiser.systems.cmkt import fit as cmkt
 from semiser.systems.cmkt.options import TrainCmktOptions
 from semiser.training.experiment import run_variant
@@ -32,13 +32,16 @@ def main() -> None:
     parser.add_argument("variants", help="names with commas between them")
     parser.add_argument("changes", nargs="*", help="option=value, dots between groups, values as JSON")
     parser.add_argument("--data", default="data", help="the project's data folder")
+    parser.add_argument("--experiment", default="cmkt_casia", help="whose utterances and features")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--scores", default="data/08_reporting/select_cmkt.jsonl")
     arguments = parser.parse_args()
     data, options = Path(arguments.data), _options(arguments.changes)
-    utterances = pq.read_table(data / "02_intermediate" / "utterances.parquet")
+    utterances = pq.read_table(data / "02_intermediate" / arguments.experiment / "utterances.parquet")
     tables = [
-        ShardedTable(str(data / "04_feature" / name)).dataset() if name == options.input else None
+        ShardedTable(str(data / "03_primary" / arguments.experiment / f"{name}.json")).dataset()
+        if name == options.input
+        else None
         for name in ("stft", "wav2vec", "fbank")
     ]
     folds = make_cmkt_folds(utterances, *tables, options)

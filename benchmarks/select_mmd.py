@@ -23,7 +23,7 @@ from semiser.data.scaling import scale_by_speaker
 from semiser.data.vectors import FoldData
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.training import TrainingOptions
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import MmdOptions, MmmdOptions
 from semiser.training.run import TrainingRun
@@ -75,9 +75,9 @@ def main() -> None:
 
 
 def _read(data: Path, name: str) -> dict:
-    table = pq.read_table(data / "02_intermediate" / "utterances.parquet")
+    table = pq.read_table(data / "02_intermediate" / name / "utterances.parquet")
     table = table.filter([value == name for value in table["corpus"].to_pylist()])
-    features = ShardedTable(str(data / "04_feature" / "is10")).dataset()
+    features = ShardedTable(str(data / "03_primary" / name / "is10.json")).dataset()
     x = feature_matrix(features, "is10", table["utterance_id"].to_pylist())
     speakers = np.array(table["speaker_id"].to_pylist())
     classes, y = np.unique(table["emotion"].to_pylist(), return_inverse=True)

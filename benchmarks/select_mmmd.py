@@ -26,7 +26,7 @@ from semiser.data.vectors import FoldData
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.folds.draws import shuffled_ranks
 from semiser.options.training import TrainingOptions
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import MmmdOptions, TrainMmmdOptions
 from semiser.training.run import TrainingRun
@@ -59,12 +59,13 @@ def main() -> None:
     """Score the candidates that have no score yet, then print all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="data", help="the project's data folder")
+    parser.add_argument("--experiment", default="casia_ssl", help="whose utterances and features")
     parser.add_argument("--scores", default="data/08_reporting/select_mmmd.json")
     parser.add_argument("--only", help="candidates of this variant alone")
     parser.add_argument("--seeds", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    path, corpus = Path(arguments.scores), _read(Path(arguments.data))
+    path, corpus = Path(arguments.scores), _read(Path(arguments.data), arguments.experiment)
     scores = json.loads(path.read_text()) if path.exists() else {}
     for variant, changes in CANDIDATES:
         name = f"{variant} {json.dumps(changes)}"
@@ -98,14 +99,14 @@ def _options(variant: str, changes: dict) -> MmmdOptions:
     return TrainMmmdOptions(**group).neural(variant)
 
 
-def _read(data: Path) -> dict:
+def _read(data: Path, experiment: str) -> dict:
     conf = yaml.safe_load(Path("conf/casia_ssl/parameters_train_mmmd.yml").read_text())["train_mmmd"]["folds"]
-    table = pq.read_table(data / "02_intermediate" / "utterances.parquet")
+    table = pq.read_table(data / "02_intermediate" / experiment / "utterances.parquet")
     mapped = {"casia": {name: name for name in conf["classes"]}, "emodb": conf["acted"][0]["emotions"]}
     rows = zip(table["corpus"].to_pylist(), table["emotion"].to_pylist(), strict=True)
     labels = [mapped.get(corpus, {}).get(emotion) for corpus, emotion in rows]
     table = table.filter([label is not None for label in labels])
-    features = ShardedTable(str(data / "04_feature" / "is10")).dataset()
+    features = ShardedTable(str(data / "03_primary" / experiment / "is10.json")).dataset()
     x = feature_matrix(features, "is10", table["utterance_id"].to_pylist())
     speakers = np.array(table["speaker_id"].to_pylist())
     y = np.array([conf["classes"].index(label) for label in labels if label is not None])

@@ -18,14 +18,15 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 from kedro.config import OmegaConfigLoader
+from semiser.pipelines.train_mssgan.nodes import make_mssgan_folds, mssgan_experiment
 
 from semiser.options.training import TrainingOptions
-from semiser.pipelines.train_mssgan.nodes import make_mssgan_folds, mssgan_experiment
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from semiser.systems.mssgan import fit as mssgan
 from semiser.systems.mssgan.options import Setting, TrainMssganOptions
 from semiser.training.experiment import run_variant
 
+EXPERIMENT = "ssgan_casia"
 _FSBASE = {"epochs": 10}
 _SHORT = {"epochs": 10, "batch_size": 32}
 _FINER = {"crop": {"bands_averaged": 2}}
@@ -78,9 +79,9 @@ def score(variant: str, changes: dict, setting: Setting, seeds: int) -> float:
         given[group] = given.get(group, {}) | values
     given |= {"tasks": {setting.task: given["tasks"][setting.task]}, "features": [setting.features]}
     options = TrainMssganOptions(**given)
-    utterances = pq.read_table("data/02_intermediate/utterances.parquet")
+    utterances = pq.read_table(f"data/02_intermediate/{EXPERIMENT}/utterances.parquet")
     tables = {name: None for name in ("fbank", "fft", "dface")}
-    tables[setting.features] = ShardedTable(f"data/04_feature/{setting.features}").dataset()
+    tables[setting.features] = ShardedTable(f"data/03_primary/{EXPERIMENT}/{setting.features}.json").dataset()
     folds = make_mssgan_folds(utterances, **tables, options=options)
     with tempfile.TemporaryDirectory() as models:
         experiment = mssgan_experiment(folds, utterances, tables, options, setting, models)

@@ -16,11 +16,11 @@ from matplotlib.figure import Figure
 from semiser.features.word2vec import FUNCTIONALS
 from semiser.media.audio import decode_audio
 from semiser.media.video import sample_frames
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from semiser.systems.mmmd.paths import acoustic_paths
 
 PROJECT = Path(__file__).parents[1]
-STORE = PROJECT / "data/04_feature"
+TABLES = PROJECT / "data/03_primary/demo"
 CLIPS = PROJECT / "data/01_raw/demo/video"
 
 
@@ -31,7 +31,7 @@ def main() -> None:
         "--utterance", default=None, help="an utterance of demo_video; the first happy one if not given"
     )
     name = parser.parse_args().utterance
-    rows = pq.read_table(PROJECT / "data/02_intermediate/utterances.parquet").to_pylist()
+    rows = pq.read_table(PROJECT / "data/02_intermediate/demo/utterances.parquet").to_pylist()
     clips = [row for row in rows if row["corpus"] == "demo_video"]
     wanted = (row for row in clips if (row["utterance_id"] == name if name else row["emotion"] == "happiness"))
     row = next(wanted)
@@ -43,7 +43,7 @@ def main() -> None:
 
 def rows_of(family: str, row: dict) -> list[dict]:
     """The utterance's rows of a family's table."""
-    table = ShardedTable(str(STORE / family)).dataset()
+    table = ShardedTable(str(TABLES / f"{family}.json")).dataset()
     return table.to_table(filter=pc.field("utterance_id") == row["utterance_id"]).to_pylist()
 
 
@@ -83,7 +83,7 @@ def draw_audio(row: dict) -> Figure:
 
 def draw_is10(axis: Axes, row: dict) -> None:
     """Every functional in deviations from the corpus's mean, coloured by path."""
-    table = ShardedTable(str(STORE / "is10")).dataset().to_table()
+    table = ShardedTable(str(TABLES / "is10.json")).dataset().to_table()
     values = np.stack(table["is10"].combine_chunks().to_numpy(zero_copy_only=False))
     names = json.loads(table.schema.field("is10").metadata[b"names"])
     place = table["utterance_id"].to_pylist().index(row["utterance_id"])
@@ -115,7 +115,7 @@ def draw_text(row: dict) -> Figure:
 
 
 def _ids(family: str, corpus: str) -> list[str]:
-    table = ShardedTable(str(STORE / family)).dataset().to_table(columns=["utterance_id"])
+    table = ShardedTable(str(TABLES / f"{family}.json")).dataset().to_table(columns=["utterance_id"])
     return [name for name in table["utterance_id"].to_pylist() if name.startswith(corpus)]
 
 
@@ -133,7 +133,7 @@ def draw_face(row: dict) -> Figure:
         axis.set(title=f"{time_s:.2f} s", xticks=[], yticks=[])
     middle = grid.ncols // 2
     expression = rows_of("expression", row)[0]
-    schema = ShardedTable(str(STORE / "expression")).dataset().schema.field("expression")
+    schema = ShardedTable(str(TABLES / "expression.json")).dataset().schema.field("expression")
     axis = figure.add_subplot(grid[1, :middle])
     axis.barh(json.loads(schema.metadata[b"names"]), expression["expression"])
     axis.set(title=f"expression: mean over {expression['frames_pooled']} frames ({row['emotion']})", xlim=(0, 1))

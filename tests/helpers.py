@@ -7,6 +7,7 @@ import pyarrow as pa
 import soundfile
 
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
+from semiser.shards.table import Receipt, ShardedTable
 
 
 def voice(seconds: float = 1.0, rate: int = 16_000, pitch_hz: float = 120.0, seed: int = 0) -> np.ndarray:
@@ -44,3 +45,10 @@ def utterances_of(root: Path, corpus: str = "tiny") -> pa.Table:
             }
         )
     return pa.Table.from_pylist(rows, UTTERANCES_SCHEMA)
+
+
+def committed(receipt: Receipt, folder: Path | str) -> ShardedTable:
+    """The table of a receipt, whose manifest lies in a folder under the family's name, as in an experiment."""
+    table = ShardedTable(f"{folder}/{receipt.facts['family']}.json")
+    table.commit(receipt)
+    return table

@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 
 from semiser.features.spectra import matrix_field
-from semiser.shards.store import Receipt, ShardedTable, ShardReport
+from semiser.shards.store import ShardFolder
+from semiser.shards.table import Receipt, ShardedTable
 
 SIZE = (20, 20)  # bins and frames: 20 -> 18 -> 6 -> 4 -> 1
 OPTIONS = {"sample_rate_hz": 1600, "dft_size": 80, "window_ms": 20.0, "cutoff_hz": 400.0, "segment_frames": 20}
@@ -36,7 +37,7 @@ def utterance_table(rows: list[dict]) -> pa.Table:
 
 def segment_table(folder, rows: list[dict], seed: int = 0) -> "pa.dataset.Dataset":
     """A committed `segments` table: noise, 2 louder in the upper half of the bins where the utterance is high."""
-    table, random = ShardedTable(str(folder)), np.random.default_rng(seed)
+    shards, random = ShardFolder(str(folder)), np.random.default_rng(seed)
     schema = pa.schema(
         [
             pa.field("utterance_id", pa.string()),
@@ -46,16 +47,17 @@ def segment_table(folder, rows: list[dict], seed: int = 0) -> "pa.dataset.Datase
     )
     reports = []
     for corpus in dict.fromkeys(row["corpus"] for row in rows):
-        name, facts = f"{corpus}/00000.parquet", {"key": f"{corpus}-{seed}", "options": OPTIONS}
-        with table.shard(name, schema, facts) as writer:
+        place, facts = f"{corpus}/00000", {"key": f"{corpus}-{seed}", "options": OPTIONS}
+        with shards.shard(place, schema, facts) as writer:
             for row in rows:
                 if row["corpus"] == corpus:
                     for number in range(row["segments"]):
                         values = random.normal(size=SIZE).astype(np.float32)
                         values[SIZE[0] // 2 :] += 2 * (row["emotion"] == "high")
                         writer.add({"utterance_id": row["utterance_id"], "segment": number, "segments": values})
-        reports.append(ShardReport(name, facts["key"], writer.rows))
-    table.commit(Receipt(str(folder), {"family": "segments"}, reports))
+        reports.append(writer.report)
+    table = ShardedTable(f"{folder}/segments.json")
+    table.commit(Receipt(shards.path, {"family": "segments"}, reports))
     return table.dataset()
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from helpers import voice, write_wav
+from helpers import committed, voice, write_wav
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
@@ -55,16 +55,13 @@ def test_the_family_of_extending_goes_through_the_shard_map(tmp_path):
     from semiser.options.features import ShardOptions
     from semiser.prediction.features import InProcess
     from semiser.shards.extract import extract
-    from semiser.shards.store import ShardedTable
 
     write_wav(tmp_path / "c/a/loud.wav", np.full(1600, 0.5, np.float32))
     write_wav(tmp_path / "c/a/mute.wav", np.zeros(1600, np.float32))
     family, roots = _example("family").Energy(FamilyOptions()), {"tiny": str(tmp_path / "c")}
     options = ShardOptions(max_quarantined_share=1)
     receipts = extract([family], str(tmp_path / "f"), utterances_of(tmp_path / "c"), roots, InProcess(), options)
-    table = ShardedTable(receipts["energy"].table)
-    table.commit(receipts["energy"])
-    (row,) = table.dataset().to_table().to_pylist()
+    (row,) = committed(receipts["energy"], tmp_path).dataset().to_table().to_pylist()
     assert row["utterance_id"] == "tiny/a/loud" and row["energy"] == pytest.approx([0.5, 0.5], abs=1e-3)
     assert receipts["energy"].shards[0].unusable[0]["reason"] == "silence"
 

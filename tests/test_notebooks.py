@@ -12,7 +12,8 @@ import pytest
 
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.evaluation.report import PREDICTIONS_SCHEMA, evaluate
-from semiser.shards.store import Receipt, ShardedTable, ShardReport
+from semiser.shards.store import ShardFolder
+from semiser.shards.table import Receipt, ShardedTable
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ("01_explore_features", "02_compare_systems")
@@ -60,19 +61,21 @@ def _utterances():
 
 def _write_features(folder):
     rows = _utterances()
-    (folder / "data/02_intermediate").mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(rows, UTTERANCES_SCHEMA), folder / "data/02_intermediate/utterances.parquet")
+    path = folder / "data/02_intermediate/demo/utterances.parquet"
+    path.parent.mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(rows, UTTERANCES_SCHEMA), path)
     names = json.dumps(["tells", "noise", "constant"])
     schema = pa.schema(
         [pa.field("utterance_id", pa.string()), pa.field("is10", pa.list_(pa.float32(), 3), metadata={"names": names})]
     )
-    table = ShardedTable(str(folder / "data/04_feature/is10"))
+    shards = ShardFolder(str(folder / "data/04_feature/is10/digest"))
     random = np.random.default_rng(0)
-    with table.shard("tiny/00000.parquet", schema, {"key": "k"}) as shard:
+    with shards.shard("tiny/00000", schema, {"key": "k"}) as shard:
         for row in rows:
             value = 5.0 * (row["emotion"] == "anger") + random.normal()
             shard.add({"utterance_id": row["utterance_id"], "is10": np.array([value, random.normal(), 1.0])})
-    table.commit(Receipt(table.path, {"family": "is10"}, [ShardReport("tiny/00000.parquet", "k", len(rows))]))
+    table = ShardedTable(str(folder / "data/03_primary/demo/is10.json"))
+    table.commit(Receipt(shards.path, {"family": "is10"}, [shard.report]))
 
 
 def _write_results(folder):

@@ -8,7 +8,8 @@ from kedro.io import DatasetError
 from semiser.datasets.arrow import ArrowDataset, UtteranceFileDataset, table_preview
 from semiser.datasets.document import DocumentDataset
 from semiser.datasets.sharded import FolderDataset, ShardedTableDataset
-from semiser.shards.store import Receipt, ShardedTable, ShardReport
+from semiser.shards.store import ShardFolder
+from semiser.shards.table import Receipt
 
 SCHEMA = pa.schema([("utterance_id", pa.string()), ("v", pa.list_(pa.float32(), 100))])
 
@@ -49,12 +50,10 @@ def test_batches_that_end_in_an_error_leave_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_file_of_utterances_is_no_output_and_names_the_command_that_makes_it(tmp_path):
+def test_a_missing_file_of_utterances_names_the_command_that_makes_it(tmp_path):
     dataset = UtteranceFileDataset(filepath=str(tmp_path / "u.parquet"), made_by="kedro run --pipelines=ingest")
     with pytest.raises(DatasetError, match=r"`kedro run --pipelines=ingest` makes it"):
         dataset.load()
-    with pytest.raises(DatasetError, match="ingest writes it as utterances"):
-        dataset.save(pa.table({}))
 
 
 def test_previews_are_small_and_json_safe():
@@ -66,16 +65,16 @@ def test_previews_are_small_and_json_safe():
     assert preview["data"][1] == (None, 0.33333)
 
 
-def _shard(path):
-    with ShardedTable(str(path)).shard("c/0.parquet", SCHEMA, {"key": "k"}) as writer:
+def _receipt(folder):
+    with ShardFolder(str(folder)).shard("c/00000", SCHEMA, {"key": "k"}) as writer:
         for number in range(9):
             writer.add({"utterance_id": f"c/{number}", "v": np.full(100, number)})
-    return Receipt(str(path), {"family": "f"}, [ShardReport("c/0.parquet", "k", 9)])
+    return Receipt(str(folder), {"family": "f"}, [writer.report])
 
 
-def test_saving_the_receipt_makes_the_table(tmp_path):
-    dataset = ShardedTableDataset(path=str(tmp_path / "f"))
-    receipt = _shard(tmp_path / "f")
+def test_saving_the_receipt_makes_the_table_until_it_is_withdrawn(tmp_path):
+    dataset = ShardedTableDataset(filepath=str(tmp_path / "f.json"))
+    receipt = _receipt(tmp_path / "f")
     assert not dataset.exists()
     with pytest.raises(DatasetError, match="kedro run --pipelines=features"):
         dataset.load()
@@ -83,17 +82,17 @@ def test_saving_the_receipt_makes_the_table(tmp_path):
     assert dataset.exists() and dataset.load().count_rows() == 9
     preview = dataset.preview(nrows=2)
     assert [row[0] for row in preview["data"]] == ["c/0", "c/1"]
+    dataset.withdraw()
+    assert not dataset.exists()
 
 
-def test_a_switched_off_family_has_an_empty_preview(tmp_path):
-    dataset = ShardedTableDataset(path=str(tmp_path / "f"))
-    dataset.save(Receipt(str(tmp_path / "f"), {"family": "f"}, []))
+def test_a_table_whose_family_is_off_loads_as_none_and_has_an_empty_preview(tmp_path):
+    dataset = ShardedTableDataset(filepath=str(tmp_path / "f.json"))
+    with pytest.raises(DatasetError, match="kedro run --pipelines=features"):
+        dataset.load()  # never made is not the same as switched off
+    dataset.save(Receipt(None, {"family": "f"}, []))
+    assert dataset.load() is None
     assert dataset.preview() == {"index": [], "columns": [], "data": []}
-
-
-def test_a_receipt_of_another_table_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match="the receipt is for the table at"):
-        ShardedTableDataset(path=str(tmp_path / "g")).save(_shard(tmp_path / "f"))
 
 
 def test_a_folder_loads_as_its_path_and_is_no_output(tmp_path):
@@ -101,17 +100,6 @@ def test_a_folder_loads_as_its_path_and_is_no_output(tmp_path):
     assert dataset.load() == str(tmp_path)
     with pytest.raises(DatasetError, match="not an output"):
         dataset.save("x")
-
-
-def test_an_optional_table_whose_family_is_off_loads_as_none(tmp_path):
-    path = str(tmp_path / "word2vec")
-    dataset, required = ShardedTableDataset(path=path, optional=True), ShardedTableDataset(path=path)
-    with pytest.raises(DatasetError, match="kedro run --pipelines=features"):
-        dataset.load()  # never made is not the same as switched off
-    dataset.save(Receipt(path, {"family": "word2vec"}, []))
-    assert dataset.load() is None
-    with pytest.raises(DatasetError, match="switch its family on"):
-        required.load()
 
 
 def test_a_document_may_be_optional_and_is_published_whole(tmp_path):

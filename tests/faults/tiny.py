@@ -24,10 +24,11 @@ from semiser.features.family import Family, Source
 from semiser.options.engine import EngineOptions
 from semiser.options.family import FamilyOptions
 from semiser.options.features import ShardOptions
+from semiser.shards.claim import LOCK
 from semiser.shards.engine import make_engine
 from semiser.shards.engine_protocol import Engine
 from semiser.shards.extract import extract
-from semiser.shards.store import LOCK, ShardedTable
+from semiser.shards.table import ShardedTable
 
 NAMES = "abcdef"
 PATIENCE_S = 120  # for events that come at once on an idle machine
@@ -151,7 +152,7 @@ def run(corpus: Corpus | Path, store: str | Path, engine: Engine, families=(Tiny
     made = [family(FamilyOptions()) for family in families]
     tables = {}
     for name, receipt in extract(made, str(store), Corpus.utterances(None), {"c": str(root)}, engine, options).items():
-        tables[name] = ShardedTable(receipt.table)
+        tables[name] = ShardedTable(f"{store}/{name}.json")
         tables[name].commit(receipt)
     return tables
 
@@ -170,6 +171,17 @@ def digests(store: Path) -> dict[str, str]:
     """SHA-256 of every shard and manifest below a store, and of anything else that lies there."""
     files = (path for path in sorted(store.rglob("*")) if path.is_file() and path.name != LOCK)
     return {path.relative_to(store).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def shards_of(store: Path, place: str = "*") -> list[Path]:
+    """Files of the shards at a place, of the family tiny."""
+    return sorted(store.glob(f"tiny/*/c/{place}-*.parquet"))
+
+
+def quarantined(table: ShardedTable) -> list[tuple[str, str]]:
+    """Paths that a table could not use, and why."""
+    shards = table.manifest()["shards"]
+    return [(entry["path"], entry["reason"]) for shard in shards for entry in shard["unusable"]]
 
 
 def wait_until_gone(pid: int) -> None:

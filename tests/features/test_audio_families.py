@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers import utterances_of, voice, write_wav
+from helpers import committed, utterances_of, voice, write_wav
 
 from semiser.features.chunks import Chunks, compute_chunks
 from semiser.features.fbank import Fbank, compute_fbank
@@ -23,7 +23,6 @@ from semiser.options.audio_features import (
 )
 from semiser.options.features import ShardOptions
 from semiser.shards.extract import extract
-from semiser.shards.store import ShardedTable
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -52,10 +51,7 @@ def tables(tmp_path_factory):
     write_wav(root / "s" / "b.wav", np.zeros(16_000, np.float32))
     store = str(tmp_path_factory.mktemp("store"))
     receipts = extract(FAMILIES, store, utterances_of(root), {"tiny": str(root)}, _Inline(), ShardOptions())
-    found = {}
-    for name, receipt in receipts.items():
-        ShardedTable(receipt.table).commit(receipt)
-        found[name] = ShardedTable(receipt.table).dataset().to_table()
+    found = {name: committed(receipt, store).dataset().to_table() for name, receipt in receipts.items()}
     return found, decode_audio(path, 16_000)
 
 

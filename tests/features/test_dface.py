@@ -13,7 +13,7 @@ from semiser.features.face_track import face_track
 from semiser.features.family import Source
 from semiser.options.face_features import EXPRESSIONS, DenseNetOptions, DfaceOptions, TrackOptions
 from semiser.options.training import TrainingOptions
-from semiser.shards.store import ShardedTable
+from semiser.shards.store import ShardFolder
 from semiser.shards.task import table_schema
 from semiser.training.run import TrainingRun
 
@@ -63,12 +63,12 @@ def test_a_vector_per_frame_from_the_first_face_on(source, weights):
 def test_tracks_of_any_length_stand_in_one_table(source, weights, tmp_path):
     family = family_of(weights)
     shorter = Source({**source.row, "start_s": 0.5, "end_s": 1.1}, source.root)
-    table = ShardedTable(str(tmp_path))
-    with table.shard("tiny/00000.parquet", table_schema(family), {"key": "k"}) as writer:
+    shards = ShardFolder(str(tmp_path))
+    with shards.shard("tiny/00000", table_schema(family), {"key": "k"}) as writer:
         for name, each in (("a", source), ("b", shorter)):
             writer.add({"utterance_id": f"tiny/{name}", **next(family.rows(each))})
 
-    stored = pq.read_table(tmp_path / "tiny/00000.parquet")
+    stored = pq.read_table(tmp_path / "tiny/00000-k.parquet")
     assert [len(track) for track in stored["dface"].to_pylist()] == [5, 3]
     first = next(family.rows(source))["dface"]
     np.testing.assert_array_equal(np.array(stored["dface"][0].as_py(), np.float32), np.stack(first))

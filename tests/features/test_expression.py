@@ -15,7 +15,7 @@ from semiser.features.face_track import face_track
 from semiser.features.family import Source
 from semiser.options.face_features import EXPRESSIONS, ExpressionOptions, MobileNetOptions, TrackOptions
 from semiser.options.training import TrainingOptions
-from semiser.shards.store import ShardedTable
+from semiser.shards.store import ShardFolder
 from semiser.shards.task import family_facts, table_schema
 from semiser.training.run import TrainingRun
 
@@ -83,11 +83,11 @@ def test_the_row_pools_the_frames_in_which_the_face_was_found(source, weights):
 
 def test_the_table_names_the_classes(source, weights, tmp_path):
     family = family_of(weights)
-    table = ShardedTable(str(tmp_path))
-    with table.shard("tiny/00000.parquet", table_schema(family), {"key": "k"}) as writer:
+    shards = ShardFolder(str(tmp_path))
+    with shards.shard("tiny/00000", table_schema(family), {"key": "k"}) as writer:
         writer.add({"utterance_id": "tiny/v", **next(family.rows(source))})
 
-    stored = pq.read_table(tmp_path / "tiny/00000.parquet")
+    stored = pq.read_table(tmp_path / "tiny/00000-k.parquet")
     assert json.loads(stored.schema.field("expression").metadata[b"names"]) == list(EXPRESSIONS)
     assert len(stored["expression"][0]) == 7
     assert stored["frames_pooled"].to_pylist() == [7]

@@ -28,7 +28,7 @@ from semiser.features.face_track import (
 from semiser.features.family import Source
 from semiser.media.video import sample_frames
 from semiser.options.face_features import FaceTrackOptions, TrackOptions
-from semiser.shards.store import ShardedTable
+from semiser.shards.store import ShardFolder
 from semiser.shards.task import table_schema
 
 WALL = np.full((160, 160, 3), 150, np.uint8)
@@ -170,11 +170,11 @@ def test_the_family_follows_a_video_and_its_table_keeps_the_rows(clip_root, tmp_
     assert rows[5]["x_px"] == rows[4]["x_px"] and rows[5]["score"] is None
     assert rows[8]["x_px"] == pytest.approx(rows[0]["x_px"] + 4, abs=4)
 
-    table = ShardedTable(str(tmp_path / "face_track"))
-    with table.shard("tiny/00000.parquet", table_schema(family), {"key": "k"}) as writer:
+    shards = ShardFolder(str(tmp_path / "face_track"))
+    with shards.shard("tiny/00000", table_schema(family), {"key": "k"}) as writer:
         for row in rows:
             writer.add({"utterance_id": "tiny/v", **row})
-    stored = pq.read_table(tmp_path / "face_track/tiny/00000.parquet")
+    stored = pq.read_table(tmp_path / "face_track/tiny/00000-k.parquet")
     assert stored["found"].to_pylist() == [row["found"] for row in rows]
     assert stored["score"].null_count == 2
     assert stored.schema.field("score").metadata[b"unit"].startswith(b"Haar: accepted windows")

@@ -25,7 +25,8 @@ from semiser.features.word_vectors import (
     save_word_vectors,
 )
 from semiser.options.text_features import CliwcOptions, NtusdOptions, ValenceOptions
-from semiser.shards.store import MANIFEST, Receipt, ShardedTable, ShardReport
+from semiser.shards.store import ShardFolder, ShardReport
+from semiser.shards.table import Receipt, ShardedTable
 
 CVAW = "Word,Valence_Mean\n快樂,7.5\n難過,2.5\n"
 CLIWC = "%\n125\taffect\n126\tposemo\n127\tnegemo\n%\n快樂\t125\t126\n難過*\t127\n"
@@ -133,25 +134,25 @@ def test_our_own_files_of_word_vectors(tmp_path):
 def table(tmp_path_factory) -> Path:
     """A committed table of one shard."""
     path = tmp_path_factory.mktemp("table") / "t"
-    store = ShardedTable(str(path))
-    with store.shard("c/00000.parquet", SCHEMA, {"key": "k", "family": "f"}) as writer:
+    shards = ShardFolder(str(path / "shards"))
+    with shards.shard("c/00000", SCHEMA, {"key": "k", "family": "f"}) as writer:
         for number in range(3):
             writer.add({"utterance_id": f"c/{number}", "x": np.ones(2)})
         writer.refuse("c/9", "9.wav", "too short")
-    store.commit(Receipt(str(path), {"family": "f"}, [store.report("c/00000.parquet", "k")]))
+    ShardedTable(str(path / "f.json")).commit(Receipt(shards.path, {"family": "f"}, [shards.report("c/00000", "k")]))
     return path
 
 
 def test_footers_of_shards(tmp_path, table):
     shutil.copytree(table, tmp_path / "t")
-    shard = tmp_path / "t" / "c" / "00000.parquet"
+    shard = tmp_path / "t/shards/c/00000-k.parquet"
     original = shard.read_bytes()
 
     @examples(120)
     @given(data=mutated_bytes(original[::-1], header=900).map(lambda data: data[::-1]))
     def check(data: bytes) -> None:
         shard.write_bytes(data)
-        report = outcome("shard footer", lambda: ShardedTable(str(tmp_path / "t")).report("c/00000.parquet", "k"))
+        report = outcome("shard footer", lambda: ShardFolder(str(tmp_path / "t/shards")).report("c/00000", "k"))
         assert report is None or isinstance(report, ShardReport)
 
     check()
@@ -159,14 +160,14 @@ def test_footers_of_shards(tmp_path, table):
 
 def test_manifests_of_shards(tmp_path, table):
     shutil.copytree(table, tmp_path / "t")
-    path = tmp_path / "t" / MANIFEST
+    path = tmp_path / "t/f.json"
 
     @examples(120)
     @given(data=damaged_json(json.loads(path.read_bytes())))
     def check(data: bytes) -> None:
         path.write_bytes(data)
-        store = ShardedTable(str(tmp_path / "t"))
-        found = outcome("shard manifest", store.dataset, str(tmp_path / "t"))
+        table = ShardedTable(str(path))
+        found = outcome("shard manifest", table.dataset, str(tmp_path / "t"))
         if found is not None:
             assert all(Path(file).resolve().is_relative_to(tmp_path / "t") for file in found.files)
 

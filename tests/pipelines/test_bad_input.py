@@ -1,14 +1,13 @@
 """What users' folders hold: one corpus with every kind of bad input, through ingest, IS10 and folds."""
 
 import csv
-from pathlib import Path
 
 import numpy as np
 import opensmile
 import pytest
 import soundfile
 import soxr
-from helpers import voice, write_wav
+from helpers import committed, voice, write_wav
 
 from semiser.corpora.ingest import ingest
 from semiser.features.is10 import Is10
@@ -17,8 +16,7 @@ from semiser.folds.options import FoldOptions
 from semiser.options.features import Is10Options, ShardOptions
 from semiser.options.ingest import IngestOptions
 from semiser.shards.engine import LocalEngine
-from semiser.shards.extract import extract, quarantine
-from semiser.shards.store import ShardedTable
+from semiser.shards.extract import extract, summarise
 
 ROWS = [
     # audio_path, utterance_id, emotion, and what is to become of it: None is fine, else stage and reason
@@ -76,13 +74,12 @@ def table(corpus, ingested, tmp_path_factory):
     receipts = extract(
         [Is10(Is10Options())], str(store), ingested.utterances, {"mess": str(corpus)}, LocalEngine(2), options
     )
-    table = ShardedTable(receipts["is10"].table)
-    table.commit(receipts["is10"])
-    return table
+    return committed(receipts["is10"], store), summarise(receipts.values())
 
 
 def test_every_row_is_used_or_has_its_reason(ingested, table):
-    quarantined = [*ingested.quarantine.to_pylist(), *quarantine(str(Path(table.path).parent), ["is10"]).to_pylist()]
+    table, summary = table
+    quarantined = [*ingested.quarantine.to_pylist(), *summary["is10"]["unusable"]]
     expected = [outcome for *_, outcome in ROWS if outcome]
     assert len(quarantined) == len(expected)
     for stage, reason in expected:
@@ -92,7 +89,7 @@ def test_every_row_is_used_or_has_its_reason(ingested, table):
 
 
 def test_no_value_is_nan_and_odd_formats_have_opensmiles_values(corpus, table):
-    found = table.dataset().to_table().to_pandas().set_index("utterance_id")["is10"]
+    found = table[0].dataset().to_table().to_pandas().set_index("utterance_id")["is10"]
     assert np.isfinite(np.stack(found.to_numpy())).all()
     stereo, rate = soundfile.read(corpus / "stereo_48khz.wav", dtype="float32")
     signal = soxr.resample(stereo.mean(axis=1), rate, 16_000, quality="HQ")

@@ -9,15 +9,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import torch
-from helpers import voice
-
-from semiser.demo.clips import draw_frames, write_clip
-from semiser.demo.faces import random_identity
-from semiser.options.audio_features import StftOptions
-from semiser.options.face_features import EXPRESSIONS, ExpressionOptions, MobileNetOptions
-from semiser.options.features import FeaturesOptions
-from semiser.options.ingest import IngestOptions
-from semiser.options.training import TrainingOptions
+from helpers import committed, voice
 from semiser.pipelines.cmkt_sweeps.nodes import evaluate_sweep, sweep_trainer
 from semiser.pipelines.train_cmkt.nodes import (
     evaluate_variants,
@@ -26,6 +18,14 @@ from semiser.pipelines.train_cmkt.nodes import (
     plot_curves,
     variant_trainer,
 )
+
+from semiser.demo.clips import draw_frames, write_clip
+from semiser.demo.faces import random_identity
+from semiser.options.audio_features import StftOptions
+from semiser.options.face_features import EXPRESSIONS, ExpressionOptions, MobileNetOptions
+from semiser.options.features import FeaturesOptions
+from semiser.options.ingest import IngestOptions
+from semiser.options.training import TrainingOptions
 from semiser.systems.cmkt.options import VARIANTS, TrainCmktOptions
 from semiser.systems.cmkt.sweeps import CmktSweepsOptions
 from semiser.training.run import TrainingRun
@@ -199,7 +199,6 @@ def test_ch_sims_in_small_goes_from_mp4_to_the_table(tmp_path):
     from semiser.features.registry import AUDIO, VIDEO, make_families
     from semiser.pipelines.ingest.nodes import ingest_corpora
     from semiser.shards.extract import extract_group
-    from semiser.shards.store import ShardedTable
 
     _write_ch_sims(tmp_path / "ch_sims")
     corpus = {"reader": "ch_sims", "root": str(tmp_path / "ch_sims"), "expected": {"utterances": 12}}
@@ -209,12 +208,12 @@ def test_ch_sims_in_small_goes_from_mp4_to_the_table(tmp_path):
     chosen = {"stft": StftOptions(), "expression": ExpressionOptions(weights=str(_save_network(tmp_path / "network")))}
     off = dict.fromkeys({*AUDIO, *VIDEO} - set(chosen))
     features = FeaturesOptions(**off | {name: options for name, options in chosen.items()})
+    tables = {}
     for group in (AUDIO, VIDEO):
         families, store = make_families(group, features), str(tmp_path / "features")
         receipts = extract_group(families, store, utterances, {"ch_sims": corpus["root"]}, _Inline(), features.shards)
-        for receipt in receipts:
-            ShardedTable(receipt.table).commit(receipt)
-    stft, expression = (ShardedTable(f"{store}/{name}").dataset() for name in ("stft", "expression"))
+        tables |= {receipt.facts["family"]: committed(receipt, store) for receipt in receipts}
+    stft, expression = (tables[name].dataset() for name in ("stft", "expression"))
     folds = {
         "experiment": "ch_sims",
         "corpora": ["ch_sims"],

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from semiser.features.registry import AUDIO, TEXT, VIDEO
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "data/01_raw/demo"
@@ -81,7 +81,7 @@ def log(project):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_table_has_all_utterances_and_no_nan(project, log, family):
-    table = ShardedTable(str(project / "data/04_feature" / family)).dataset().to_table()
+    table = ShardedTable(str(project / f"data/03_primary/local/{family}.json")).dataset().to_table()
     assert len(table["utterance_id"].unique()) == 6
     for column in table.columns:
         values = column.combine_chunks()
@@ -93,16 +93,17 @@ def test_every_table_has_all_utterances_and_no_nan(project, log, family):
 
 def test_the_reader_of_a_file_alone_can_tell_what_it_is(project, log):
     for family in FAMILIES:
-        facts = pq.read_metadata(project / f"data/04_feature/{family}/clips/00000.parquet").metadata[b"semiser"]
+        (shard,) = (project / f"data/04_feature/{family}").glob("*/clips/00000-*.parquet")
+        facts = pq.read_metadata(shard).metadata[b"semiser"]
         assert {"family", "version", "options", "key", "libraries", "unusable"} <= set(json.loads(facts))
 
 
 def test_proxy_labels_have_a_row_per_utterance_with_a_label_or_a_reason(project, log):
     for name in ("proxy_arousal", "proxy_valence"):
-        table = pq.read_table(project / f"data/04_feature/{name}.parquet")
+        table = pq.read_table(project / f"data/03_primary/local/{name}.parquet")
         assert table.num_rows == 6
         assert pc.all(pc.xor(pc.is_valid(table["label"]), pc.is_valid(table["reason"]))).as_py()
-    summary = json.loads((project / "data/04_feature/summary.json").read_text())
+    summary = json.loads((project / "data/03_primary/local/summary.json").read_text())
     assert sum(summary["proxy_arousal"]["labels"].values()) + sum(summary["proxy_arousal"]["missing"].values()) == 6
 
 
@@ -116,5 +117,6 @@ def test_again_nothing_is_computed_and_a_changed_option_recomputes_its_family_al
     changed = _kedro(project, "--params", "features.word2vec.vector_size=20")
     assert changed.count("2 of 2 shards are complete") == len(FAMILIES) - 1
     assert "word2vec: 0 of 2 shards are complete" in changed
-    touched = {path.parents[1].name for path in shards if before[path] != path.stat().st_mtime_ns}
-    assert touched == {"word2vec"}
+    assert before == {path: path.stat().st_mtime_ns for path in shards}  # other options have a folder of their own
+    assert len(list((project / "data/04_feature/word2vec").iterdir())) == 2
+    assert len(list((project / "data/04_feature/word_vectors").glob("*.arrow"))) == 2

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
+from helpers import committed
 
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.data.samples import read_samples
@@ -20,7 +21,6 @@ from semiser.options.features import FeaturesOptions
 from semiser.prediction.features import Block, ComputedFeatures, make_family, with_places
 from semiser.prediction.scaling import choose_strategies, own_statistics, scale_bands
 from semiser.prediction.sources import Sources
-from semiser.shards.store import ShardedTable
 
 
 class Vector(Family):
@@ -158,9 +158,7 @@ def test_samples_that_are_trained_on_say_which_family_made_them(tmp_path):
     family = Vector(FamilyOptions())
     computed = ComputedFeatures([family], _sources(tmp_path, "a", "b"), tmp_path / "store", EngineOptions())
     (receipt,) = computed._receipts.values()
-    table = ShardedTable(receipt.table)
-    table.commit(receipt)
-    samples = read_samples({"vector": table.dataset()}, ["input/a", "input/b"])
+    samples = read_samples({"vector": committed(receipt, tmp_path).dataset()}, ["input/a", "input/b"])
     assert samples.families == {"vector": {"family": "vector", "version": 1, "options": {}, "libraries": {}}}
     run = SimpleNamespace(scaling={}, fabric=SimpleNamespace(device="cpu"))
     rows = FoldRows(

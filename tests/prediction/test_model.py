@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers import utterances_of, voice, write_wav
+from helpers import committed, utterances_of, voice, write_wav
 
 import semiser
 from semiser.features.registry import make_families
@@ -19,7 +19,6 @@ from semiser.options.features import FeaturesOptions, ShardOptions
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.prediction.features import InProcess
 from semiser.shards.extract import extract
-from semiser.shards.store import ShardedTable
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import ONE_HOT, MmdOptions, MmmdOptions
 from semiser.training.experiment import make_experiment, run_variant
@@ -43,9 +42,7 @@ def trained(tmp_path_factory):
     receipts = extract(families.values(), str(folder / "features"), utterances, roots, InProcess(), ShardOptions())
     tables = {}
     for name, column in (("is10", "is10"), ("social", "query_topic")):
-        table = ShardedTable(receipts[name].table)
-        table.commit(receipts[name])
-        tables[column] = table.dataset()
+        tables[column] = committed(receipts[name], folder).dataset()
     protocol = {"kind": "leave_one_speaker_out"}
     folds = make_folds(utterances, FoldOptions(experiment="tiny", corpora=["tiny"], protocol=protocol))
     models, scaling = str(folder / "models"), ScalingOptions(strategy="speaker")

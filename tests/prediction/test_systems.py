@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import torch
-from helpers import voice, write_wav
+from helpers import committed, voice, write_wav
 
 import semiser
 from semiser.data.frames import read_frames
@@ -28,7 +28,6 @@ from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.prediction.features import InProcess
 from semiser.prediction.sources import find_sources
 from semiser.shards.extract import extract
-from semiser.shards.store import ShardedTable
 from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
 from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
@@ -100,11 +99,7 @@ class Trained:
         roots, store = {"input": str(sources.root)}, str(folder / "features")
         families = make_families(tuple(features), self.options)
         receipts = extract(families.values(), store, self.utterances, roots, InProcess(), ShardOptions())
-        self.tables = {}
-        for name, receipt in receipts.items():
-            table = ShardedTable(receipt.table)
-            table.commit(receipt)
-            self.tables[name] = table.dataset()
+        self.tables = {name: committed(receipt, folder).dataset() for name, receipt in receipts.items()}
         self.folds = make_folds(self.utterances, FOLDS)
 
     def fit(self, read, fit, options):

@@ -12,7 +12,6 @@ from semiser.options.engine import EngineOptions
 from semiser.options.features import Is10Options, ShardOptions
 from semiser.shards.engine import LocalEngine, make_engine
 from semiser.shards.extract import extract
-from semiser.shards.store import ShardedTable
 
 
 def _about_the_worker(task):
@@ -50,7 +49,7 @@ def test_real_families_give_the_bytes_of_the_local_engine(tmp_path):
         families, rows = [Is10(Is10Options()), Fbank(FbankOptions())], utterances_of(tmp_path / "corpus")
         roots, options = {"tiny": str(tmp_path / "corpus")}, ShardOptions(utterances=2)
         for receipt in extract(families, str(store), rows, roots, engine, options).values():
-            ShardedTable(receipt.table).commit(receipt)
+            committed(receipt, store)
         files[store.name] = {p.relative_to(store): p.read_bytes() for p in store.rglob("*") if p.is_file()}
     assert len(files["LocalEngine"]) == 2 * (3 + 2)  # three shards, manifest and lock of each family
     assert files["LocalEngine"] == files["DaskEngine"]

@@ -16,8 +16,8 @@ from semiser.features.family import Family, Source
 from semiser.options.family import FamilyOptions
 from semiser.options.features import ShardOptions
 from semiser.shards.engine import LocalEngine
-from semiser.shards.extract import extract, extract_group, quarantine, summarise
-from semiser.shards.store import ShardedTable
+from semiser.shards.extract import extract, extract_group, summarise
+from semiser.shards.table import ShardedTable
 
 
 class GainOptions(FamilyOptions):
@@ -70,7 +70,7 @@ def _extract(corpus, store, families, size=2, utterances=None, **shards):
     options = ShardOptions(utterances=size, **shards)
     receipts = extract(families, str(store), rows, {"tiny": str(corpus)}, LocalEngine(2), options)
     for receipt in receipts.values():
-        ShardedTable(receipt.table).commit(receipt)
+        committed(receipt, store)
     return receipts
 
 
@@ -80,8 +80,10 @@ def _level(gain=1.0, corpora=None):
 
 def test_every_utterance_has_its_value_in_the_order_of_ids(corpus, tmp_path):
     receipts = _extract(corpus, tmp_path / "out", [_level()])
-    assert [shard.path for shard in receipts["level"].shards] == [f"tiny/0000{n}.parquet" for n in range(3)]
-    table = ShardedTable(str(tmp_path / "out" / "level")).dataset().to_table()
+    assert [shard.path for shard in receipts["level"].shards] == [
+        f"tiny/0000{n}-{shard.key[:12]}.parquet" for n, shard in enumerate(receipts["level"].shards)
+    ]
+    table = ShardedTable(str(tmp_path / "out/level.json")).dataset().to_table()
     assert table["utterance_id"].to_pylist() == [f"tiny/s/{n}" for n in range(5)]
     np.testing.assert_allclose(table["level"].combine_chunks().flatten(), [0.1, 0.2, 0.3, 0.4, 0.5], atol=1e-4)
 
@@ -117,11 +119,11 @@ def test_which_corpora_take_part_is_no_part_of_the_fingerprint(corpus, tmp_path)
 def test_unusable_utterances_are_listed_with_their_reason_and_have_no_row(corpus, tmp_path):
     write_wav(corpus / "s" / "9.wav", voice(0.05))
     receipts = _extract(corpus, tmp_path / "out", [_level()], max_quarantined_share=0.2)
-    summary = summarise(receipts.values())
-    assert quarantine(str(tmp_path / "out"), ["level"]).to_pylist() == [
+    summary = summarise(receipts.values())["level"]
+    assert (summary["rows"], summary["shards"]) == (5, 3)
+    assert summary["unusable"] == [
         {"corpus": "tiny", "path": "s/9.wav", "stage": "level", "reason": "tiny/s/9: too short"}
     ]
-    assert (summary["level"]["rows"], summary["level"]["unusable"]) == (5, 1)
 
 
 def test_too_many_unusable_utterances_stop_the_run_with_the_reason(corpus, tmp_path):
@@ -178,13 +180,13 @@ from semiser.features.is10 import Is10
 from semiser.options.features import Is10Options, ShardOptions
 from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import extract
-from semiser.shards.store import ShardedTable
+from semiser.shards.table import ShardedTable
 from pathlib import Path
 
 root, store = sys.argv[1:]
 receipt = extract([Is10(Is10Options())], store, utterances_of(Path(root)), {"tiny": root}, LocalEngine(2),
                   ShardOptions(utterances=4))["is10"]
-ShardedTable(receipt.table).commit(receipt)
+ShardedTable(f"{store}/is10.json").commit(receipt)
 """
 
 
@@ -202,7 +204,7 @@ def test_a_run_killed_in_the_middle_goes_on_and_ends_with_the_undisturbed_bytes(
     disturbed.wait()
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "disturbed").rglob("*.parquet")}
     assert 3 <= len(kept) < 12
-    assert not list((tmp_path / "disturbed").rglob("_SUCCESS.json"))
+    assert not list((tmp_path / "disturbed").rglob("*.json"))
     assert _run(root, tmp_path / "disturbed").wait() == 0
     assert kept == {path: path.stat().st_mtime_ns for path in kept}
     assert _bytes(tmp_path / "disturbed") == _bytes(tmp_path / "undisturbed")

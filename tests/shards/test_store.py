@@ -6,9 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 from s3_server import s3_bucket
 
-from semiser.errors import Unusable
+from semiser.errors import Unsteady, Unusable
+from semiser.shards.claim import claimed
 from semiser.shards.publish import TEMPORARY_SUFFIX, publishing
-from semiser.shards.store import MANIFEST, Receipt, ShardedTable, ShardReport
+from semiser.shards.store import ShardFolder, digest_of, shard_path
+from semiser.shards.table import Receipt, ShardedTable
 
 SCHEMA = pa.schema([("utterance_id", pa.string()), pa.field("v", pa.list_(pa.float32(), 2), metadata={"names": "ab"})])
 
@@ -20,121 +22,160 @@ def bucket():
 
 
 @pytest.fixture(params=["disk", "memory", "s3"])
-def table(request, tmp_path):
-    folder = {"disk": lambda: tmp_path, "memory": lambda: f"memory://{tmp_path.name}"}
+def place(request, tmp_path):
+    folder = {"disk": lambda: str(tmp_path), "memory": lambda: f"memory://{tmp_path.name}"}
     folder["s3"] = lambda: f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
-    return ShardedTable(f"{folder[request.param]()}/table")
+    return folder[request.param]()
 
 
-def _write(table, name="c/00000.parquet", key="k", values=((1.0, 2.0), (3.0, 4.0))):
-    with table.shard(name, SCHEMA, {"key": key, "family": "f"}) as writer:
+@pytest.fixture
+def shards(place):
+    return ShardFolder(f"{place}/features/f")
+
+
+@pytest.fixture
+def table(place):
+    return ShardedTable(f"{place}/primary/mine/f.json")
+
+
+def _write(shards, place="c/00000", key="k", values=((1.0, 2.0), (3.0, 4.0)), reason=None):
+    with shards.shard(place, SCHEMA, {"key": key, "family": "f"}) as writer:
         for number, value in enumerate(values):
             writer.add({"utterance_id": f"c/{number}", "v": np.array(value, np.float64)})
-        writer.refuse("c/9", "9.wav", Unusable("too short"))
-    return ShardReport(name, key, writer.rows, writer.unusable)
+        writer.refuse("c/9", "9.wav", reason or Unusable("too short"))
+    return writer.report
 
 
-def _commit(table, *shards):
-    table.commit(Receipt(table.path, {"family": "f", "version": 1}, list(shards)))
+def _commit(table, shards, *reports):
+    table.commit(Receipt(shards.path, {"family": "f", "version": 1}, list(reports)))
 
 
-def test_a_shard_comes_back_with_rows_names_and_what_was_unusable(table):
-    report = _write(table)
-    assert report == table.report("c/00000.parquet", "k")
+def test_a_shard_comes_back_with_rows_names_and_what_was_unusable(shards, table):
+    report = _write(shards)
+    assert report == shards.report("c/00000", "k")
+    assert (report.path, report.place) == ("c/00000-k.parquet", "c/00000")
     assert report.unusable == [{"utterance_id": "c/9", "path": "9.wav", "reason": "too short"}]
-    _commit(table, report)
+    _commit(table, shards, report)
     found = table.dataset().to_table()
     assert found["v"].to_pylist() == [[1.0, 2.0], [3.0, 4.0]]
     assert found.schema.field("v").metadata == {b"names": b"ab"}
 
 
-def test_a_shard_with_another_key_or_none_at_all_is_not_complete(table):
-    _write(table)
-    assert table.report("c/00000.parquet", "other") is None
-    assert table.report("c/00001.parquet", "k") is None
+def test_shards_with_other_keys_lie_beside_each_other(shards, table):
+    first, second = _write(shards), _write(shards, key="other", values=[(5.0, 6.0)])
+    _commit(table, shards, first)
+    assert shards.report("c/00000", "k") == first and shards.report("c/00000", "other") == second
+    assert shards.report("c/00000", "third") is None and shards.report("c/00001", "k") is None
+    assert table.dataset().count_rows() == 2
+
+
+def test_a_shard_that_is_to_be_tried_again_is_read_by_its_table_and_found_by_no_run(shards, table):
+    partial = _write(shards, values=[(1.0, 2.0)], reason=Unsteady("its file stalls"))
+    assert shards.report("c/00000", "k") is None
+    _commit(table, shards, partial)
+    whole = _write(shards)
+    assert partial.path != whole.path and shards.report("c/00000", "k") == whole
+    assert table.dataset().count_rows() == 1
+
+
+def test_names_follow_what_they_are_of():
+    assert digest_of({"b": 1, "a": 2}) == digest_of({"a": 2, "b": 1}) != digest_of({"a": 2, "b": 2})
+    again = {"utterance_id": "c/9", "retry": True}
+    names = {shard_path("c/00000", "k", unusable) for unusable in ([], [{"utterance_id": "c/9"}], [again])}
+    assert len(names) == 2 and "c/00000-k.parquet" in names
 
 
 def test_a_truncated_shard_is_not_complete(tmp_path):
-    table = ShardedTable(str(tmp_path))
-    _write(table)
-    path = tmp_path / "c" / "00000.parquet"
+    shards = ShardFolder(str(tmp_path))
+    path = tmp_path / _write(shards).path
     path.write_bytes(path.read_bytes()[:-20])
-    assert table.report("c/00000.parquet", "k") is None
+    assert shards.report("c/00000", "k") is None
 
 
-def test_nothing_is_published_when_writing_fails(table):
+def test_a_shard_of_another_key_under_this_name_is_not_complete(tmp_path):
+    shards = ShardFolder(str(tmp_path))
+    (tmp_path / _write(shards).path).rename(tmp_path / "c/00000-other.parquet")
+    assert shards.report("c/00000", "other") is None
+
+
+def test_nothing_is_published_when_writing_fails(shards):
     with pytest.raises(ValueError, match="number of values must be 2, not 3"):
-        _write(table, values=[(1.0, 2.0, 3.0)])
-    assert table.report("c/00000.parquet", "k") is None
+        _write(shards, values=[(1.0, 2.0, 3.0)])
+    assert shards.report("c/00000", "k") is None
 
 
-def test_without_the_manifest_there_is_no_table(table):
-    report = _write(table)
+def test_without_the_manifest_there_is_no_table(shards, table):
+    report = _write(shards)
     with pytest.raises(FileNotFoundError, match=r"kedro run --pipelines=features"):
         table.dataset()
-    _commit(table, report)
-    table.open_for_work()
+    _commit(table, shards, report)
+    table.withdraw()
     assert table.manifest() is None
+    table.withdraw()  # of what is not there
+
+
+def test_a_table_whose_shards_are_gone_says_so_and_what_to_do(place, shards, table):
+    first, second = _write(shards), _write(shards, "c/00001")
+    _commit(table, shards, first, second)
+    shards._filesystem.rm_file(shards._at(second.path))
+    with pytest.raises(FileNotFoundError, match=r"stale: 1 of its 2 shards are gone.*00001-k.*features` makes it anew"):
+        table.dataset()
 
 
 def test_a_switched_off_family_is_named(table):
-    _commit(table)
+    table.commit(Receipt(None, {"family": "f"}, []))
     with pytest.raises(FileNotFoundError, match=r"switch its family on \(features.f\)"):
         table.dataset()
 
 
-def test_commit_drops_shards_that_are_no_longer_part_and_leaves_other_corpora(table):
-    first, second, other = (_write(table, name) for name in ("c/00000.parquet", "c/00001.parquet", "d/00000.parquet"))
-    _commit(table, first, second, other)
-    _commit(table, first)
-    assert table.report("c/00001.parquet", "k") is None
-    assert table.report("d/00000.parquet", "k") == other
-    assert table.dataset().count_rows() == 2
+def test_manifest_and_shards_move_together(tmp_path):
+    shards, table = ShardFolder(str(tmp_path / "a/features/f")), ShardedTable(str(tmp_path / "a/primary/f.json"))
+    _commit(table, shards, _write(shards))
+    assert table.manifest()["folder"] == "../features/f"
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert ShardedTable(str(tmp_path / "b/primary/f.json")).dataset().count_rows() == 2
 
 
 def test_leftovers_of_a_killed_run_are_swept(tmp_path):
-    table = ShardedTable(str(tmp_path))
-    leftover = tmp_path / "c" / f"00000.parquet.1234{TEMPORARY_SUFFIX}"
-    leftover.parent.mkdir()
+    leftover = tmp_path / f"00000.parquet.1234{TEMPORARY_SUFFIX}"
     leftover.write_bytes(b"half")
-    table.open_for_work()
-    assert not leftover.exists()
+    with claimed([str(tmp_path)]):
+        assert not leftover.exists()
 
 
 def test_the_same_rows_give_the_same_bytes(tmp_path):
     for name in ("a", "b"):
-        table = ShardedTable(str(tmp_path / name))
-        _commit(table, _write(table))
-    for file in ("c/00000.parquet", MANIFEST):
+        shards = ShardFolder(str(tmp_path / name / "f"))
+        _commit(ShardedTable(str(tmp_path / name / "f.json")), shards, _write(shards))
+    for file in ("f/c/00000-k.parquet", "f.json"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
 def test_plain_pyarrow_reads_provenance_from_the_file_alone(tmp_path):
-    _write(ShardedTable(str(tmp_path)))
-    facts = json.loads(pq.read_metadata(tmp_path / "c" / "00000.parquet").metadata[b"semiser"])
+    report = _write(ShardFolder(str(tmp_path)))
+    facts = json.loads(pq.read_metadata(tmp_path / report.path).metadata[b"semiser"])
     assert (facts["key"], facts["family"]) == ("k", "f")
 
 
 def test_large_rows_are_written_in_several_row_groups(tmp_path):
-    table = ShardedTable(str(tmp_path))
     schema = pa.schema([("utterance_id", pa.string()), ("v", pa.list_(pa.float32(), 1 << 21))])  # 8 MiB a row
-    with table.shard("c/0.parquet", schema, {"key": "k"}) as writer:
+    with ShardFolder(str(tmp_path)).shard("c/0", schema, {"key": "k"}) as writer:
         for number in range(5):
             writer.add({"utterance_id": str(number), "v": np.full(1 << 21, number, np.float32)})
-    assert pq.read_metadata(tmp_path / "c" / "0.parquet").num_row_groups == 3
+    assert pq.read_metadata(tmp_path / writer.report.path).num_row_groups == 3
 
 
-def test_publishing_leaves_the_old_file_when_the_block_fails(table):
-    with publishing(table._filesystem, table._at("file")) as file:
+def test_publishing_leaves_the_old_file_when_the_block_fails(shards):
+    with publishing(shards._filesystem, shards._at("file")) as file:
         file.write(b"old")
-    with pytest.raises(RuntimeError), publishing(table._filesystem, table._at("file")) as file:
+    with pytest.raises(RuntimeError), publishing(shards._filesystem, shards._at("file")) as file:
         file.write(b"new")
         raise RuntimeError
-    assert table._filesystem.cat_file(table._at("file")) == b"old"
+    assert shards._filesystem.cat_file(shards._at("file")) == b"old"
 
 
 @pytest.mark.parametrize(
-    "shards",
+    "named",
     [
         None,
         {},
@@ -145,10 +186,9 @@ def test_publishing_leaves_the_old_file_when_the_block_fails(table):
         [{"path": "c/00000.parquet", "key": "k", "rows": "two", "unusable": []}],
     ],
 )
-def test_a_manifest_that_is_none_or_leaves_the_table_is_no_manifest(tmp_path, shards):
-    table = ShardedTable(str(tmp_path / "t"))
-    _commit(table, _write(table))
-    (tmp_path / "t" / MANIFEST).write_text(json.dumps({"family": "f", "shards": shards}))
+def test_a_manifest_that_is_none_or_leaves_the_table_is_no_manifest(tmp_path, named):
+    (tmp_path / "t.json").write_text(json.dumps({"family": "f", "folder": "f", "shards": named}))
+    table = ShardedTable(str(tmp_path / "t.json"))
     assert table.manifest() is None
     with pytest.raises(FileNotFoundError, match="or a damaged one"):
         table.dataset()
@@ -158,7 +198,6 @@ def test_a_manifest_that_is_none_or_leaves_the_table_is_no_manifest(tmp_path, sh
     "text", ["[]", "null", '{"key": ["k"]}', '{"key": "k"}', '{"key": "k", "unusable": 3}', "{" * 9]
 )
 def test_a_footer_that_says_something_else_is_that_of_no_finished_shard(tmp_path, text):
-    table = ShardedTable(str(tmp_path))
     (tmp_path / "c").mkdir()
-    pq.write_table(pa.table({"x": [1]}, metadata={"semiser": text}), tmp_path / "c" / "00000.parquet")
-    assert table.report("c/00000.parquet", "k") is None
+    pq.write_table(pa.table({"x": [1]}, metadata={"semiser": text}), tmp_path / "c/00000-k.parquet")
+    assert ShardFolder(str(tmp_path)).report("c/00000", "k") is None

@@ -80,10 +80,11 @@ class ShardedTable:
             if "family" not in manifest or not isinstance(manifest["folder"], str | None):
                 return None
             shards = _REPORTS.validate_python(manifest["shards"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            if shards:
+                url_to_fs(self._place_of(manifest["folder"]))
+        except (OSError, ImportError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        misplaced = any(leaves_root(shard.path) for shard in shards) or (shards and not manifest["folder"])
-        return None if misplaced else manifest
+        return None if any(leaves_root(shard.path) for shard in shards) else manifest
 
     def dataset(self) -> "Dataset":
         """The committed table as a pyarrow dataset: nothing is read yet.
@@ -133,7 +134,7 @@ class ShardedTable:
 def _files(filesystem: Any, folder: str) -> list[str]:
     try:
         return filesystem.ls(folder, detail=False)
-    except FileNotFoundError:
+    except (OSError, ValueError):
         return []
 
 

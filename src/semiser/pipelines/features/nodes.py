@@ -1,6 +1,6 @@
 """Nodes of feature extraction: one per group of families that share a pass, then what is made from their tables."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 
@@ -10,9 +10,7 @@ from semiser.options.ingest import IngestOptions
 from semiser.options.places import PlacesOptions
 from semiser.shards.utterances import UtteranceFile
 
-if TYPE_CHECKING:  # its import loads pandas, which takes a second
-    from pyarrow.dataset import Dataset
-
+Dataset = Any  # pyarrow.dataset.Dataset, whose import would load pandas
 Summary = dict[str, dict[str, Any]]
 
 
@@ -85,7 +83,7 @@ def _extract(
 
 
 def label_proxies(
-    utterances: UtteranceFile, voice: "Dataset | None", valence: "Dataset | None"
+    utterances: UtteranceFile, voice: Dataset | None, valence: Dataset | None
 ) -> tuple[pa.Table, pa.Table]:
     """Proxy arousal from pitch and intensity, proxy valence from dictionaries, each against the speaker's baseline."""
     from semiser.features.proxy_tables import BASELINE, arousal_table, valence_table
