@@ -7,7 +7,7 @@ from kedro.io import DatasetError
 
 from semiser.datasets.arrow import ArrowDataset, UtteranceFileDataset, table_preview
 from semiser.datasets.document import DocumentDataset
-from semiser.datasets.sharded import FolderDataset, ShardedTableDataset
+from semiser.datasets.sharded import ShardedTableDataset
 from semiser.shards.store import ShardFolder
 from semiser.shards.table import Receipt
 
@@ -93,13 +93,6 @@ def test_a_table_whose_family_is_off_loads_as_none_and_has_an_empty_preview(tmp_
     dataset.save(Receipt(None, {"family": "f"}, []))
     assert dataset.load() is None
     assert dataset.preview() == {"index": [], "columns": [], "data": []}
-
-
-def test_a_folder_loads_as_its_path_and_is_no_output(tmp_path):
-    dataset = FolderDataset(path=str(tmp_path))
-    assert dataset.load() == str(tmp_path)
-    with pytest.raises(DatasetError, match="not an output"):
-        dataset.save("x")
 
 
 def test_a_document_may_be_optional_and_is_published_whole(tmp_path):

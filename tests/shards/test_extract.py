@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pytest
-from helpers import utterances_of, voice, write_wav
+from helpers import committed, utterances_of, voice, write_wav
 
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.errors import TooManyUnusable, Unusable
