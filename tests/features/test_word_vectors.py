@@ -153,7 +153,7 @@ def test_only_the_familys_corpora_and_further_texts_are_trained_on(tmp_path):
     (tmp_path / "more.txt").write_text("three\nthree\n", encoding="utf-8")
     options = SMALL.model_copy(update={"corpora": ("tiny",), "texts": (str(tmp_path / "more.txt"),)})
     card = make_word_vectors(table, options, tmp_path / "v.arrow")
-    vectors = open_word_vectors(str(tmp_path / "v.arrow"), card["sha256"])
+    vectors = open_word_vectors(vectors_path(tmp_path / "v.arrow", card["key"]), card["sha256"])
     assert sorted(vectors.words.to_pylist()) == ["one", "three"]
     (tmp_path / "more.txt").write_text("three\nfour\nfour\n", encoding="utf-8")
     assert make_word_vectors(table, options, tmp_path / "v.arrow")["key"] != card["key"]
