@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from semiser.corpora.utterance import Utterance
-from semiser.options.base import Options
+from semiser.options.base import Options, first_problem
 from semiser.options.features import FeaturesOptions
 from semiser.options.ingest import CorpusOptions, IngestOptions
 from semiser.shards.store import ShardedTable
@@ -70,7 +70,7 @@ def check_corpora(parameters: Mapping[str, Any], project: Path) -> Iterator[Chec
         try:
             options = IngestOptions(corpora={name: corpus}).active[name]
         except ValidationError as error:
-            yield Check("corpora", name, "missing", _first_problem(error), f"mend ingest.corpora.{name}")
+            yield Check("corpora", name, "missing", first_problem(error), f"mend ingest.corpora.{name}")
             continue
         yield _check_corpus(name, options, project / options.root)
 
@@ -79,13 +79,13 @@ def _check_corpus(name: str, corpus: CorpusOptions, root: Path) -> Check:
     from semiser.corpora.registry import get_reader
 
     if not root.is_dir():
-        advice = f"set ingest.corpora.{name}.root to the corpus's folder, or ingest.corpora.{name} to null"
+        advice = f"set ingest.corpora.{name}.root to the corpus's folder"
         return Check("corpora", name, "missing", f"{corpus.root} is not a folder", advice)
     reader = get_reader(corpus.reader)
     try:
         rows = [isinstance(row, Utterance) for row in reader.read(name, root, reader.options(**corpus.options))]
     except (OSError, ValueError) as error:
-        return Check("corpora", name, "missing", str(error), "mend it, or switch the corpus off")
+        return Check("corpora", name, "missing", str(error), "mend it, or take the corpus out of ingest.corpora")
     found, rejected = sum(rows), len(rows) - sum(rows)
     expected = (reader.expected if corpus.expected is None else corpus.expected).get("utterances")
     text = f"{found:,} utterances" + (f", {rejected:,} files that cannot be used" if rejected else "")
@@ -102,12 +102,9 @@ def check_features(parameters: Mapping[str, Any], project: Path, store: str = _S
     try:
         options = FeaturesOptions(**parameters)
     except ValidationError as error:
-        yield Check("features", "options", "missing", _first_problem(error), "mend the parameters of features")
+        yield Check("features", "options", "missing", first_problem(error), "mend the parameters of features")
         return
-    for name in FeaturesOptions.model_fields:
-        family = getattr(options, name)
-        if name == "shards" or family is None:
-            continue
+    for name, family in options.active.items():
         lacking = [(option, path) for option, path in _files(family) if not (project / path).exists()]
         for option, path in lacking:
             made = _MADE.get((name, option))
@@ -162,8 +159,3 @@ def check_extras() -> Iterator[Check]:
             yield Check("extras", extra, "ok", f"installed: {purpose}")
         else:
             yield Check("extras", extra, "note", f"not installed: {purpose}", f'pip install -e ".[{extra}]"')
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"

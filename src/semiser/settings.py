@@ -1,14 +1,14 @@
 """Project settings: https://docs.kedro.org/en/stable/configure/ explains each."""
 
 from semiser.configuration import ExperimentConfigLoader
-from semiser.hooks import KnownParameters, LastWord, RunRecord, Torchrun, Tracking
+from semiser.hooks import KnownParameters, LastWord, Needs, RunRecord, Torchrun, Tracking
 
-HOOKS = (KnownParameters(), Torchrun(), RunRecord(), Tracking(), LastWord())
+HOOKS = (Needs(), KnownParameters(), Torchrun(), RunRecord(), Tracking(), LastWord())
 
 CONFIG_LOADER_CLASS = ExperimentConfigLoader
 # An env names only what differs from conf/base: with the default strategy it would replace whole groups.
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
-    "default_run_env": "local",
+    "default_run_env": "demo",
     "merge_strategy": {"parameters": "soft"},
 }

@@ -10,14 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from helpers import voice
-
-from semiser.demo.clips import draw_frames, write_clip
-from semiser.demo.faces import random_identity
-from semiser.options.audio_features import StftOptions
-from semiser.options.face_features import EXPRESSIONS, ExpressionOptions, MobileNetOptions
-from semiser.options.features import FeaturesOptions
-from semiser.options.ingest import IngestOptions
-from semiser.options.training import TrainingOptions
 from semiser.pipelines.cmkt_sweeps.nodes import evaluate_sweep, sweep_trainer
 from semiser.pipelines.train_cmkt.nodes import (
     evaluate_variants,
@@ -26,6 +18,14 @@ from semiser.pipelines.train_cmkt.nodes import (
     plot_curves,
     variant_trainer,
 )
+
+from semiser.demo.clips import draw_frames, write_clip
+from semiser.demo.faces import random_identity
+from semiser.options.audio_features import StftOptions
+from semiser.options.face_features import EXPRESSIONS, ExpressionOptions, MobileNetOptions
+from semiser.options.features import FeaturesOptions
+from semiser.options.ingest import IngestOptions
+from semiser.options.training import TrainingOptions
 from semiser.systems.cmkt.options import VARIANTS, TrainCmktOptions
 from semiser.systems.cmkt.sweeps import CmktSweepsOptions
 from semiser.training.run import TrainingRun

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -70,7 +70,7 @@ def train(options: FaceNetworkOptions, training: TrainingOptions, folder: str | 
     """Train a network on the images that the options name, unless the folder has it already.
 
     Args:
-        options: images (drawn faces where there are none) and training.
+        options: images and training.
         training: device, precision, checkpoints; the first seed is taken.
         folder: where weights and card go.
 
@@ -91,8 +91,8 @@ def train(options: FaceNetworkOptions, training: TrainingOptions, folder: str | 
     return json.loads(card.read_bytes())
 
 
-def _read_images(options: FaceImagesOptions | None) -> pa.Table | None:
-    if options is None:
+def _read_images(options: FaceImagesOptions | Literal["drawn"]) -> pa.Table | None:
+    if options == "drawn":
         return None
     reader = get_face_reader(options.reader)
     return ingest_faces("images", Path(options.root), reader, reader.options(**options.options)).faces

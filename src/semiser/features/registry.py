@@ -33,14 +33,14 @@ _CLASSES = {
 def make_families(
     names: tuple[str, ...], options: FeaturesOptions, arguments: Mapping[str, Any] | None = None
 ) -> dict[str, Family | None]:
-    """Families with their options, None for one that is switched off.
+    """Families with their options, None for one that is not on.
 
     Args:
         names: of families, such as a group.
         options: of all families.
         arguments: name to what that family's constructor takes beside its options.
     """
-    return {name: _make_family(name, getattr(options, name), (arguments or {}).get(name)) for name in names}
+    return {name: _make_family(name, options.active.get(name), (arguments or {}).get(name)) for name in names}
 
 
 def _make_family(name: str, options: Any, argument: Any) -> Family | None:

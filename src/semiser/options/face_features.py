@@ -165,7 +165,7 @@ class ExpressionTrainingOptions(Options):
         max_shift: faces are shifted by up to this share of their side, with edge pixels repeated.
         validation_share: of the training rows of every class, held out where the data have no validation part.
         select: `last` keeps the weights of the last epoch, `validation` those with the best validation UAR.
-        drawn: drawn faces, used where no table of image files is given.
+        drawn: how many faces are drawn, where the images are `drawn`.
     """
 
     network: NetworkOptions = MobileNetOptions()

@@ -7,12 +7,12 @@ from semiser.options.training import TrainingOptions
 
 
 def train_expression_network(options: TrainFacesOptions, training: TrainingOptions, models: str) -> dict[str, Any]:
-    """The network of the `expression` family: its card; {} where it is switched off."""
+    """The network of the `expression` family: its card; {} where it is not configured."""
     return _train(options.expression, training, f"{models}/expression")
 
 
 def train_dface_network(options: TrainFacesOptions, training: TrainingOptions, models: str) -> dict[str, Any]:
-    """The network of the `dface` family: its card; {} where it is switched off."""
+    """The network of the `dface` family: its card; {} where it is not configured."""
     return _train(options.dface, training, f"{models}/dface")
 
 
