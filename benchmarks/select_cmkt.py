@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 from kedro.config import OmegaConfigLoader
-from semiser.pipelines.train_cmkt.nodes import cmkt_experiment, make_cmkt_folds
 
 from semiser.options.training import TrainingOptions
+from semiser.pipelines.train_cmkt.nodes import cmkt_experiment, make_cmkt_folds
 from semiser.shards.store import ShardedTable
 from semiser.systems.cmkt import fit as cmkt
 from semiser.systems.cmkt.options import TrainCmktOptions

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 from kedro.config import OmegaConfigLoader
-from semiser.pipelines.train_mssgan.nodes import make_mssgan_folds, mssgan_experiment
 
 from semiser.options.training import TrainingOptions
+from semiser.pipelines.train_mssgan.nodes import make_mssgan_folds, mssgan_experiment
 from semiser.shards.store import ShardedTable
 from semiser.systems.mssgan import fit as mssgan
 from semiser.systems.mssgan.options import Setting, TrainMssganOptions

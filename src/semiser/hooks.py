@@ -19,17 +19,7 @@ from semiser.options.tracking import TrackingOptions
 logger = logging.getLogger(__name__)
 
 # What there is beside the systems' own groups.
-SHARED_GROUPS = (
-    "engine",
-    "experiment",
-    "features",
-    "ingest",
-    "places",
-    "predict",
-    "tracking",
-    "train_faces",
-    "training",
-)
+SHARED_GROUPS = tuple("engine experiment features ingest places predict tracking train_faces training".split())
 
 
 class KnownParameters:

@@ -3,7 +3,8 @@
 from semiser.configuration import ExperimentConfigLoader
 from semiser.hooks import KnownParameters, LastWord, Needs, RunRecord, Torchrun, Tracking
 
-HOOKS = (Needs(), KnownParameters(), Torchrun(), RunRecord(), Tracking(), LastWord())
+# The last is called first: names are checked and needs are filled in before others read the parameters.
+HOOKS = (RunRecord(), Tracking(), LastWord(), Torchrun(), Needs(), KnownParameters())
 
 CONFIG_LOADER_CLASS = ExperimentConfigLoader
 # An env names only what differs from conf/base: with the default strategy it would replace whole groups.

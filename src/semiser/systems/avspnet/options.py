@@ -225,7 +225,7 @@ class TrainAvspnetOptions(Options):
         return sorted(needed - {None}, key=lambda name: (RECIPES[name].initial is not None, VARIANTS.index(name)))
 
     def families(self) -> tuple[str, ...]:
-        """The feature families that the trainings need: segments, and those that the front ends' proxies are made of."""
+        """The feature families that the trainings need: segments, and what the proxies are made of."""
         family_of = {"arousal": "voice", "valence": "valence"}
         proxies = {RECIPES[front_end].proxy for front_end in self.front_ends}
         return ("segments", *(family for proxy, family in family_of.items() if proxy in proxies))

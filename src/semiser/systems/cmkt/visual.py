@@ -51,8 +51,8 @@ def read_knowledge(
     elif expression is None:
         raise ValueError(
             "train_cmkt.visual.kind is expression, but the features expression were not extracted: let "
-            "features.extract name them (null takes what the trainings need) and run `kedro run --pipelines=features`, or leave out the variants that need visual knowledge and set visual to "
-            "null"
+            "features.extract name them (null takes what the trainings need) and run `kedro run --pipelines=features`, "
+            "or leave out the variants that need visual knowledge and set visual to null"
         )
     else:
         source, column = expression, "expression"
