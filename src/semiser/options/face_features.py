@@ -182,3 +182,9 @@ class ExpressionTrainingOptions(Options):
     validation_share: float = Field(default=0.1, gt=0, lt=1)
     select: Literal["last", "validation"] = "last"
     drawn: DrawnFacesOptions = DrawnFacesOptions()
+
+
+class DfaceTrainingOptions(ExpressionTrainingOptions):
+    """The same for the network of Dface: by default DenseNet-BC."""
+
+    network: NetworkOptions = DenseNetOptions()

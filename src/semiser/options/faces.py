@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import field_validator, model_validator
 
 from semiser.options.base import Options
-from semiser.options.face_features import ExpressionTrainingOptions
+from semiser.options.face_features import DfaceTrainingOptions, ExpressionTrainingOptions
 
 
 class FaceImagesOptions(Options):
@@ -52,8 +52,14 @@ class FaceNetworkOptions(Options):
         return FaceImagesOptions(**images) if isinstance(images, dict) else images
 
 
+class DfaceNetworkOptions(FaceNetworkOptions):
+    """The network of Dface, MSSGAN's by default."""
+
+    training: DfaceTrainingOptions = DfaceTrainingOptions()
+
+
 class TrainFacesOptions(Options):
     """The `train_faces` parameter group; a network that is not configured is not trained."""
 
     expression: FaceNetworkOptions | None = None
-    dface: FaceNetworkOptions | None = None
+    dface: DfaceNetworkOptions | None = None
