@@ -6,7 +6,7 @@ options; `note` does not.
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,11 +27,6 @@ EXTRAS = {
     "wav2vec": ("transformers", "wav2vec 2.0 features"),
     "tracking": ("mlflow", "experiment tracking"),
     "docs": ("mkdocs", "builds the documentation"),
-}
-# Files that are made by a run and not by the user: (family, option) to the command.
-_MADE = {
-    ("expression", "weights"): "kedro run --pipelines=train_faces",
-    ("dface", "weights"): "kedro run --pipelines=train_faces",
 }
 
 
@@ -56,7 +51,8 @@ def examine(parameters: Mapping[str, Any], project: str | Path, store: str = _ST
     """
     project = Path(project)
     yield from check_corpora(parameters.get("ingest", {}), project)
-    yield from check_features(parameters.get("features", {}), project, store)
+    networks = [name for name, network in (parameters.get("train_faces") or {}).items() if network]
+    yield from check_features(parameters.get("features", {}), project, store, networks)
     yield from check_machine(project, parameters.get("training", {}).get("accelerator", "auto"))
     yield from check_extras()
 
@@ -97,8 +93,17 @@ def _check_corpus(name: str, corpus: CorpusOptions, root: Path) -> Check:
     return Check("corpora", name, "ok", text)
 
 
-def check_features(parameters: Mapping[str, Any], project: Path, store: str = _STORE) -> Iterator[Check]:
-    """Each family: whether its files are there, and whether its table is complete."""
+def check_features(
+    parameters: Mapping[str, Any], project: Path, store: str = _STORE, networks: Collection[str] = ()
+) -> Iterator[Check]:
+    """Each family that is on: whether its files are there, and whether its table is complete.
+
+    Args:
+        parameters: of `features`.
+        project: folder that relative paths start from.
+        store: where the feature tables lie.
+        networks: those that train_faces makes.
+    """
     try:
         options = FeaturesOptions(**parameters)
     except ValidationError as error:
@@ -107,11 +112,20 @@ def check_features(parameters: Mapping[str, Any], project: Path, store: str = _S
     for name, family in options.active.items():
         lacking = [(option, path) for option, path in _files(family) if not (project / path).exists()]
         for option, path in lacking:
-            made = _MADE.get((name, option))
-            state, advice = ("note", f"`{made}` makes it") if made else ("missing", f"set features.{name}.{option}")
-            yield Check("features", name, state, f"{option}: nothing at {path}", advice)
+            yield _lacking_file(name, option, path, networks)
         if not lacking:
             yield _check_table(name, store if "://" in store else str(project / store))
+
+
+def _lacking_file(name: str, option: str, path: str, networks: Collection[str]) -> Check:
+    found, advice = f"{option}: nothing at {path}", f"set features.{name}.{option}"
+    if option != "weights":
+        return Check("features", name, "missing", found, advice)
+    if name in networks:
+        return Check("features", name, "note", found, "`kedro run --pipelines=train_faces` makes it")
+    return Check(
+        "features", name, "missing", found, f"{advice}, or train_faces.{name}.images for a network of your own"
+    )
 
 
 def _check_table(name: str, store: str) -> Check:

@@ -130,13 +130,14 @@ def reports(project):
         "-m",
         "kedro",
         "run",
+        "--env=mssgan",
         "--pipelines=features,train_mssgan",
         "--params",
         "engine.workers=1",
     ]
     run = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
-    return project / "data/08_reporting/train_mssgan"
+    return project / "data/08_reporting/mssgan/train_mssgan"
 
 
 def test_both_tasks_and_modalities_are_scored_by_both_definitions_of_macro_f1(reports):
@@ -156,7 +157,7 @@ def test_both_tasks_and_modalities_are_scored_by_both_definitions_of_macro_f1(re
 
 
 def test_a_session_is_left_out_and_its_speakers_part_into_validation_and_test(project, reports):
-    folds = pq.read_table(project / "data/05_model_input/train_mssgan/folds.parquet").to_pandas()
+    folds = pq.read_table(project / "data/05_model_input/mssgan/train_mssgan/folds.parquet").to_pandas()
     own = folds[folds["experiment"] == "mssgan/task=valence/features=fbank"]
     assert own.groupby(["fold", "role"]).size().to_dict() == {
         (fold, role): count
