@@ -33,7 +33,7 @@ def make_word_vectors(
     utterances: UtteranceFile, ingested: Summary, features: FeaturesOptions, store: str
 ) -> dict[str, Any]:
     """Train word vectors on the transcripts, or load the user's; gives their card."""
-    if features.word2vec is None:
+    if "word2vec" not in features.active:
         return {}
     from semiser.features.word_vectors import make_word_vectors
 
