@@ -47,7 +47,7 @@ def extract_all(arguments: argparse.Namespace) -> dict:
     from semiser.shards.extract import extract
 
     options = {name: {} for name in AUDIO if name != "wav2vec"} | {"segments": {"pad_short": True}}
-    families = make_families(tuple(options), FeaturesOptions(**options))
+    families = make_families(tuple(options), FeaturesOptions(extract=options, **options))
     utterances = _utterances(arguments)
     with tempfile.TemporaryDirectory() as store:
         roots = {"corpus": str(arguments.root)}

@@ -90,7 +90,7 @@ def _node(arguments: argparse.Namespace) -> dict:
     corpora = IngestOptions(corpora={"corpus": {"reader": arguments.reader, "root": arguments.root}})
     with tempfile.TemporaryDirectory() as store:
         start = time.perf_counter()
-        options, engine = FeaturesOptions(), EngineOptions(workers=arguments.workers)  # is10 alone is on by default
+        options, engine = FeaturesOptions(extract=["is10"]), EngineOptions(workers=arguments.workers)
         file = UtteranceFile.in_memory(utterances)
         *receipts, _ = extract_audio(
             file, corpora, options, engine, PlacesOptions(features=store, models="", reporting="")

@@ -82,7 +82,7 @@ def extract_family(arguments: argparse.Namespace) -> dict[str, Any]:
         for number, path in enumerate(files)
     ]
     family_options = {"pad_short": True} if arguments.job == "segments" else {}
-    options = FeaturesOptions(**({"is10": None} | {arguments.job: family_options}))
+    options = FeaturesOptions(extract=[arguments.job], **{arguments.job: family_options})
     families = make_families((arguments.job,), options).values()
     with tempfile.TemporaryDirectory() as store:
         table = pa.Table.from_pylist(rows, UTTERANCES_SCHEMA)

@@ -95,7 +95,7 @@ def _features(arguments: argparse.Namespace) -> Callable[[], None]:
     from semiser.shards.engine import LocalEngine
     from semiser.shards.extract import extract
 
-    families = make_families((arguments.family,), FeaturesOptions(is10=None, **{arguments.family: {}})).values()
+    families = make_families((arguments.family,), FeaturesOptions(extract=[arguments.family])).values()
     table = UtteranceFileDataset(filepath=str(arguments.folder / "utterances.parquet"))
     roots, store = {"linked": str(arguments.folder / "links")}, str(arguments.folder / "store")
     engine = LocalEngine(arguments.workers)

@@ -34,7 +34,7 @@ from semiser.training.run import TrainingRun
 BUDGET = 0.1
 _RISING = {"unlabelled_weight": 1.0, "ramp": 0.3}
 _MIXMATCH: list[dict] = [
-    {"unlabelled_weight": 0.01},  # with the other options as in conf/base: the paper's optimum
+    {"unlabelled_weight": 0.01},  # with the other options as in conf/demo: the paper's optimum
     _RISING,
     _RISING | {"mix_acted": False},
     _RISING | {"temperature": 0.5, "guess": "joint"},
@@ -42,7 +42,7 @@ _MIXMATCH: list[dict] = [
     {"unlabelled_weight": 10.0, "ramp": 0.3, "noise": 1.0},
 ]
 _STRONG = {"mixmatch": {"unlabelled_weight": 10.0, "ramp": 0.3, "mix_acted": False}}
-# Variant, and what is changed of conf/base: group -> option -> value.
+# Variant, and what is changed of conf/demo: group -> option -> value.
 CANDIDATES: list[tuple[str, dict]] = [
     *(("dnn", {"dnn": {"epochs": epochs, "input_noise": noise}}) for epochs in (30, 100) for noise in (0.5, 1.0)),
     *(("mmd", {"mmd": {"epochs": epochs, "input_noise": noise}}) for epochs in (30, 100) for noise in (0.5, 1.0)),
@@ -90,7 +90,7 @@ def _print_choices(scores: dict[str, dict[str, float]], speakers: list[str]) -> 
 
 
 def _options(variant: str, changes: dict) -> MmmdOptions:
-    group = yaml.safe_load(Path("conf/base/parameters_train_mmmd.yml").read_text())["train_mmmd"]
+    group = yaml.safe_load(Path("conf/demo/parameters_train_mmmd.yml").read_text())["train_mmmd"]
     for name, values in changes.items():
         if isinstance(values, dict):
             group[name] |= values
@@ -100,7 +100,7 @@ def _options(variant: str, changes: dict) -> MmmdOptions:
 
 
 def _read(data: Path, experiment: str) -> dict:
-    conf = yaml.safe_load(Path("conf/casia_ssl/parameters_train_mmmd.yml").read_text())["train_mmmd"]["folds"]
+    conf = yaml.safe_load(Path("conf/casia_ssl/parameters.yml").read_text())["train_mmmd"]["folds"]
     table = pq.read_table(data / "02_intermediate" / experiment / "utterances.parquet")
     mapped = {"casia": {name: name for name in conf["classes"]}, "emodb": conf["acted"][0]["emotions"]}
     rows = zip(table["corpus"].to_pylist(), table["emotion"].to_pylist(), strict=True)

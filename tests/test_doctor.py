@@ -47,7 +47,7 @@ def test_what_is_wrong_with_a_corpus_is_said_with_what_to_do(tmp_path):
 
 
 def _features(project, **families):
-    options = {"is10": None, **families}
+    options = {"extract": list(families), **families}
     return [(check.name, check.state, check.found, check.advice) for check in check_features(options, project)]
 
 
@@ -56,8 +56,16 @@ def test_files_of_features_are_looked_for(tmp_path):
     (tmp_path / "p.txt").touch()
     assert _features(tmp_path, valence=lexicon, dface={"weights": "w"}) == [
         ("valence", "missing", "ntusd.negative: nothing at n.txt", "set features.valence.ntusd.negative"),
-        ("dface", "note", "weights: nothing at w", "`kedro run --pipelines=train_faces` makes it"),
+        (
+            "dface",
+            "missing",
+            "weights: nothing at w",
+            "set features.dface.weights, or train_faces.dface.images for a network of your own",
+        ),
     ]
+    features = {"extract": ["dface"], "dface": {"weights": "w"}}
+    (check,) = check_features(features, tmp_path, networks=["dface"])
+    assert (check.state, check.advice) == ("note", "`kedro run --pipelines=train_faces` makes it")
     ((name, state, found, _),) = _features(tmp_path, dfce={})
     assert (name, state) == ("options", "missing") and "dfce" in found
 
@@ -97,7 +105,7 @@ def test_the_command_ends_with_1_where_a_run_would_fail(tmp_path, monkeypatch, r
     (tmp_path / "c").mkdir()
     write_wav(tmp_path / "c/0.wav", voice(0.1))
     (tmp_path / "c/utterances.csv").write_text("audio_path\n0.wav\n")
-    parameters = {"ingest": {"corpora": {"mine": {"reader": "manifest", "root": root}}}, "features": {"is10": None}}
+    parameters = {"ingest": {"corpora": {"mine": {"reader": "manifest", "root": root}}}}
 
     class Loader(dict):
         experiment = "demo"

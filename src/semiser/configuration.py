@@ -1,5 +1,6 @@
 """Kedro's configuration with the experiment's name: `${experiment:}` in any file of conf."""
 
+from pathlib import Path
 from typing import Any
 
 from kedro.config import OmegaConfigLoader
@@ -21,3 +22,19 @@ class ExperimentConfigLoader(OmegaConfigLoader):
         # Resolvers belong to the process, and another session of it may have been another experiment's.
         OmegaConf.register_new_resolver("experiment", lambda: self.experiment, replace=True)
         return super().__getitem__(key)
+
+
+def load_parameters(conf: str | Path, env: str | None, params: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The parameters of an experiment as a run has them, with no hook's changes.
+
+    Args:
+        conf: folder of the envs.
+        env: name of one; None: base alone.
+        params: as given by --params.
+    """
+    arguments: dict[str, Any] = {
+        "base_env": "base",
+        "default_run_env": "base",
+        "merge_strategy": {"parameters": "soft"},
+    }
+    return ExperimentConfigLoader(str(conf), env, params, **arguments)["parameters"]

@@ -6,7 +6,7 @@ options; `note` does not.
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from semiser.corpora.utterance import Utterance
-from semiser.options.base import Options
+from semiser.options.base import Options, first_problem
 from semiser.options.features import FeaturesOptions
 from semiser.options.ingest import CorpusOptions, IngestOptions
 from semiser.shards.table import ShardedTable
@@ -27,11 +27,6 @@ EXTRAS = {
     "wav2vec": ("transformers", "wav2vec 2.0 features"),
     "tracking": ("mlflow", "experiment tracking"),
     "docs": ("mkdocs", "builds the documentation"),
-}
-# Files that are made by a run and not by the user: (family, option) to the command.
-_MADE = {
-    ("expression", "weights"): "kedro run --pipelines=train_faces",
-    ("dface", "weights"): "kedro run --pipelines=train_faces",
 }
 
 
@@ -56,7 +51,8 @@ def examine(parameters: Mapping[str, Any], project: str | Path, primary: str = _
     """
     project = Path(project)
     yield from check_corpora(parameters.get("ingest", {}), project)
-    yield from check_features(parameters.get("features", {}), project, primary)
+    networks = [name for name, network in (parameters.get("train_faces") or {}).items() if network]
+    yield from check_features(parameters.get("features", {}), project, primary, networks)
     yield from check_machine(project, parameters.get("training", {}).get("accelerator", "auto"))
     yield from check_extras()
 
@@ -70,7 +66,7 @@ def check_corpora(parameters: Mapping[str, Any], project: Path) -> Iterator[Chec
         try:
             options = IngestOptions(corpora={name: corpus}).active[name]
         except ValidationError as error:
-            yield Check("corpora", name, "missing", _first_problem(error), f"mend ingest.corpora.{name}")
+            yield Check("corpora", name, "missing", first_problem(error), f"mend ingest.corpora.{name}")
             continue
         yield _check_corpus(name, options, project / options.root)
 
@@ -79,13 +75,13 @@ def _check_corpus(name: str, corpus: CorpusOptions, root: Path) -> Check:
     from semiser.corpora.registry import get_reader
 
     if not root.is_dir():
-        advice = f"set ingest.corpora.{name}.root to the corpus's folder, or ingest.corpora.{name} to null"
+        advice = f"set ingest.corpora.{name}.root to the corpus's folder"
         return Check("corpora", name, "missing", f"{corpus.root} is not a folder", advice)
     reader = get_reader(corpus.reader)
     try:
         rows = [isinstance(row, Utterance) for row in reader.read(name, root, reader.options(**corpus.options))]
     except (OSError, ValueError) as error:
-        return Check("corpora", name, "missing", str(error), "mend it, or switch the corpus off")
+        return Check("corpora", name, "missing", str(error), "mend it, or take the corpus out of ingest.corpora")
     found, rejected = sum(rows), len(rows) - sum(rows)
     expected = (reader.expected if corpus.expected is None else corpus.expected).get("utterances")
     text = f"{found:,} utterances" + (f", {rejected:,} files that cannot be used" if rejected else "")
@@ -97,24 +93,39 @@ def _check_corpus(name: str, corpus: CorpusOptions, root: Path) -> Check:
     return Check("corpora", name, "ok", text)
 
 
-def check_features(parameters: Mapping[str, Any], project: Path, primary: str = _PRIMARY) -> Iterator[Check]:
-    """Each family: whether its files are there, and whether its table is complete."""
+def check_features(
+    parameters: Mapping[str, Any], project: Path, primary: str = _PRIMARY, networks: Collection[str] = ()
+) -> Iterator[Check]:
+    """Each family that is on: whether its files are there, and whether its table is complete.
+
+    Args:
+        parameters: of `features`.
+        project: folder that relative paths start from.
+        primary: where the manifests of the feature tables lie.
+        networks: those that train_faces makes.
+    """
     try:
         options = FeaturesOptions(**parameters)
     except ValidationError as error:
-        yield Check("features", "options", "missing", _first_problem(error), "mend the parameters of features")
+        yield Check("features", "options", "missing", first_problem(error), "mend the parameters of features")
         return
-    for name in FeaturesOptions.model_fields:
-        family = getattr(options, name)
-        if name == "shards" or family is None:
-            continue
+    for name, family in options.active.items():
         lacking = [(option, path) for option, path in _files(family) if not (project / path).exists()]
         for option, path in lacking:
-            made = _MADE.get((name, option))
-            state, advice = ("note", f"`{made}` makes it") if made else ("missing", f"set features.{name}.{option}")
-            yield Check("features", name, state, f"{option}: nothing at {path}", advice)
+            yield _lacking_file(name, option, path, networks)
         if not lacking:
             yield _check_table(name, primary if "://" in primary else str(project / primary))
+
+
+def _lacking_file(name: str, option: str, path: str, networks: Collection[str]) -> Check:
+    found, advice = f"{option}: nothing at {path}", f"set features.{name}.{option}"
+    if option != "weights":
+        return Check("features", name, "missing", found, advice)
+    if name in networks:
+        return Check("features", name, "note", found, "`kedro run --pipelines=train_faces` makes it")
+    return Check(
+        "features", name, "missing", found, f"{advice}, or train_faces.{name}.images for a network of your own"
+    )
 
 
 def _check_table(name: str, primary: str) -> Check:
@@ -162,8 +173,3 @@ def check_extras() -> Iterator[Check]:
             yield Check("extras", extra, "ok", f"installed: {purpose}")
         else:
             yield Check("extras", extra, "note", f"not installed: {purpose}", f'pip install -e ".[{extra}]"')
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg'].removeprefix('Value error, ')}"

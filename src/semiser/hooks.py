@@ -18,6 +18,7 @@ from pydantic_core import to_jsonable_python
 from semiser import torchrun
 from semiser.datasets.sharded import ShardedTableDataset
 from semiser.experiments.catalog import file_of, is_metrics, results_folder
+from semiser.needs import as_configured, check_run, training_pipelines
 from semiser.options.tracking import TrackingOptions
 
 if TYPE_CHECKING:
@@ -25,26 +26,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PARAMETER_GROUPS = (
-    "cmkt_sweeps",
-    "engine",
-    "experiment",
-    "features",
-    "ingest",
-    "mmmd_sweeps",
-    "mssgan_sweeps",
-    "places",
-    "predict",
-    "report",
-    "runs",
-    "tracking",
-    "train_avspnet",
-    "train_began",
-    "train_cmkt",
-    "train_faces",
-    "train_mmmd",
-    "train_mssgan",
-    "training",
+# What there is beside the systems' own groups.
+SHARED_GROUPS = tuple(
+    "engine experiment features ingest places predict report runs tracking train_faces training".split()
 )
 
 
@@ -62,6 +46,30 @@ class KnownParameters:
             ValueError: an unknown group; the message names it and the nearest known ones.
         """
         check_parameter_groups(context.config_loader["parameters"])
+
+
+class Needs:
+    """An experiment needs what it configures: its features are extracted, and what it does not name is not checked."""
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Fill `features.extract`, and leave out trainings that name no corpora.
+
+        Raises:
+            ValueError: the options of a training are wrong.
+        """
+        self._parameters = as_configured(context.config_loader["parameters"])
+        context.config_loader["parameters"] = self._parameters
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        """Refuse a run that the experiment does not configure.
+
+        Raises:
+            ValueError: see `semiser.needs.check_run`.
+        """
+        command = command_line({"env": run_params.get("env"), "runtime_params": run_params.get("runtime_params")})
+        check_run(self._parameters, run_params.get("pipeline_names") or ["__default__"], command)
 
 
 class Torchrun:
@@ -258,10 +266,16 @@ class LastWord:
         logger.info("finished: %d node%s of experiment %s%s", number, "s" * (number != 1), reporting.name, lies)
 
 
+def parameter_groups() -> list[str]:
+    """Every group that there may be, sorted: the shared ones and those of the systems."""
+    return sorted({*SHARED_GROUPS, *training_pipelines()})
+
+
 def check_parameter_groups(parameters: dict[str, Any]) -> None:
-    """Raise ValueError where a key of `parameters` is none of `PARAMETER_GROUPS`."""
+    """Raise ValueError where a key of `parameters` is none of `parameter_groups`."""
+    known = parameter_groups()
     for group in parameters:
-        if group not in PARAMETER_GROUPS:
-            near = difflib.get_close_matches(group, PARAMETER_GROUPS, n=1)
+        if group not in known:
+            near = difflib.get_close_matches(group, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise ValueError(f"unknown parameter group {group!r}{hint} Known are {', '.join(PARAMETER_GROUPS)}")
+            raise ValueError(f"unknown parameter group {group!r}{hint} Known are {', '.join(known)}")

@@ -1,14 +1,15 @@
 """Project settings: https://docs.kedro.org/en/stable/configure/ explains each."""
 
 from semiser.configuration import ExperimentConfigLoader
-from semiser.hooks import KnownParameters, LastWord, RunRecord, Runs, Torchrun, Tracking, WithdrawTables
+from semiser.hooks import KnownParameters, LastWord, Needs, RunRecord, Runs, Torchrun, Tracking, WithdrawTables
 
-HOOKS = (KnownParameters(), Torchrun(), WithdrawTables(), RunRecord(), Runs(), Tracking(), LastWord())
+# The last is called first: names are checked and needs are filled in before others read the parameters.
+HOOKS = (WithdrawTables(), RunRecord(), Runs(), Tracking(), LastWord(), Torchrun(), Needs(), KnownParameters())
 
 CONFIG_LOADER_CLASS = ExperimentConfigLoader
 # An env names only what differs from conf/base: with the default strategy it would replace whole groups.
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
-    "default_run_env": "local",
+    "default_run_env": "demo",
     "merge_strategy": {"parameters": "soft"},
 }

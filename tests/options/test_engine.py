@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from pydantic import ValidationError
 
+from semiser.configuration import load_parameters
 from semiser.options.engine import EngineOptions
 
 TLS = {"ca": "ca.pem", "cert": "c.pem", "key": "c.key"}
@@ -45,10 +45,6 @@ def test_what_does_not_fit_together_is_named(options, reason):
         EngineOptions(**options)
 
 
-def test_the_env_cluster_changes_the_kind_alone():
-    conf = Path(__file__).parents[2] / "conf"
-    base, cluster = (
-        yaml.safe_load((conf / env / "parameters.yml").read_text())["engine"] for env in ("base", "cluster")
-    )
-    assert EngineOptions(**base) == EngineOptions()
-    assert EngineOptions(**base | cluster) == EngineOptions(kind="dask")
+def test_the_kind_alone_makes_a_cluster_of_this_machine():
+    base = load_parameters(Path(__file__).parents[2] / "conf", None, {"engine": {"kind": "dask"}})["engine"]
+    assert EngineOptions(**base) == EngineOptions(kind="dask")

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import torch
 from segment_tables import proxy_table, segment_table, utterance_table, utterances
-
-from semiser.options.training import TrainingOptions
 from semiser.pipelines.train_avspnet.nodes import (
     draw_reconstructions,
     evaluate_avspnet,
@@ -17,6 +15,8 @@ from semiser.pipelines.train_avspnet.nodes import (
     pretrain_front_ends,
     variant_trainer,
 )
+
+from semiser.options.training import TrainingOptions
 from semiser.systems.avspnet import front_end as front_end_module
 from semiser.systems.avspnet.options import VARIANTS, TrainAvspnetOptions
 from semiser.systems.avspnet.recognition import load_avspnet

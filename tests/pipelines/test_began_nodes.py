@@ -12,14 +12,6 @@ import soundfile
 import torch
 import yaml
 from helpers import voice, write_wav
-
-from semiser.corpora.ingest import ingest
-from semiser.data.samples import read_samples
-from semiser.features.chunks import compute_chunks
-from semiser.features.spectra import matrix_field
-from semiser.options.audio_features import ChunksOptions
-from semiser.options.ingest import IngestOptions
-from semiser.options.training import TrainingOptions
 from semiser.pipelines.train_began.nodes import (
     always_unlabelled,
     evaluate_began,
@@ -31,6 +23,14 @@ from semiser.pipelines.train_began.nodes import (
     train_began_svm,
     tune_began,
 )
+
+from semiser.corpora.ingest import ingest
+from semiser.data.samples import read_samples
+from semiser.features.chunks import compute_chunks
+from semiser.features.spectra import matrix_field
+from semiser.options.audio_features import ChunksOptions
+from semiser.options.ingest import IngestOptions
+from semiser.options.training import TrainingOptions
 from semiser.shards.store import METADATA_KEY
 from semiser.systems.began import classifier as began_classifier
 from semiser.systems.began.options import VARIANTS, TrainBeganOptions

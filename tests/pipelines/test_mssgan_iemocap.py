@@ -36,34 +36,27 @@ def project(tmp_path_factory):
     for session, marker in ((1, "F"), (2, "M")):
         _write_session(folder / "iemocap" / f"Session{session}", f"Ses0{session}{marker}_impro01", wall=session == 2)
     _write_meeting(folder / "ami")
-    (folder / "conf/local").mkdir()
-    for path in (folder / "conf/mssgan").iterdir():
-        _merge(parameters := yaml.safe_load(path.read_text()), _small(path.stem))
-        (folder / "conf/local" / path.name).write_text(yaml.safe_dump(parameters))
+    own = folder / "conf/mssgan/parameters.yml"
+    _merge(parameters := yaml.safe_load(own.read_text()), _small())
+    own.write_text(yaml.safe_dump(parameters))
     return folder
 
 
-def _small(name):
+def _small():
     drawn = {"train_identities": 1, "validation_identities": 1, "pictures": 1}
-    network = {"input_size": 32, "depth": 10, "growth": 4}
+    network = {"kind": "densenet_bc", "input_size": 32, "depth": 10, "growth": 4}
     return {
-        "parameters_ingest": {
-            "ingest": {"corpora": {"iemocap": {"root": "iemocap"}, "ami": {"root": "ami", "options": {"samples": 4}}}}
+        "ingest": {"corpora": {"iemocap": {"root": "iemocap"}, "ami": {"root": "ami", "options": {"samples": 4}}}},
+        "features": {"shards": {"max_quarantined_share": 0.1}},
+        "train_faces": {"dface": {"images": "drawn", "training": {"epochs": 1, "network": network, "drawn": drawn}}},
+        "train_mssgan": {
+            "features": ["fbank", "dface", "fbank+dface"],
+            "crop": {"frames": 32, "kept_frames": 48},
+            "network": {"generator_channels": [8, 4], "discriminator_channels": [4, 8]},
+            "optimisation": {"epochs": 1, "batch_size": 4},
+            "self_training": {"epochs": 1, "confidence": 0.3},
         },
-        "parameters_features": {
-            "features": {"shards": {"max_quarantined_share": 0.1}},
-            "train_faces": {"dface": {"images": None, "training": {"epochs": 1, "network": network, "drawn": drawn}}},
-        },
-        "parameters_train_mssgan": {
-            "train_mssgan": {
-                "features": ["fbank", "dface", "fbank+dface"],
-                "crop": {"frames": 32, "kept_frames": 48},
-                "network": {"generator_channels": [8, 4], "discriminator_channels": [4, 8]},
-                "optimisation": {"epochs": 1, "batch_size": 4},
-                "self_training": {"epochs": 1, "confidence": 0.3},
-            }
-        },
-    }[name]
+    }
 
 
 def _merge(into, changes):
@@ -137,13 +130,14 @@ def reports(project):
         "-m",
         "kedro",
         "run",
+        "--env=mssgan",
         "--pipelines=features,train_mssgan",
         "--params",
         "engine.workers=1",
     ]
     run = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
-    return project / "data/08_reporting/train_mssgan"
+    return project / "data/08_reporting/mssgan/train_mssgan"
 
 
 def test_both_tasks_and_modalities_are_scored_by_both_definitions_of_macro_f1(reports):
@@ -163,7 +157,7 @@ def test_both_tasks_and_modalities_are_scored_by_both_definitions_of_macro_f1(re
 
 
 def test_a_session_is_left_out_and_its_speakers_part_into_validation_and_test(project, reports):
-    folds = pq.read_table(project / "data/05_model_input/train_mssgan/folds.parquet").to_pandas()
+    folds = pq.read_table(project / "data/05_model_input/mssgan/train_mssgan/folds.parquet").to_pandas()
     own = folds[folds["experiment"] == "mssgan/task=valence/features=fbank"]
     assert own.groupby(["fold", "role"]).size().to_dict() == {
         (fold, role): count

@@ -6,8 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 import pytest
-
-from semiser.options.training import TrainingOptions
 from semiser.pipelines.mssgan_sweeps.nodes import ablation_evaluator, ablation_trainer
 from semiser.pipelines.train_mssgan.nodes import (
     evaluate_mssgan,
@@ -16,6 +14,8 @@ from semiser.pipelines.train_mssgan.nodes import (
     variant_pairs,
     variant_trainer,
 )
+
+from semiser.options.training import TrainingOptions
 from semiser.systems.mssgan.options import TrainMssganOptions
 from semiser.systems.mssgan.sweeps import MssganSweepsOptions
 

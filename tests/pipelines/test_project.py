@@ -29,16 +29,14 @@ def project(tmp_path_factory):
         shutil.copy(ROOT / name, folder / name)
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     _write_corpus(folder / "corpus")
-    local = folder / "conf" / "local"
-    local.mkdir()
-    corpora = {"demo_acted": None, "demo_wild": None, "demo_video": None}
-    corpora["tiny"] = {"reader": "manifest", "root": "corpus"}
-    folds = {"experiment": "tiny", "corpora": ["tiny"], "classes": ["sadness", "happiness"], "acted": []}
-    folds["protocol"] = {"kind": "leave_one_speaker_out"}
+    own = folder / "conf" / "tiny"
+    own.mkdir()
+    corpora = {"tiny": {"reader": "manifest", "root": "corpus"}}
+    folds = {"experiment": "tiny", "corpora": ["tiny"], "classes": ["sadness", "happiness"]}
+    folds |= {"protocol": {"kind": "leave_one_speaker_out"}, "validation": {"kind": "none"}}
     training = {"folds": folds, "mmd": {"epochs": 2, "hidden": [8, 4]}, "modalities": ["acoustic"]}
     training["variants"] = ["svm", "mmd"]
-    (local / "parameters.yml").write_text(yaml.safe_dump({"ingest": {"corpora": corpora}, "train_mmmd": training}))
-    shutil.copy(ROOT / "conf/casia/parameters_features.yml", local)  # IS10 alone
+    (own / "parameters.yml").write_text(yaml.safe_dump({"ingest": {"corpora": corpora}, "train_mmmd": training}))
     return folder
 
 
@@ -55,10 +53,10 @@ def _write_corpus(folder):
                 rows.writerow([name, speaker, emotion])
 
 
-def _kedro(project, *arguments):
+def _kedro(project, *arguments, env="tiny"):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "kedro", *arguments]
-    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
+    words = [sys.executable, "-m", "kedro", *arguments, f"--env={env}"]
+    return subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +69,7 @@ def test_the_default_pipeline_goes_from_raw_corpus_to_metrics(project, first_run
     assert "svm: UAR 1.000" in first_run.stderr
     assert "finished: " in first_run.stderr.splitlines()[-1]
     data = project / "data"
-    metrics = json.loads((data / "08_reporting/train_mmmd/metrics.json").read_text())
+    metrics = json.loads((data / "08_reporting/tiny/train_mmmd/metrics.json").read_text())
     assert set(metrics["variants"]) == {"svm", "mmd"}
     for variant in metrics["variants"].values():
         assert len(variant["uar"]["per_fold"]) == 3
@@ -80,21 +78,21 @@ def test_the_default_pipeline_goes_from_raw_corpus_to_metrics(project, first_run
     assert metrics["protocol"]["classes"] == ["sadness", "happiness"]
     assert metrics["protocol"]["corpora"]["tiny"]["utterances"] == 18
     for figure in ("confusion.png", "curves.png"):
-        assert (data / "08_reporting/train_mmmd" / figure).read_bytes().startswith(b"\x89PNG")
+        assert (data / "08_reporting/tiny/train_mmmd" / figure).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_default_pipeline_ends_with_a_report_of_the_same_run(project, first_run):
     reporting = project / "data/08_reporting/local"
     page = (reporting / "report.html").read_text()
     assert "<strong>svm</strong> scored best: UAR <strong>1.000</strong>" in page
-    assert "<code>kedro run</code>" in page
+    assert "<code>kedro run --env tiny</code>" in page
     (finding,) = json.loads((reporting / "report.json").read_text())["findings"]
     assert (finding["corpora"], finding["best"], finding["mean"]) == (["tiny"], "svm", 1.0)
     comparison = pd.read_csv(reporting / "report.csv")
     ours = comparison[comparison["ours"].notna()]
     assert set(ours["ours_variant"]) == {"mmd"} and set(ours["comparable"]) == {"another corpus"}
     record = json.loads((reporting / "train_mmmd/run.json").read_text())
-    assert record["command"] == "kedro run" and "torch" in record["versions"]
+    assert record["command"] == "kedro run --env tiny" and "torch" in record["versions"]
 
 
 @pytest.fixture(scope="module")
@@ -160,12 +158,12 @@ def test_tables_are_read_by_plain_pandas_and_pyarrow(project, first_run):
     data = project / "data"
     utterances = pd.read_parquet(data / "02_intermediate/utterances.parquet")
     features = pd.read_parquet(data / "04_feature/is10/tiny")
-    predictions = pd.read_parquet(data / "07_model_output/train_mmmd/mmd.parquet")
+    predictions = pd.read_parquet(data / "07_model_output/tiny/train_mmmd/mmd.parquet")
     assert len(utterances) == len(features) == len(predictions) == 18
     assert len(features["is10"].iloc[0]) == 1582
     schema = pq.read_schema(data / "04_feature/is10/tiny/00000.parquet")
     assert json.loads(schema.field("is10").metadata[b"names"])[0].startswith("pcm_loudness")
-    folds = pq.read_table(data / "05_model_input/train_mmmd/folds.parquet")
+    folds = pq.read_table(data / "05_model_input/tiny/train_mmmd/folds.parquet")
     assert folds.group_by("fold").aggregate([]).num_rows == 3
 
 
@@ -179,7 +177,7 @@ def test_a_second_run_computes_no_feature_and_trains_no_fold_again(project, firs
 
 
 def test_models_lie_there_with_their_cards(project, first_run):
-    folder = project / "data/06_models/train_mmmd/mmd/seed-0/fold-01"
+    folder = project / "data/06_models/tiny/train_mmmd/mmd/seed-0/fold-01"
     assert {path.name for path in folder.iterdir()} == {
         "model.safetensors",
         "card.json",
@@ -243,8 +241,6 @@ def test_registering_pipelines_imports_nothing_heavy(project, requested, found):
 
 
 def test_envs_name_only_what_differs(project):
-    run = _kedro(
-        project, "run", "--env", "casia", "--pipelines=ingest", "--params", "ingest.corpora.casia.root=nowhere"
-    )
+    run = _kedro(project, "run", "--pipelines=ingest", "--params=ingest.corpora.casia.root=nowhere", env="casia")
     assert run.returncode != 0
     assert "ingest.corpora.casia.root = nowhere is not a folder" in run.stderr

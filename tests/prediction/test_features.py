@@ -146,7 +146,7 @@ def test_files_that_training_did_not_have_are_refused(tmp_path):
     """A detector of one's own changes the faces, and so what a model that was trained without it sees."""
     model = tmp_path / "yunet.onnx"
     model.write_bytes(b"a detector")
-    family = make_families(("face_track",), FeaturesOptions(face_track={}))["face_track"]
+    family = make_families(("face_track",), FeaturesOptions(extract=["face_track"]))["face_track"]
     facts = {"family": "face_track", "version": family.version, "options": family.options.model_dump(mode="json")}
     assert make_family(facts, FeaturesOptions(), "").options == family.options
     here = FeaturesOptions(face_track={"track": {"yunet_model": str(model)}})

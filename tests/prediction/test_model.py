@@ -37,7 +37,7 @@ def trained(tmp_path_factory):
     emotions = ["happiness" if int(name[-1]) % 2 else "sadness" for name in utterances["utterance_id"].to_pylist()]
     place = utterances.column_names.index("emotion")
     utterances = utterances.set_column(place, utterances.schema.field("emotion"), pa.array(emotions))
-    families = make_families(("is10", "social"), FeaturesOptions(social={}))
+    families = make_families(("is10", "social"), FeaturesOptions(extract=["is10", "social"]))
     roots = {"tiny": str(folder / "corpus")}
     receipts = extract(families.values(), str(folder / "features"), utterances, roots, InProcess(), ShardOptions())
     tables = {}

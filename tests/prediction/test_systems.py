@@ -93,7 +93,7 @@ class Trained:
 
     def __init__(self, corpus, folder, **features):
         self.corpus, self.models = corpus, folder / "models"
-        self.options = FeaturesOptions(**features)
+        self.options = FeaturesOptions(extract=features, **features)
         sources = find_sources(corpus)
         self.utterances = sources.utterances
         roots, store = {"input": str(sources.root)}, str(folder / "features")

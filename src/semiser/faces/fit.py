@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -71,7 +71,7 @@ def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | 
     """Train a network on the images that the options name, unless it is there already.
 
     Args:
-        options: images (drawn faces where there are none) and training.
+        options: images and training.
         training: device, precision, checkpoints; the first seed is taken.
         parent: folder of the networks of this kind.
 
@@ -94,8 +94,8 @@ def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | 
     return json.loads(card.read_bytes()) | {"folder": folder.as_posix()}
 
 
-def _read_images(options: FaceImagesOptions | None) -> pa.Table | None:
-    if options is None:
+def _read_images(options: FaceImagesOptions | Literal["drawn"]) -> pa.Table | None:
+    if options == "drawn":
         return None
     reader = get_face_reader(options.reader)
     return ingest_faces("images", Path(options.root), reader, reader.options(**options.options)).faces

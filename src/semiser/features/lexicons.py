@@ -55,7 +55,7 @@ def read_lexicons(options: ValenceOptions) -> dict[str, Lexicon]:
     if options.cliwc:
         lexicons["cliwc"] = read_cliwc(options.cliwc)
     if not lexicons:
-        raise BadLexicon("features.valence needs a dictionary: give ntusd, cvaw or cliwc, or switch the family off")
+        raise BadLexicon("features.valence needs a dictionary: give ntusd, cvaw or cliwc, or leave the family out")
     return lexicons
 
 

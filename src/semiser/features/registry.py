@@ -45,7 +45,7 @@ def with_networks(features: FeaturesOptions, cards: Mapping[str, Mapping[str, An
     found = {}
     for name, card in cards.items():
         options = getattr(features, name)
-        if options is not None and options.weights is None and card:
+        if options.weights is None and card:
             found[name] = options.model_copy(update={"weights": card["folder"]})
     return features.model_copy(update=found)
 
@@ -53,14 +53,14 @@ def with_networks(features: FeaturesOptions, cards: Mapping[str, Mapping[str, An
 def make_families(
     names: tuple[str, ...], options: FeaturesOptions, arguments: Mapping[str, Any] | None = None
 ) -> dict[str, Family | None]:
-    """Families with their options, None for one that is switched off.
+    """Families with their options, None for one that is not on.
 
     Args:
         names: of families, such as a group.
         options: of all families.
         arguments: name to what that family's constructor takes beside its options.
     """
-    return {name: _make_family(name, getattr(options, name), (arguments or {}).get(name)) for name in names}
+    return {name: _make_family(name, options.active.get(name), (arguments or {}).get(name)) for name in names}
 
 
 def _make_family(name: str, options: Any, argument: Any) -> Family | None:

@@ -190,8 +190,8 @@ def train_word_vectors(sentences: Sequence[Sequence[str]], options: Word2VecOpti
     if not len(model.wv):
         raise ValueError(
             f"features.word2vec: no word occurs {options.min_count} times in {len(sentences)} transcripts, so no "
-            "vectors can be trained: lower word2vec.min_count, give word2vec.texts, load word2vec.vectors, or switch "
-            "the family off"
+            "vectors can be trained: lower word2vec.min_count, give word2vec.texts, load word2vec.vectors, or leave "
+            "the family out"
         )
     model.train(sentences, total_examples=model.corpus_count, epochs=model.epochs)
     return WordVectors.of(model.wv.index_to_key, model.wv.vectors)

@@ -166,7 +166,7 @@ class ExpressionTrainingOptions(Options):
         max_shift: faces are shifted by up to this share of their side, with edge pixels repeated.
         validation_share: of the training rows of every class, held out where the data have no validation part.
         select: `last` keeps the weights of the last epoch, `validation` those with the best validation UAR.
-        drawn: drawn faces, used where no table of image files is given.
+        drawn: how many faces are drawn, where the images are `drawn`.
     """
 
     network: NetworkOptions = MobileNetOptions()
@@ -183,3 +183,9 @@ class ExpressionTrainingOptions(Options):
     validation_share: float = Field(default=0.1, gt=0, lt=1)
     select: Literal["last", "validation"] = "last"
     drawn: DrawnFacesOptions = DrawnFacesOptions()
+
+
+class DfaceTrainingOptions(ExpressionTrainingOptions):
+    """The same for the network of Dface: by default DenseNet-BC."""
+
+    network: NetworkOptions = DenseNetOptions()

@@ -1,11 +1,11 @@
 """`params:train_faces`: the networks behind the face families, and the images they learn from."""
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from semiser.options.base import Options
-from semiser.options.face_features import ExpressionTrainingOptions
+from semiser.options.face_features import DfaceTrainingOptions, ExpressionTrainingOptions
 
 
 class FaceImagesOptions(Options):
@@ -33,16 +33,33 @@ class FaceNetworkOptions(Options):
     """One network and its training.
 
     Attributes:
-        images: what it learns from; None takes drawn faces.
+        images: what it learns from: a set of images, or `drawn`, faces drawn by a program, which cost nothing and mean
+            nothing for real ones.
         training: network, classes, optimiser, augmentation.
     """
 
-    images: FaceImagesOptions | None = None
+    images: FaceImagesOptions | Literal["drawn"]
     training: ExpressionTrainingOptions = ExpressionTrainingOptions()
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _images_are_given(cls, images: Any) -> Any:
+        if images is None or (isinstance(images, dict) and images.get("root") is None):
+            raise ValueError(
+                "no face images are given: say `reader` and `root` (docs/corpora.md), or `drawn` to try the chain with "
+                "faces drawn by a program"
+            )
+        return FaceImagesOptions(**images) if isinstance(images, dict) else images
+
+
+class DfaceNetworkOptions(FaceNetworkOptions):
+    """The network of Dface, MSSGAN's by default."""
+
+    training: DfaceTrainingOptions = DfaceTrainingOptions()
 
 
 class TrainFacesOptions(Options):
-    """The `train_faces` parameter group; null switches a network off."""
+    """The `train_faces` parameter group; a network that is not configured is not trained."""
 
     expression: FaceNetworkOptions | None = None
-    dface: FaceNetworkOptions | None = None
+    dface: DfaceNetworkOptions | None = None

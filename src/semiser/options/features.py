@@ -1,6 +1,8 @@
 """`params:features`: which families are extracted, and their options."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from semiser.options.audio_features import (
     ChunksOptions,
@@ -47,20 +49,49 @@ class Is10Options(FamilyOptions):
 
 
 class FeaturesOptions(Options):
-    """The `features` parameter group: `shards`, and one key per family; null, the default of most, switches it off."""
+    """The `features` parameter group: what is extracted, how it is cut, and one key per family with its options.
 
+    Attributes:
+        extract: families that are on. None, in conf, stands for what the configured trainings need
+            (`semiser.needs.with_needed_families` puts them here); to the code it is none.
+        shards: how a corpus is cut.
+    """
+
+    extract: tuple[str, ...] | None = None
     shards: ShardOptions = ShardOptions()
-    is10: Is10Options | None = Is10Options()
-    segments: SegmentsOptions | None = None
-    chunks: ChunksOptions | None = None
-    fft: FftOptions | None = None
-    fbank: FbankOptions | None = None
-    stft: StftOptions | None = None
+    is10: Is10Options = Is10Options()
+    segments: SegmentsOptions = SegmentsOptions()
+    chunks: ChunksOptions = ChunksOptions()
+    fft: FftOptions = FftOptions()
+    fbank: FbankOptions = FbankOptions()
+    stft: StftOptions = StftOptions()
     wav2vec: Wav2VecOptions | None = None
-    voice: VoiceOptions | None = None
-    word2vec: Word2VecOptions | None = None
-    social: SocialOptions | None = None
+    voice: VoiceOptions = VoiceOptions()
+    word2vec: Word2VecOptions = Word2VecOptions()
+    social: SocialOptions = SocialOptions()
     valence: ValenceOptions | None = None
-    face_track: FaceTrackOptions | None = None
-    expression: ExpressionOptions | None = None
-    dface: DfaceOptions | None = None
+    face_track: FaceTrackOptions = FaceTrackOptions()
+    expression: ExpressionOptions = ExpressionOptions()
+    dface: DfaceOptions = DfaceOptions()
+
+    @property
+    def active(self) -> dict[str, FamilyOptions]:
+        """The families that are on, with their options."""
+        return {name: getattr(self, name) for name in FAMILIES if name in (self.extract or ())}
+
+    @model_validator(mode="after")
+    def _what_is_on_is_known_and_has_its_files(self) -> Self:
+        for name in self.extract or ():
+            if name not in FAMILIES:
+                raise ValueError(f"extract names {name}, which is no family: there are {', '.join(FAMILIES)}")
+            if getattr(self, name) is None:
+                raise ValueError(f"the family {name} is to be extracted and lacks files of yours: give {GIVE[name]}")
+        return self
+
+
+FAMILIES = tuple(name for name in FeaturesOptions.model_fields if name not in ("extract", "shards"))
+# What families cannot do without, and nobody but the user has.
+GIVE = {
+    "wav2vec": "features.wav2vec.checkpoint, the folder of a wav2vec 2.0 model",
+    "valence": "features.valence.ntusd, cvaw or cliwc, a dictionary",
+}

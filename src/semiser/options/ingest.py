@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from semiser.options.base import Options
 
@@ -27,7 +27,7 @@ class CorpusOptions(Options):
     def _root_is_set(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("root", "") is None:
             raise ValueError(
-                "no folder is set: give its `root` in conf/local or by --params ingest.corpora.<name>.root="
+                "no folder is set: give its `root` by --params ingest.corpora.<name>.root= or in an env of yours"
             )
         return values
 
@@ -49,6 +49,16 @@ class IngestOptions(Options):
 
     corpora: dict[str, CorpusOptions | None] = Field(min_length=1)
     max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
+
+    @field_validator("corpora", mode="before")
+    @classmethod
+    def _some_are_named(cls, corpora: Any) -> Any:
+        if corpora is None:
+            raise ValueError(
+                "no corpus is named: name those of the experiment in conf/<env>/parameters.yml, "
+                "{<name>: {reader: ..., root: ...}}, and run with --env <env> (docs/corpora.md)"
+            )
+        return corpora
 
     @property
     def active(self) -> dict[str, CorpusOptions]:

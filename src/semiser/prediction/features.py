@@ -46,7 +46,7 @@ def make_family(facts: Mapping[str, Any], features: FeaturesOptions, word_vector
     name = facts["family"]
     own = getattr(features, name)
     try:
-        options = FeaturesOptions.model_validate({name: with_places(facts["options"], own)})
+        options = FeaturesOptions.model_validate({"extract": [name], name: with_places(facts["options"], own)})
     except ValidationError as error:
         missing = ", ".join(f"features.{'.'.join(map(str, problem['loc']))}" for problem in error.errors())
         raise ValueError(

@@ -1,11 +1,6 @@
-from pathlib import Path
-
 import pytest
-from kedro.config import OmegaConfigLoader
 from pydantic import ValidationError
 
-from semiser.options.faces import TrainFacesOptions
-from semiser.options.features import FeaturesOptions
 from semiser.systems.cmkt.options import VARIANTS, CmktOptions, ConsistentRandom, TrainCmktOptions, WeightedFusion
 from semiser.systems.cmkt.sweeps import CmktSweepsOptions
 
@@ -76,20 +71,3 @@ def test_sweeps_change_one_option_of_one_fusion():
     assert name == "1" and options.unlabelled == WeightedFusion(alpha=1) and options.optimisation.epochs == 3
     assert CmktSweepsOptions().epsilon == tuple(n / 10 for n in range(10))
     assert CmktSweepsOptions().alpha[-1] == 1
-
-
-@pytest.mark.parametrize("env", ["cmkt_ch_sims", "cmkt_iemocap"])
-def test_the_envs_of_the_published_experiments_have_the_published_options(env):
-    loader = OmegaConfigLoader(
-        str(Path(__file__).parents[2] / "conf"), env=env, base_env="base", merge_strategy={"parameters": "soft"}
-    )
-    parameters = loader["parameters"]
-    options, published = TrainCmktOptions(**parameters["train_cmkt"]), _options()
-    FeaturesOptions(**parameters["features"] | {"wav2vec": None})
-    TrainFacesOptions(**parameters["train_faces"])
-    assert options.network == published.network
-    steps = {"epoch_steps": options.optimisation.epoch_steps}
-    assert options.optimisation == published.optimisation.model_copy(update=steps)
-    for name in ("unlabelled_weight", "epsilon", "alpha", "threshold", "pool_frames", "variants"):
-        assert getattr(options, name) == getattr(published, name)
-    assert parameters["training"]["seeds"] == [0, 1, 2]

@@ -29,7 +29,7 @@ def extract_audio(
 
 def make_word_vectors(utterances: UtteranceFile, features: FeaturesOptions, places: PlacesOptions) -> dict[str, Any]:
     """Train word vectors on the transcripts, or load the user's; gives their card."""
-    if features.word2vec is None:
+    if "word2vec" not in features.active:
         return {}
     from semiser.features.word_vectors import FOLDER, make_word_vectors
 

@@ -224,6 +224,12 @@ class TrainAvspnetOptions(Options):
         needed = {name for variant in self.variants for name in (variant, RECIPES[variant].initial)}
         return sorted(needed - {None}, key=lambda name: (RECIPES[name].initial is not None, VARIANTS.index(name)))
 
+    def families(self) -> tuple[str, ...]:
+        """The feature families that the trainings need: segments, and what the proxies are made of."""
+        family_of = {"arousal": "voice", "valence": "valence"}
+        proxies = {RECIPES[front_end].proxy for front_end in self.front_ends}
+        return ("segments", *(family for proxy, family in family_of.items() if proxy in proxies))
+
     def key(self, variant: str, task: str, share: float, recognition: str) -> str:
         """Name of a variant with its settings, in metrics, predictions and folders of models."""
         name = f"{variant}/{experiment_name(task, share)}"

@@ -177,6 +177,10 @@ class TrainBeganOptions(Options):
     svm: SvmOptions = SvmOptions()
     tune: TuneOptions | None = None
 
+    def families(self) -> tuple[str, ...]:
+        """The feature families that the trainings need."""
+        return ("chunks", "is10") if "svm" in self.variants else ("chunks",)
+
     def fit_options(self, task: Task, shape: tuple[int, ...], frozen: str | None) -> BeganFitOptions:
         """The options of a classifier for a task.
 

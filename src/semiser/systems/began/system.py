@@ -17,8 +17,8 @@ FROM_SCRATCH, FUNCTIONALS = "from_scratch", "functionals"  # settings; any other
 
 def make_folds(work: Work) -> "pa.Table":
     """Folds over the utterances that have chunks and, for the SVM, IS10 features."""
-    needed = ["chunks", "is10"] if "svm" in work.options.variants else ["chunks"]
-    return work.folds_over([work.table(name, "variants") for name in needed], work.options.folds)
+    tables = [work.table(name, "variants") for name in work.options.families()]
+    return work.folds_over(tables, work.options.folds)
 
 
 def train_encoder(work: Work) -> tuple[dict[str, Any], "pa.Table | None"]:

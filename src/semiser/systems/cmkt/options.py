@@ -298,6 +298,10 @@ class TrainCmktOptions(Options):
         """`class_map` as a table."""
         return self.class_map if isinstance(self.class_map, dict) else CLASS_MAPS[self.class_map]
 
+    def families(self) -> tuple[str, ...]:
+        """The feature families that the trainings need."""
+        return (self.input, "expression") if self.visual == FaceKnowledge(kind="expression") else (self.input,)
+
     def neural(self, variant: VariantName) -> CmktOptions:
         """The options of a variant by its name (Tables 3 to 5)."""
         visual_alone = {"labelled": False, "unlabelled": ConsistentRandom(epsilon=1), "unlabelled_weight": 1.0}

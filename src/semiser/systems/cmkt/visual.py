@@ -29,7 +29,7 @@ def read_knowledge(
     Args:
         folds: with the classes, and the true labels that simulated knowledge is drawn from.
         utterances: with `visual_probabilities` where published knowledge is asked for.
-        expression: feature table; None where its family is off.
+        expression: feature table; None where it was not extracted.
         utterance_ids: the experiment's utterances.
         options: kind of knowledge, and the class of each expression.
 
@@ -50,9 +50,9 @@ def read_knowledge(
         source, column, names = pa.dataset.dataset(utterances), "visual_probabilities", EXPRESSIONS
     elif expression is None:
         raise ValueError(
-            "train_cmkt.visual.kind is expression, but features.expression is switched off: switch it on and run "
-            "`kedro run --pipelines=features`, or leave out the variants that need visual knowledge and set visual to "
-            "null"
+            "train_cmkt.visual.kind is expression, but the features expression were not extracted: let "
+            "features.extract name them (null takes what the trainings need) and run `kedro run --pipelines=features`, "
+            "or leave out the variants that need visual knowledge and set visual to null"
         )
     else:
         source, column = expression, "expression"

@@ -16,6 +16,7 @@ VariantName = Literal[
     "svm", "dnn", "sae", "mixmatch", "mmd", "mmmd_without_acted", "mmmd_with_acted", "mmmd_epoch_wise"
 ]
 VARIANTS: tuple[VariantName, ...] = VariantName.__args__
+FAMILY_OF = {"is10": "is10", "word2vec": "word2vec", "query_topic": "social", "accent": "social"}
 ONE_HOT = ("query_topic", "accent")  # feature columns that are neither standardised nor given noise
 
 
@@ -167,6 +168,10 @@ class TrainMmmdOptions(Options):
     def columns(self) -> tuple[str, ...]:
         """The feature columns that are read, in the order in which they stand side by side."""
         return feature_columns(self.modalities, self.social)
+
+    def families(self) -> tuple[str, ...]:
+        """The feature families that the trainings need."""
+        return tuple(dict.fromkeys(FAMILY_OF[column] for column in self.columns))
 
     def neural(self, variant: VariantName) -> MmmdOptions:
         """The options of a neural variant by its name (Table 1 of the paper)."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from semiser.systems.mmmd.options import ONE_HOT, TrainMmmdOptions
+from semiser.systems.mmmd.options import FAMILY_OF, ONE_HOT, TrainMmmdOptions
 from semiser.systems.mmmd.sweeps import SWEEPS, FeatureSet, MmmdSweepsOptions
 from semiser.systems.system import Job, Sweeps, System, Work
 
@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
     from semiser.training.experiment import Experiment
-
-FAMILY_OF = {"is10": "is10", "word2vec": "word2vec", "query_topic": "social", "accent": "social"}
 
 
 def make_folds(work: Work) -> "pa.Table":

@@ -241,6 +241,10 @@ class TrainMssganOptions(Options):
         tasks = [name for name, task in self.tasks.items() if task is not None]
         return [Setting(task, features) for task in tasks for features in self.features]
 
+    def families(self) -> tuple[str, ...]:
+        """The feature families that the trainings need."""
+        return tuple(dict.fromkeys(column for setting in self.settings for column in setting.columns))
+
     def settings_of(self, variant: VariantName) -> Iterator[Setting]:
         """The settings that a variant is trained in; none where it is switched off."""
         if variant in self.variants:

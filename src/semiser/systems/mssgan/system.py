@@ -44,7 +44,7 @@ def _setting_folds(work: Work, setting: Setting) -> "pa.Table":
     if empty := [name for name in chosen.corpora if before.get(name) and not after.get(name)]:
         raise ValueError(
             f"{setting.suffix}: no utterance of {', '.join(empty)} has the features {setting.features}; take the set "
-            "out of train_mssgan.features, or switch its families on for the corpus and run "
+            "out of train_mssgan.features, or extract its families from the corpus and run "
             "`kedro run --pipelines=features`"
         )
     for row in dropped:

@@ -1,0 +1,123 @@
+"""What an experiment needs follows from what it configures: pure functions on its parameters.
+
+A training is configured where its group, `train_<system>`, names corpora. Its features are extracted, its pipelines can
+be run, and of the others nothing is asked.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from semiser.options.base import first_problem
+from semiser.options.features import FAMILIES
+from semiser.systems.system import get_system, system_names
+
+NETWORKS = ("expression", "dface")  # families whose weights train_faces makes
+
+Parameters = Mapping[str, Any]
+
+
+def training_pipelines() -> dict[str, str]:
+    """Every pipeline that trains a system, and its sweeps, to the parameter group that configures it."""
+    systems = [get_system(name) for name in system_names()]
+    sweeps = {f"{system.name}_sweeps": system.pipeline for system in systems if system.sweeps}
+    return {system.pipeline: system.pipeline for system in systems} | sweeps
+
+
+def configured_systems(parameters: Parameters) -> list[str]:
+    """The systems whose training names corpora."""
+    return [name for name in system_names() if _corpora(parameters.get(get_system(name).pipeline) or {})]
+
+
+def _corpora(group: Parameters) -> Any:
+    """Those of the folds, or of a system that makes folds for each of its tasks."""
+    return (group.get("folds") or {}).get("corpora") or group.get("corpora")
+
+
+def needed_families(parameters: Parameters) -> tuple[str, ...]:
+    """The feature families that the configured trainings need, in the order of `FAMILIES`.
+
+    Without a dictionary there is no valence: AV-SpNET says so and leaves the front ends out that learn it.
+
+    Raises:
+        ValueError: the options of a configured training are wrong; the message names the first that is.
+    """
+    needed = {family for name in configured_systems(parameters) for family in _families(name, parameters)}
+    if not (parameters.get("features") or {}).get("valence"):
+        needed.discard("valence")
+    return tuple(family for family in FAMILIES if family in needed)
+
+
+def _families(name: str, parameters: Parameters) -> tuple[str, ...]:
+    system = get_system(name)
+    try:
+        return system.options(**parameters[system.pipeline]).families()
+    except ValidationError as error:
+        raise ValueError(f"{system.pipeline}.{first_problem(error)}") from error
+
+
+def as_configured(parameters: Parameters) -> dict[str, Any]:
+    """The parameters without trainings that are not configured, and with the families that the others need.
+
+    Kedro checks every group that is there by its typed model, so one without corpora must not be there.
+    `features.extract` stays as it is where it names families.
+    """
+    missing = {get_system(name).pipeline for name in system_names()} - set(_groups(configured_systems(parameters)))
+    unused = [group for group, needs in training_pipelines().items() if needs in missing]
+    features = parameters.get("features") or {}
+    if features.get("extract") is None:
+        features = features | {"extract": list(needed_families(parameters))}
+    return {name: group for name, group in parameters.items() if name not in unused} | {"features": features}
+
+
+def _groups(systems: Iterable[str]) -> list[str]:
+    return [get_system(name).pipeline for name in systems]
+
+
+def check_run(parameters: Parameters, pipelines: Iterable[str], command: str = "kedro run") -> None:
+    """Refuse a run that the experiment does not configure, before any work.
+
+    Args:
+        parameters: of the experiment.
+        pipelines: names of those that are to be run; `__default__` trains MMMD.
+        command: how the run was started, without its pipelines.
+
+    Raises:
+        ValueError: a training names no corpora, or a face family has no network; the message says what to do.
+    """
+    asked = ["features", "train_mmmd"] if "__default__" in pipelines else list(pipelines)
+    configured = _groups(configured_systems(parameters))
+    for name, group in training_pipelines().items():
+        if name in asked and group not in configured:
+            raise ValueError(_not_configured(name, group, configured, command))
+    if "features" in asked and (lacking := families_without_network(parameters)):
+        name = lacking[0]
+        raise ValueError(
+            f"the features {name} need a network, and none is configured: say what it learns from "
+            f"(train_faces.{name}.images.reader and .root, or train_faces.{name}.images=drawn to try the chain), or "
+            f"where the weights of one lie (features.{name}.weights)"
+        )
+
+
+def families_without_network(parameters: Parameters) -> list[str]:
+    """The face families that are to be extracted and have neither weights nor a network that is to be trained."""
+    features, networks = parameters.get("features") or {}, parameters.get("train_faces") or {}
+    extract = features.get("extract")
+    asked = needed_families(parameters) if extract is None else extract
+    return [
+        name
+        for name in NETWORKS
+        if name in asked
+        and not networks.get(name)
+        and not Path((features.get(name) or {}).get("weights") or "", "card.json").exists()
+    ]
+
+
+def _not_configured(name: str, group: str, configured: list[str], command: str) -> str:
+    said = f"{name} is not configured in this experiment: {group} names no corpora. "
+    if not configured:
+        return f"{said}No training is: choose an experiment by --env (docs/index.md), or write one"
+    runs = ", ".join(f"`{command} --pipelines=features,{pipeline}`" for pipeline in configured)
+    return f"{said}It configures {', '.join(configured)}: {runs}"
