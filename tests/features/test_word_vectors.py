@@ -16,6 +16,7 @@ from semiser.features.word_vectors import (
     read_card,
     save_word_vectors,
     train_word_vectors,
+    vectors_path,
 )
 from semiser.options.text_features import Word2VecOptions
 
