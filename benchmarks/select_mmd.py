@@ -23,6 +23,7 @@ from semiser.data.scaling import scale_by_speaker
 from semiser.data.vectors import FoldData
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.training import TrainingOptions
+from semiser.provenance import Provenance
 from semiser.shards.table import ShardedTable
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import MmdOptions, MmmdOptions
@@ -119,7 +120,7 @@ def _train_and_score(corpus: dict, left_out: tuple[str, ...], options: MmdOption
             run = TrainingRun(
                 Path(folder), seed, TrainingOptions(accelerator="cpu", checkpoint_every_s=1e9), "selection"
             )
-            run.scaling = {"strategy": "speaker", "mean": np.zeros(1582), "std": np.ones(1582)}
+            run.provenance = Provenance({"strategy": "speaker", "mean": np.zeros(1582), "std": np.ones(1582)})
             predicted = mmmd.fit(data, MmmdOptions(network=options), run).argmax(1).numpy()
         for speaker in left_out:
             of_speaker = corpus["speakers"][held] == speaker

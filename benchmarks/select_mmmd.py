@@ -26,6 +26,7 @@ from semiser.data.vectors import FoldData
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.folds.draws import shuffled_ranks
 from semiser.options.training import TrainingOptions
+from semiser.provenance import Provenance
 from semiser.shards.table import ShardedTable
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import MmmdOptions, TrainMmmdOptions
@@ -139,7 +140,7 @@ def _train_and_score(
     x, y = torch.from_numpy(corpus["x"]), torch.from_numpy(corpus["y"])
     with tempfile.TemporaryDirectory() as folder:
         run = TrainingRun(Path(folder), seed, TrainingOptions(accelerator="cpu", checkpoint_every_s=1e9), "selection")
-        run.scaling = {"strategy": "speaker", "mean": np.zeros(1582), "std": np.ones(1582)}
+        run.provenance = Provenance({"strategy": "speaker", "mean": np.zeros(1582), "std": np.ones(1582)})
         predicted = mmmd.fit(FoldData(x, y, rows, corpus["classes"], corpus["names"]), options, run).argmax(1).numpy()
     return {
         speaker: float(uar(confusion_matrix(corpus["y"][held][mask], predicted[mask], len(corpus["classes"]))))

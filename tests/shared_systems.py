@@ -22,6 +22,7 @@ from semiser.data.samples import SampleData
 from semiser.data.stream import SampleStream
 from semiser.folds.rows import FoldRows
 from semiser.options.training import TrainingOptions
+from semiser.provenance import Provenance
 from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
 from semiser.systems.began import classifier as began_classifier
@@ -59,7 +60,7 @@ def make_cases(folder: Path) -> dict[str, Case]:
 def train(case: Case, folder: Path, fabric=None) -> dict[str, Any]:
     """Probabilities and curves of a training in this process or, with its fabric, in this and others."""
     run = make_run(folder, fabric)
-    run.scaling = {"strategy": "global", "map": {"mean": np.zeros(6), "std": np.ones(6)}}
+    run.provenance = Provenance({"strategy": "global", "map": {"mean": np.zeros(6), "std": np.ones(6)}})
     return {"probabilities": case.fit(case.data, case.options, run), "curves": run.curves}
 
 

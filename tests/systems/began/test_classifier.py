@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from semiser.data.samples import SampleData
 from semiser.evaluation.metrics import ccc_of_moments, moments
 from semiser.options.training import TrainingOptions
+from semiser.provenance import Provenance
 from semiser.systems.began import classifier as began_classifier
 from semiser.systems.began.encoder import save_random_encoder
 from semiser.systems.began.options import BeganFitOptions, BeganNetworkOptions, CepstrumOptions, ClassifierOptions
@@ -57,7 +58,7 @@ def _data(shape=(6, 4), column="map"):
 def _run(folder, seed=0):
     run = TrainingRun(folder, seed, TrainingOptions(accelerator="cpu", checkpoint_every_s=0), "k")
     stats = {"mean": np.zeros(6), "std": np.ones(6)}
-    run.scaling = {"strategy": "speaker", "map": stats, "chunks": stats}
+    run.provenance = Provenance({"strategy": "speaker", "map": stats, "chunks": stats})
     return run
 
 

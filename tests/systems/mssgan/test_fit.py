@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from semiser.data.samples import SampleData
 from semiser.options.training import TrainingOptions
+from semiser.provenance import Provenance
 from semiser.systems.mssgan import fit as mssgan
 from semiser.systems.mssgan.network import Critic, Criticised
 from semiser.systems.mssgan.options import (
@@ -58,7 +59,7 @@ def data():
 
 def _run(folder, seed=0, key="k"):
     run = TrainingRun(folder, seed, TrainingOptions(accelerator="cpu", checkpoint_every_s=0), key)
-    run.scaling = {"strategy": "global", "fbank": {"mean": np.zeros(12), "std": np.ones(12)}}
+    run.provenance = Provenance({"strategy": "global", "fbank": {"mean": np.zeros(12), "std": np.ones(12)}})
     return run
 
 

@@ -1,4 +1,4 @@
-"""Nodes of train_cmkt and cmkt_sweeps on a dozen utterances, and CH-SIMS in small from mp4 to the table."""
+"""CMKT's pipeline and sweeps on a dozen utterances, and CH-SIMS in small from mp4 to the table."""
 
 import csv
 import json
@@ -10,14 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from helpers import committed, voice
-from semiser.pipelines.cmkt_sweeps.nodes import evaluate_sweep, sweep_trainer
-from semiser.pipelines.train_cmkt.nodes import (
-    evaluate_variants,
-    make_cmkt_folds,
-    measure_pseudo_labels,
-    plot_curves,
-    variant_trainer,
-)
+from system_runs import run_system
 
 from semiser.demo.clips import draw_frames, write_clip
 from semiser.demo.faces import random_identity
@@ -63,18 +56,16 @@ def tables(tmp_path):
     schema = pa.schema([pa.field("utterance_id", pa.string()), pa.field("frames", pa.int32()), field])
     values = [random.normal(5, 2, 3 * count).astype(np.float32) for count in frames]
     pq.write_table(pa.table([ids, pa.array(frames, pa.int32()), values], schema=schema), tmp_path / "fbank.parquet")
-    return utterances, None, None, pa.dataset.dataset(str(tmp_path / "fbank.parquet"))
+    return {"utterances": utterances, "fbank": pa.dataset.dataset(str(tmp_path / "fbank.parquet"))}
 
 
 @pytest.mark.parametrize("scaling", ["none", "speaker"])
 def test_variants_that_are_not_named_give_empty_tables(tables, tmp_path, scaling):
     options = _options(input="fbank", scaling=scaling, variants=["supervised", "fixmatch", "consistent_random"])
-    folds = make_cmkt_folds(*tables, options)
-    models = str(tmp_path / "models")
-    found = [variant_trainer(name)(folds, *tables, None, options, CPU, models) for name in VARIANTS]
-    assert [name for name, tables_ in zip(VARIANTS, found, strict=True) if len(tables_[0])] == list(options.variants)
-    metrics, table, _ = evaluate_variants(folds, tables[0], None, options, *(pair[0] for pair in found))
-    assert list(metrics["variants"]) == table["variant"].tolist() == list(options.variants)
+    made = run_system("cmkt", tables, options, tmp_path)
+    assert [name for name in VARIANTS if len(made[f"{name}_predictions"])] == list(options.variants)
+    metrics = made["train_cmkt_metrics"]
+    assert list(metrics["variants"]) == made["metrics_table"]["variant"].tolist() == list(options.variants)
     assert metrics["protocol"]["scaling"] == scaling
     assert metrics["protocol"]["visual"]["warning"].startswith("SIMULATED")
     assert set(metrics["paired"]) == {
@@ -82,42 +73,45 @@ def test_variants_that_are_not_named_give_empty_tables(tables, tmp_path, scaling
         "consistent_random - fixmatch",
         "fixmatch - supervised",
     }
-    curves = [pair[1] for pair in found]
-    counts, figure = measure_pseudo_labels(folds, models, *curves)
+    counts, figure = made["pseudo_labels_table"], made["pseudo_labels_figure"]
     assert set(counts["variant"]) == {"fixmatch", "consistent_random"} and len(figure.axes) == 4
     assert counts.groupby(["variant", "epoch"])["seen"].sum().tolist() == [8] * 4  # 4 in each of 2 folds
     assert (counts["known"] == counts["kept"]).all()
-    assert len(plot_curves(*curves).axes) == 3  # loss, unlabelled loss, share kept
+    assert len(made["curves_figure"].axes) == 3  # loss, unlabelled loss, share kept
 
 
 def test_hidden_labels_do_not_reach_the_training(tables, tmp_path):
     """With a face network's probabilities, other hidden labels give the same predictions and another precision."""
     faces = np.random.default_rng(1).dirichlet(np.ones(8), 16).tolist()
-    tables = (tables[0].append_column("visual_probabilities", pa.array(faces)), *tables[1:])
+    given = tables | {"utterances": tables["utterances"].append_column("visual_probabilities", pa.array(faces))}
     class_map = {"anger": "low", "sadness": "low", "fear": "low", "neutral": "high", "happiness": "high"}
     class_map |= {"surprise": "high", "disgust": "low", "contempt": "high"}
     options = _options(input="fbank", visual={"kind": "published"}, class_map=class_map, variants=["consistent_random"])
-    folds = make_cmkt_folds(*tables, options)
-    swapped = [{"low": "high", "high": "low"}[name] for name in folds["true_label"].to_pylist()]
-    hidden = [role == "unlabelled" for role in folds["role"].to_pylist()]
-    labels = [new if hide else old for new, old, hide in zip(swapped, folds["label"].to_pylist(), hidden, strict=True)]
-    place = folds.schema.get_field_index("true_label")
-    found = []
-    for number, table in enumerate((folds, folds.set_column(place, "true_label", pa.array(labels)))):
-        models = str(tmp_path / str(number))
-        predictions, curves = variant_trainer("consistent_random")(table, *tables, None, options, CPU, models)
-        found.append((predictions, curves, measure_pseudo_labels(table, models, curves)[0]))
-    assert found[0][0].equals(found[1][0]) and found[0][1].equals(found[1][1])
-    correct = [(counts["correct"].sum(), counts["kept"].sum()) for *_, counts in found]
+
+    def swap(made):
+        """Swap the hidden labels of the folds, once they are made."""
+        folds = made.get("train_cmkt.folds")
+        if folds is None or folds.schema.metadata.get(b"swapped"):
+            return
+        rows = folds.to_pylist()
+        other = {"low": "high", "high": "low"}
+        labels = [other[row["true_label"]] if row["role"] == "unlabelled" else row["label"] for row in rows]
+        place = folds.schema.get_field_index("true_label")
+        swapped = folds.set_column(place, "true_label", pa.array(labels, pa.string()))
+        made["train_cmkt.folds"] = swapped.replace_schema_metadata({**folds.schema.metadata, b"swapped": b"yes"})
+
+    found = [run_system("cmkt", given, options, tmp_path / str(how), change=how) for how in (None, swap)]
+    for kind in ("predictions", "curves"):
+        assert found[0][f"consistent_random_{kind}"].equals(found[1][f"consistent_random_{kind}"])
+    tables_ = [made["pseudo_labels_table"] for made in found]
+    correct = [(counts["correct"].sum(), counts["kept"].sum()) for counts in tables_]
     assert correct[0][0] + correct[1][0] == correct[0][1] == correct[1][1] > 0
 
 
 def test_scaling_gives_each_speaker_mean_0_in_each_band_over_the_audio_frames(tables, tmp_path):
-    from semiser.pipelines.train_cmkt.nodes import cmkt_experiment
-
     options = _options(input="fbank", scaling="speaker", pool_frames=1)
-    folds = make_cmkt_folds(*tables, options)
-    features = cmkt_experiment(folds, *tables, None, options, str(tmp_path)).features
+    made = run_system("cmkt", tables, options, tmp_path, upto="experiment")
+    features = made["experiment"].experiment().features
     audio = torch.arange(5) >= 5 - features.frames[:, None]
     for first in (0, 8):
         own = features.x[first : first + 8][audio[first : first + 8]]
@@ -126,26 +120,25 @@ def test_scaling_gives_each_speaker_mean_0_in_each_band_over_the_audio_frames(ta
     assert not features.x[~audio].any() and features.shape == (555, 3)
 
 
-def test_an_input_whose_family_is_off_is_named(tables):
-    with pytest.raises(ValueError, match=r"train_cmkt\.input is wav2vec, but features\.wav2vec is switched off"):
-        make_cmkt_folds(*tables, _options(input="wav2vec"))
+def test_an_input_whose_family_is_off_is_named(tables, tmp_path):
+    with pytest.raises(ValueError, match=r"train_cmkt\.input needs the features wav2vec, which were not extracted"):
+        run_system("cmkt", tables, _options(input="wav2vec"), tmp_path, upto="folds")
 
 
 def test_scaling_by_speaker_does_not_go_with_a_stream(tables, tmp_path):
     options = _options(input="fbank", scaling="speaker", memory_mib=0, variants=["supervised"])
-    folds = make_cmkt_folds(*tables, options)
     with pytest.raises(ValueError, match="needs all utterances in memory: they take 0 MiB, memory_mib is 0"):
-        variant_trainer("supervised")(folds, *tables, None, options, CPU, str(tmp_path))
+        run_system("cmkt", tables, options, tmp_path, upto="supervised_predictions")
 
 
 def test_a_sweep_trains_each_setting_and_draws_them(tables, tmp_path):
-    options, sweeps = _options(input="fbank"), CmktSweepsOptions(epsilon=[0, 1], epochs=1)
-    folds = make_cmkt_folds(*tables, options)
-    predictions = sweep_trainer("epsilon")(folds, *tables, None, options, CPU, str(tmp_path), sweeps)
-    metrics, table, figure = evaluate_sweep(folds, tables[0], None, options, predictions)
-    assert table["variant"].tolist() == ["consistent_random/epsilon=0", "consistent_random/epsilon=1"]
-    assert metrics["protocol"]["visual"]["kind"] == "simulated"
-    assert figure.axes[0].get_xlabel() == "epsilon" and "uar" in figure.axes[0].get_title()
+    sweeps = CmktSweepsOptions(epsilon=[0, 1], epochs=1)
+    made = run_system("cmkt", tables, _options(input="fbank"), tmp_path, sweeps=sweeps, upto="epsilon_figure")
+    names = ["consistent_random/epsilon=0", "consistent_random/epsilon=1"]
+    assert made["epsilon_table"]["variant"].tolist() == names
+    assert made["epsilon_metrics"]["protocol"]["visual"]["kind"] == "simulated"
+    axis = made["epsilon_figure"].axes[0]
+    assert axis.get_xlabel() == "epsilon" and "uar" in axis.get_title()
 
 
 SENTIMENT_OF = {"happiness": 0.8, "sadness": -0.6, "neutral": 0.0}
@@ -206,14 +199,13 @@ def test_ch_sims_in_small_goes_from_mp4_to_the_table(tmp_path):
     utterances, quarantine = (reader.read_all() for reader in batches)
     assert (utterances.num_rows, quarantine.num_rows) == (12, 0)
     chosen = {"stft": StftOptions(), "expression": ExpressionOptions(weights=str(_save_network(tmp_path / "network")))}
-    off = dict.fromkeys({*AUDIO, *VIDEO} - set(chosen))
-    features = FeaturesOptions(**off | {name: options for name, options in chosen.items()})
+    features = FeaturesOptions(extract=tuple(chosen), **chosen)
     tables = {}
     for group in (AUDIO, VIDEO):
         families, store = make_families(group, features), str(tmp_path / "features")
         receipts = extract_group(families, store, utterances, {"ch_sims": corpus["root"]}, _Inline(), features.shards)
         tables |= {receipt.facts["family"]: committed(receipt, store) for receipt in receipts}
-    stft, expression = (tables[name].dataset() for name in ("stft", "expression"))
+    data = {"utterances": utterances} | {name: tables[name].dataset() for name in chosen}
     folds = {
         "experiment": "ch_sims",
         "corpora": ["ch_sims"],
@@ -224,14 +216,10 @@ def test_ch_sims_in_small_goes_from_mp4_to_the_table(tmp_path):
         "label_budget": {"per_class": 1},
     }
     options = TrainCmktOptions(folds=folds, select="validation", **TINY | {"pool_frames": 8})
-    folds = make_cmkt_folds(utterances, stft, None, None, options)
-    data, models = (utterances, stft, None, None, expression, options, CPU), str(tmp_path / "models")
-    found = [variant_trainer(name)(folds, *data, models) for name in VARIANTS]
-    metrics, table, figure = evaluate_variants(folds, utterances, expression, options, *(pair[0] for pair in found))
-    assert table["variant"].tolist() == list(VARIANTS) and len(figure.axes) == 9
-    assert metrics["protocol"]["classes"] == ["negative", "neutral", "positive"]
-    facts = metrics["protocol"]["visual"]
-    assert (facts["unlabelled_utterances"], facts["with_knowledge"]) == (3, 3)
-    assert metrics["protocol"]["test"]["utterances"] == 3
-    counts, _ = measure_pseudo_labels(folds, models, *(pair[1] for pair in found))
-    assert counts.groupby(["variant", "epoch"])["seen"].sum().eq(3).all()
+    made = run_system("cmkt", data, options, tmp_path / "models")
+    assert made["metrics_table"]["variant"].tolist() == list(VARIANTS) and len(made["confusion_figure"].axes) == 9
+    protocol = made["train_cmkt_metrics"]["protocol"]
+    assert protocol["classes"] == ["negative", "neutral", "positive"]
+    assert (protocol["visual"]["unlabelled_utterances"], protocol["visual"]["with_knowledge"]) == (3, 3)
+    assert protocol["test"]["utterances"] == 3
+    assert made["pseudo_labels_table"].groupby(["variant", "epoch"])["seen"].sum().eq(3).all()

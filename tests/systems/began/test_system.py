@@ -1,4 +1,4 @@
-"""Nodes of train_began on small material: every variant, both tasks, the study, and the protocols of the envs."""
+"""BEGAN's pipeline on small material: every variant, both tasks, the study, and the protocols of the envs."""
 
 import json
 from pathlib import Path
@@ -10,33 +10,22 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
-import yaml
 from helpers import voice, write_wav
-from semiser.pipelines.train_began.nodes import (
-    always_unlabelled,
-    evaluate_began,
-    make_began_folds,
-    neural_trainer,
-    plot_began_curves,
-    plot_began_encoder,
-    train_began_encoder,
-    train_began_svm,
-    tune_began,
-)
+from system_runs import CPU, run_system
 
+from semiser.configuration import load_parameters
 from semiser.corpora.ingest import ingest
 from semiser.data.samples import read_samples
 from semiser.features.chunks import compute_chunks
 from semiser.features.spectra import matrix_field
 from semiser.options.audio_features import ChunksOptions
 from semiser.options.ingest import IngestOptions
-from semiser.options.training import TrainingOptions
 from semiser.shards.store import METADATA_KEY
 from semiser.systems.began import classifier as began_classifier
 from semiser.systems.began.options import VARIANTS, TrainBeganOptions
+from semiser.systems.began.system import always_unlabelled
 
-CPU = TrainingOptions(accelerator="cpu")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NEURAL = VARIANTS[1:]
 CHUNKS = ChunksOptions(dft_size=64, step=400, sample_rate_hz=8000, chunk_s=0.25)  # 33 bins x 6 frames
 TINY_CLASSIFIER = {"filters": [2], "epochs": 2, "batch_size": 8}
@@ -94,108 +83,93 @@ def tables(tmp_path_factory):
     signals = {
         name: voice(0.5, 8000, 200 if flag else 100, n) for n, (name, flag) in enumerate(zip(ids, high, strict=True))
     }
-    return utterances, _chunk_table(tmp_path_factory.mktemp("chunks"), signals), _is10_table(ids)
+    chunks = _chunk_table(tmp_path_factory.mktemp("chunks"), signals)
+    return {"utterances": utterances, "chunks": chunks, "is10": _is10_table(ids)}
 
 
-def _run_all(tables, options, models, training=CPU):
-    """What the pipeline makes, by the name of the node."""
-    utterances, chunks, is10 = tables
-    folds = make_began_folds(utterances, chunks, is10, options)
-    encoder, encoder_curves = train_began_encoder(folds, chunks, options, training, models)
-    study = tune_began(folds, utterances, chunks, encoder, options, training, models)
-    svm = train_began_svm(folds, utterances, is10, options, training, models)
-    neural = {
-        name: neural_trainer(name)(folds, utterances, chunks, encoder, study, options, training, models)
-        for name in NEURAL
-    }
-    predictions = [svm, *(tables[0] for tables in neural.values())]
-    dimensions = [tables[1] for tables in neural.values()]
-    metrics, table, _ = evaluate_began(folds, encoder, study, options, *predictions, *dimensions)
-    return {"folds": folds, "encoder": encoder, "encoder_curves": encoder_curves, "study": study, "neural": neural,
-            "metrics": metrics, "table": table}  # fmt: skip
+def _run(tables, options, folder, training=CPU, upto=None):
+    return run_system("began", tables, options, folder, training, upto=upto)
 
 
 def test_every_variant_and_both_tasks_are_trained_and_scored(tables, tmp_path):
-    found = _run_all(tables, _options(tasks=["emotion", "dimensions"]), str(tmp_path))
-    variants = found["metrics"]["variants"]
+    made = _run(tables, _options(tasks=["emotion", "dimensions"]), tmp_path)
+    metrics = made["train_began_metrics"]
+    variants, protocol = metrics["variants"], metrics["protocol"]
     assert set(variants) == {*VARIANTS, *(f"{name}/task=dimensions" for name in NEURAL)}
     assert set(variants["began/task=dimensions"]) == {"ccc/arousal", "ccc/valence"}
-    assert "began - svm" in found["metrics"]["paired"]
-    protocol = found["metrics"]["protocol"]
+    assert "began - svm" in metrics["paired"]
     assert protocol["encoder"]["chunks"] == 4 and protocol["corpora"]["c"]["utterances"] == 18
-    assert found["study"] == {} and found["encoder"]["system"] == "began"
-    valence = found["neural"]["began"][1].filter(pa.compute.equal(found["neural"]["began"][1]["dimension"], "valence"))
+    assert made["study_stage"] == {} and made["encoder_stage"]["system"] == "began"
+    numbers = made["began_dimensions"]
+    valence = numbers.filter(pa.compute.equal(numbers["dimension"], "valence"))
     assert len(valence) == 17 and "c/a0" not in valence["utterance_id"].to_pylist()
-    for figure in plot_began_encoder(
-        found["folds"], tables[1], found["encoder"], found["encoder_curves"], str(tmp_path)
-    ):
-        assert len(figure.axes) >= 4
-    titles = [axis.get_title() for axis in plot_began_curves(*(kind[2] for kind in found["neural"].values())).axes]
-    assert "loss" in titles
+    assert all(len(made[name].axes) >= 4 for name in ("encoder_figure", "chunks_figure"))
+    assert "loss" in [axis.get_title() for axis in made["curves_figure"].axes]
 
 
 def test_the_encoder_is_trained_once_and_shared_by_all_folds(tables, tmp_path):
     options = _options(variants=["began"])
-    found = _run_all(tables, options, str(tmp_path))
-    cards = sorted((tmp_path / "began").rglob("card.json"))
-    assert len(cards) == 3 and {json.loads(card.read_bytes())["options"]["frozen"] for card in cards} == {"encoder"}
-    stamp = (tmp_path / "encoder" / "card.json").stat().st_mtime_ns
-    again = _run_all(tables, options, str(tmp_path))
-    assert (tmp_path / "encoder" / "card.json").stat().st_mtime_ns == stamp
-    assert again["neural"]["began"][0].equals(found["neural"]["began"][0])
+    found = _run(tables, options, tmp_path)
+    models, place = tmp_path / "train_began", found["encoder_stage"]["folder"]
+    cards = sorted((models / "began").rglob("card.json"))
+    assert len(cards) == 3 and {json.loads(card.read_bytes())["options"]["frozen"] for card in cards} == {place}
+    stamp = (models / place / "card.json").stat().st_mtime_ns
+    again = _run(tables, options, tmp_path)
+    assert (models / place / "card.json").stat().st_mtime_ns == stamp
+    assert again["began_predictions"].equals(found["began_predictions"])
 
 
 @pytest.mark.parametrize("cepstrum", [None, {"bands": 4, "coefficients": 3}])
 @pytest.mark.parametrize("variant", ["began", "from_scratch"])
 def test_a_saved_classifier_predicts_from_chunks_what_the_experiment_did(tables, tmp_path, variant, cepstrum):
     options = _options(variants=["began", variant], scaling={"strategy": "global"}, cepstrum=cepstrum)
-    found = _run_all(tables, options, str(tmp_path))["neural"][variant][0].to_pylist()[0]
-    saved = began_classifier.load(tmp_path / variant / "seed-0" / f"fold-{found['fold']:02d}")
-    chunks = read_samples({"chunks": tables[1]}, [found["utterance_id"]]).x["chunks"]
+    made = _run(tables, options, tmp_path)
+    found = made[f"{variant}_predictions"].to_pylist()[0]
+    (model,) = [row for row in made[f"{variant}_models"] if row["fold"] == found["fold"]]
+    saved = began_classifier.load(tmp_path / "train_began" / model["folder"])
+    chunks = read_samples({"chunks": tables["chunks"]}, [found["utterance_id"]]).x["chunks"]
     np.testing.assert_allclose(saved.predict(torch.from_numpy(chunks)), found["probabilities"], atol=1e-5)
     assert saved.outputs == ("high", "low")
 
 
 def test_the_encoder_sees_no_utterance_that_some_fold_uses(tables, tmp_path):
-    utterances, chunks, is10 = tables
     budget = {"experiment": "e", "corpora": ["c"], "unlabelled_corpora": ["u"], "label_budget": {"share": 0.5}}
-    folds = make_began_folds(utterances, chunks, is10, _options(folds=budget))
+    folds = _run(tables, _options(folds=budget), tmp_path, upto="folds")["folds"]
     hidden = folds.filter(pa.compute.equal(folds["role"], "unlabelled"))["utterance_id"].to_pylist()
     assert sum(name.startswith("c/") for name in hidden) == 6
     assert always_unlabelled(folds) == ["u/0", "u/1"]
     alone = _options(folds={"experiment": "e", "corpora": ["c"]})
-    folds = make_began_folds(utterances, chunks, is10, alone)
     with pytest.raises(ValueError, match=r"nothing to learn from; name a corpus in train_began\.folds\.unlabelled"):
-        train_began_encoder(folds, chunks, alone, CPU, str(tmp_path))
+        _run(tables, alone, tmp_path, upto="encoder_stage")
     others = alone.model_copy(update={"variants": ("random_encoder",)})
-    assert train_began_encoder(folds, chunks, others, CPU, str(tmp_path))[0] == {}
+    assert _run(tables, others, tmp_path, upto="encoder_stage")["encoder_stage"] == {}
 
 
 def test_every_seed_has_a_random_encoder_of_its_own(tables, tmp_path):
     """Two seeds give the predictions that each gives alone, from encoders with other weights."""
+    options = _options(variants=["random_encoder"])
     both, alone = (
-        _run_all(
-            tables, _options(variants=["random_encoder"]), str(tmp_path / name), CPU.model_copy(update={"seeds": s})
-        )
-        for name, s in (("both", (0, 1)), ("alone", (1,)))
+        _run(tables, options, tmp_path / name, CPU.model_copy(update={"seeds": seeds}))
+        for name, seeds in (("both", (0, 1)), ("alone", (1,)))
     )
-    found = both["neural"]["random_encoder"][0]
-    assert found.filter(pa.compute.equal(found["seed"], 1)).equals(alone["neural"]["random_encoder"][0])
-    weights = [(tmp_path / "both/random" / f"seed={seed}" / "model.safetensors").read_bytes() for seed in (0, 1)]
-    assert weights[0] != weights[1]
+    found = both["random_encoder_predictions"]
+    assert found.filter(pa.compute.equal(found["seed"], 1)).equals(alone["random_encoder_predictions"])
+    weights = [path.read_bytes() for path in (tmp_path / "both/train_began/random").rglob("model.safetensors")]
+    assert len(weights) == 2 and weights[0] != weights[1]
 
 
 def test_the_study_is_resumable_and_its_values_are_what_is_trained(tables, tmp_path):
     space = {"filters": {"choices": [[3], [5]]}, "learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
     options = _options(variants=["began"], tune={"trials": 2, "folds": 1, "space": space})
-    found = _run_all(tables, options, str(tmp_path))
-    assert found["study"]["trials"] == 2 and (tmp_path / "study" / "study.sqlite").exists()
-    card = json.loads((tmp_path / "began/seed-0/fold-00/card.json").read_bytes())
-    assert {name: card["options"]["classifier"][name] for name in space} == found["study"]["best"]
-    assert found["metrics"]["protocol"]["tuned"] == found["study"]["best"]
+    found = _run(tables, options, tmp_path)
+    study, models = found["study_stage"], tmp_path / "train_began"
+    assert study["trials"] == 2 and (models / "study" / "study.sqlite").exists()
+    card = json.loads((models / found["began_models"][0]["folder"] / "card.json").read_bytes())
+    assert {name: card["options"]["classifier"][name] for name in space} == study["best"]
+    assert found["train_began_metrics"]["protocol"]["tuned"] == study["best"]
     more = options.model_copy(update={"tune": options.tune.model_copy(update={"trials": 3})})
-    again = _run_all(tables, more, str(tmp_path))
-    assert again["study"]["scores"][:2] == found["study"]["scores"] and again["study"]["trials"] == 3
+    again = _run(tables, more, tmp_path)["study_stage"]
+    assert again["scores"][:2] == study["scores"] and again["trials"] == 3
 
 
 @pytest.mark.parametrize(
@@ -222,14 +196,10 @@ def test_options_that_do_not_go_together_are_refused(changes, message):
         _options(**changes)
 
 
-def _env_options(env: str, **changes) -> TrainBeganOptions:
+def _env_options(env: str) -> TrainBeganOptions:
     """The options of an env, its networks made tiny and LibriSpeech replaced by corpus u."""
-    base, own = (
-        yaml.safe_load((ROOT / "conf" / name / "parameters_train_began.yml").read_text())["train_began"]
-        for name in ("base", env)
-    )
-    folds = base["folds"] | own["folds"] | {"unlabelled_corpora": ["u"]} | changes
-    return TrainBeganOptions(**base | own | TINY | {"folds": folds})
+    group = load_parameters(ROOT / "conf", env)["train_began"]
+    return TrainBeganOptions(**group | TINY | {"folds": group["folds"] | {"unlabelled_corpora": ["u"]}})
 
 
 def _ingested(root: Path, reader: str):
@@ -243,7 +213,7 @@ def _ingested(root: Path, reader: str):
     folder = {name: Path(corpora[name]["root"]) for name in corpora}
     rows = zip(*(utterances[name].to_pylist() for name in ("utterance_id", "corpus", "audio_path")), strict=True)
     signals = {name: soundfile.read(folder[corpus] / path, dtype="float32")[0] for name, corpus, path in rows}
-    return utterances, _chunk_table(root, signals), _is10_table(list(signals))
+    return {"utterances": utterances, "chunks": _chunk_table(root, signals), "is10": _is10_table(list(signals))}
 
 
 @pytest.mark.parametrize("name", ["AudioData/{speaker}/{code}{take:02d}.wav", "ALL/{speaker}_{code}{take:02d}.wav"])
@@ -254,18 +224,13 @@ def test_savee_runs_by_its_protocol_in_either_layout(tmp_path, name):
                 file = tmp_path / "savee" / name.format(speaker=speaker, code=code, take=take)
                 write_wav(file, voice(0.3, 8000, 80 + 20 * place, seed=take), 8000)
     tables, options = _ingested(tmp_path, "savee"), _env_options("began_savee")
-    found = _run_all(tables, options, str(tmp_path / "models"))
-    folds = pq.read_table(_saved(found["folds"], tmp_path))
+    found = _run(tables, options, tmp_path / "models")
+    folds = found["folds"]
     assert folds["fold"].unique().to_pylist() == list(range(10))
     first = folds.filter(pa.compute.equal(folds["fold"], 0)).to_pandas()
     counts = first[first.role != "unlabelled"].groupby("role").size()
     assert (counts["train"], counts["test"]) == (42, 28)  # 3 and 2 of each speaker's 5 of each class
-    assert set(found["metrics"]["variants"]) == set(VARIANTS)
-
-
-def _saved(table: pa.Table, folder: Path) -> Path:
-    pq.write_table(table, folder / "folds.parquet")
-    return folder / "folds.parquet"
+    assert set(found["train_began_metrics"]["variants"]) == set(VARIANTS)
 
 
 def test_omg_runs_by_its_split_with_f_scores_and_concordances(tmp_path):
@@ -278,6 +243,6 @@ def test_omg_runs_by_its_split_with_f_scores_and_concordances(tmp_path):
         suffix = "_WithLabels" if part == "Test" else ""
         root.joinpath(f"omg_{part}Videos{suffix}.csv").write_text("\n".join(lines) + "\n")
     tables, options = _ingested(tmp_path, "omg"), _env_options("began_omg")
-    variants = _run_all(tables, options, str(tmp_path / "models"))["metrics"]["variants"]
+    variants = _run(tables, options, tmp_path / "models")["train_began_metrics"]["variants"]
     assert {"macro_f1", "weighted_f1"} <= set(variants["began"])
     assert set(variants["began/task=dimensions"]) == {"ccc/arousal", "ccc/valence"}

@@ -1,4 +1,4 @@
-"""Nodes of train_mssgan and mssgan_sweeps on a dozen utterances with audio and faces."""
+"""MSSGAN's pipeline and sweeps on a dozen utterances with audio and faces."""
 
 import json
 
@@ -6,20 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 import pytest
-from semiser.pipelines.mssgan_sweeps.nodes import ablation_evaluator, ablation_trainer
-from semiser.pipelines.train_mssgan.nodes import (
-    evaluate_mssgan,
-    make_mssgan_folds,
-    plot_mssgan_curves,
-    variant_pairs,
-    variant_trainer,
-)
+from system_runs import run_system
 
-from semiser.options.training import TrainingOptions
+from semiser.folds.settings import protocols_of
 from semiser.systems.mssgan.options import TrainMssganOptions
 from semiser.systems.mssgan.sweeps import MssganSweepsOptions
+from semiser.systems.mssgan.system import pairs
 
-CPU = TrainingOptions(accelerator="cpu")
+VARIANTS = ("fsbase", "mfsbase", "ssbase", "ssgan", "mssgan")
 SMALL = {
     "crop": {"frames": 16, "kept_frames": 16},
     "network": {"noise": 4, "generator_channels": [4], "discriminator_channels": [4]},
@@ -71,82 +65,72 @@ def tables():
         "dface": pa.array([random.normal(size=(2, 3)).tolist() for _ in seen], pa.list_(pa.list_(pa.float32(), 3))),
         "frame_time_s": [[0.0, 0.24]] * len(seen),
     }
-    return utterances, fbank, None, pa.dataset.dataset(pa.table(faces))
-
-
-def _train_all(tables, options, folder):
-    folds = make_mssgan_folds(*tables, options)
-    found = {
-        name: variant_trainer(name)(folds, *tables, options, CPU, str(folder))
-        for name in ("fsbase", "mfsbase", "ssbase", "ssgan", "mssgan")
-    }
-    return folds, found
+    return {"utterances": utterances, "fbank": fbank, "dface": pa.dataset.dataset(pa.table(faces))}
 
 
 def test_every_variant_is_trained_on_its_modalities_and_tasks_with_other_classes_are_measured_apart(tables, tmp_path):
-    options = _options()
-    folds, found = _train_all(tables, options, tmp_path)
-    metrics, table, confusion, faces = evaluate_mssgan(
-        folds, tables[0], options, *(predictions for predictions, _ in found.values())
-    )
-    assert len(metrics["variants"]) == 2 * (3 * 2 + 2) == len(table) == len(confusion.axes)
-    assert metrics["protocol"]["classes"] == {"valence": ["low", "high"], "emotion": ["calm", "anger", "joy"]}
+    made = run_system("mssgan", tables, _options(), tmp_path)
+    metrics = made["train_mssgan_metrics"]
+    count = 2 * (3 * 2 + 2)
+    assert len(metrics["variants"]) == count == len(made["metrics_table"]) == len(made["confusion_figure"].axes)
+    classes = {task: facts["classes"] for task, facts in metrics["protocol"]["tasks"].items()}
+    assert classes == {"valence": ["low", "high"], "emotion": ["calm", "anger", "joy"]}
     assert "f1/joy" in metrics["variants"]["mssgan/task=emotion/features=fbank+dface"]
     assert "f1/joy" not in metrics["variants"]["mssgan/task=valence/features=fbank+dface"]
+    faces = made["faces_table"]
     assert set(faces["face"]) == {"frontal", "side"} and faces["variant"].str.contains("dface").all()
-    assert {row["name"] for row in found["mssgan"][1].to_pylist()} > {"consistency", "generator_loss"}
-    figure = plot_mssgan_curves(*(curves for _, curves in found.values()))
-    labels = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert labels == ["fsbase", "mfsbase", "ssbase", "ssgan", "mssgan"]
+    assert {row["name"] for row in made["mssgan_curves"].to_pylist()} > {"consistency", "generator_loss"}
+    labels = [text.get_text() for text in made["curves_figure"].legends[0].get_texts()]
+    assert labels == list(VARIANTS)
 
 
-def test_what_has_no_face_is_left_out_of_visual_settings_and_counted(tables):
-    folds = make_mssgan_folds(*tables, _options())
-    protocols = json.loads(folds.schema.metadata[b"protocols"])
+def _protocols(tables, tmp_path, options=None):
+    return protocols_of(run_system("mssgan", tables, options or _options(), tmp_path, upto="folds")["folds"])
+
+
+def test_what_has_no_face_is_left_out_of_visual_settings_and_counted(tables, tmp_path):
+    protocols = _protocols(tables, tmp_path)
     assert protocols["e/task=valence/features=fbank"]["left_out"] == []
     dropped = [{"corpus": "u", "reason": "no features fbank+dface", "utterances": 2}]
     assert protocols["e/task=valence/features=fbank+dface"]["left_out"] == dropped
     assert set(protocols["e/task=valence/features=dface"]["unlabelled_corpora"]) == {"u"}
 
 
-def test_an_unlabelled_corpus_without_any_face_leaves_visual_settings(tables):
-    utterances, fbank, fft, dface = tables
-    without = pa.dataset.dataset(dface.to_table().slice(0, 18))
-    folds = make_mssgan_folds(utterances, fbank, fft, without, _options())
-    protocols = json.loads(folds.schema.metadata[b"protocols"])
+def test_an_unlabelled_corpus_without_any_face_leaves_visual_settings(tables, tmp_path):
+    without = pa.dataset.dataset(tables["dface"].to_table().slice(0, 18))
+    protocols = _protocols(tables | {"dface": without}, tmp_path)
     assert protocols["e/task=valence/features=dface"]["unlabelled_corpora"] == {}
     assert set(protocols["e/task=valence/features=fbank"]["unlabelled_corpora"]) == {"u"}
 
 
-def test_a_corpus_without_any_face_cannot_be_told_by_faces(tables):
-    utterances, fbank, fft, dface = tables
-    none = pa.dataset.dataset(dface.to_table().slice(18))
+def test_a_corpus_without_any_face_cannot_be_told_by_faces(tables, tmp_path):
+    none = pa.dataset.dataset(tables["dface"].to_table().slice(18))
     with pytest.raises(ValueError, match="task=valence/features=dface: no utterance of c has the features dface"):
-        make_mssgan_folds(utterances, fbank, fft, none, _options())
+        _protocols(tables | {"dface": none}, tmp_path)
 
 
-def test_a_family_that_is_switched_off_is_named_and_others_do_not_need_it(tables):
-    with pytest.raises(ValueError, match=r"train_mssgan\.features names fft, but features\.fft is switched off"):
-        make_mssgan_folds(*tables, _options(features=["fbank", "fft"]))
+def test_a_family_that_is_switched_off_is_named_and_others_do_not_need_it(tables, tmp_path):
+    with pytest.raises(ValueError, match=r"train_mssgan\.features needs the features fft, which were not extracted"):
+        _protocols(tables, tmp_path, _options(features=["fbank", "fft"]))
 
 
 def test_variants_that_are_not_named_give_empty_tables(tables, tmp_path):
     options = _options(
         variants=["fsbase", "mfsbase"], features=["fbank"], tasks={"valence": _options().tasks["valence"]}
     )
-    folds, found = _train_all(tables, options, tmp_path)
-    assert {name for name, (predictions, _) in found.items() if len(predictions)} == {"fsbase"}
-    metrics, _, _, faces = evaluate_mssgan(folds, tables[0], options, *(table for table, _ in found.values()))
-    assert list(metrics["variants"]) == ["fsbase/task=valence/features=fbank"] and len(faces) == 0
+    made = run_system("mssgan", tables, options, tmp_path)
+    assert {name for name in VARIANTS if len(made[f"{name}_predictions"])} == {"fsbase"}
+    assert list(made["train_mssgan_metrics"]["variants"]) == ["fsbase/task=valence/features=fbank"]
+    assert len(made["faces_table"]) == 0
 
 
 def test_pairs_are_systems_on_the_same_features_and_two_modalities_against_each():
     names = [f"{name}/task=t/features=fft" for name in ("fsbase", "ssbase", "ssgan")]
-    assert variant_pairs(names) == [(names[1], names[0]), (names[2], names[0]), (names[2], names[1])]
+    assert pairs(_options(), names) == [(names[1], names[0]), (names[2], names[0]), (names[2], names[1])]
     both = ["ssgan/task=t/features=dface", "mfsbase/task=t/features=fft+dface", "mssgan/task=t/features=fft+dface"]
-    pairs = variant_pairs([*names, *both])
-    assert {(a, b) for a, b in pairs if a == both[2]} == {(both[2], both[1]), (both[2], names[2]), (both[2], both[0])}
-    assert {b for a, b in pairs if a == both[1]} == {names[0]}
+    found = pairs(_options(), [*names, *both])
+    assert {(a, b) for a, b in found if a == both[2]} == {(both[2], both[1]), (both[2], names[2]), (both[2], both[0])}
+    assert {b for a, b in found if a == both[1]} == {names[0]}
 
 
 SWEEPS = MssganSweepsOptions(
@@ -159,18 +143,24 @@ SWEEPS = MssganSweepsOptions(
 @pytest.mark.parametrize(
     "sweep, variants",
     [
-        ("quantity", ["mssgan/unlabelled_samples=0", "mssgan/unlabelled_samples=2"]),
-        ("normalisation", [f"ssgan/unlabelled_scaling={how}" for how in ("none", "self", "shift", "combine")]),
+        ("quantity", [f"mssgan/task=valence/features=fbank+dface/unlabelled_samples={n}" for n in (0, 2)]),
+        (
+            "normalisation",
+            [
+                f"ssgan/task=emotion/features=fbank/unlabelled_scaling={how}"
+                for how in ("none", "self", "shift", "combine")
+            ],
+        ),
     ],
 )
 def test_an_ablation_trains_each_setting_and_draws_them(tables, tmp_path, sweep, variants):
-    options = _options()
-    folds = make_mssgan_folds(*tables, options)
-    predictions = ablation_trainer(sweep)(folds, *tables, options, CPU, str(tmp_path), SWEEPS)
-    table, figure, confusion = ablation_evaluator(sweep)(folds, predictions, options, SWEEPS)
-    assert table["variant"].tolist() == variants and len(confusion.axes) == len(variants)
-    assert figure.axes[0].get_xlabel() == variants[0].split("/")[1].split("=")[0]
-    cards = [json.loads((tmp_path / name / "seed-0/fold-00/card.json").read_text()) for name in variants]
+    made = run_system("mssgan", tables, _options(), tmp_path, sweeps=SWEEPS, upto=f"{sweep}_figure")
+    assert made[f"{sweep}_table"]["variant"].tolist() == variants
+    assert len(made[f"{sweep}_confusion_figure"].axes) == len(variants)
+    option = variants[0].rsplit("/", 1)[1].split("=")[0]
+    assert made[f"{sweep}_figure"].axes[0].get_xlabel() == option
+    folder = tmp_path / "mssgan_sweeps"
+    cards = [json.loads(next((folder / name).glob("seed-0/fold-00/*/card.json")).read_text()) for name in variants]
     if sweep == "quantity":
         assert [card["options"]["gan"] is None for card in cards] == [True, False]
     else:
