@@ -82,7 +82,7 @@ def test_the_default_pipeline_goes_from_raw_corpus_to_metrics(project, first_run
 
 
 def test_the_default_pipeline_ends_with_a_report_of_the_same_run(project, first_run):
-    reporting = project / "data/08_reporting/local"
+    reporting = project / "data/08_reporting/tiny"
     page = (reporting / "report.html").read_text()
     assert "<strong>svm</strong> scored best: UAR <strong>1.000</strong>" in page
     assert "<code>kedro run --env tiny</code>" in page

@@ -90,7 +90,8 @@ def compare_runs(tree: Tree, a: Record, b: Record) -> Comparison:
                 left_out.append((pipeline, variant, str(error)))
             else:
                 differences.append(Difference(pipeline, variant, on, metrics))
-    options = list(differing(*({group: run.options[group] for group in sorted(shared)} for run in (a, b))))
+    first_options, second_options = ({group: run.options[group] for group in sorted(shared)} for run in (a, b))
+    options = list(differing(first_options, second_options))
     return Comparison(a, b, options, groups, differences, left_out)
 
 

@@ -27,7 +27,7 @@ def show_runs(tree: Tree, experiment: str | None = None) -> Iterator[str]:
     if not records:
         yield "no run is recorded yet"
         return
-    rows = [("run", "experiment", "state", "took", "options", "best")]
+    rows: list[tuple[str, ...]] = [("run", "experiment", "state", "took", "options", "best")]
     rows += [_row(record) for record in records]
     yield from _table(rows)
     yield ""
