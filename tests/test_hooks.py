@@ -59,15 +59,14 @@ def project(tmp_path_factory):
         shutil.copy(ROOT / name, folder / name)
     write_wav(folder / "corpus/one.wav", voice(0.3))
     (folder / "corpus/utterances.csv").write_text("audio_path,speaker_id,emotion\none.wav,a,anger\n")
-    corpora = {"demo_acted": None, "demo_wild": None, "demo_video": None}
-    corpora["tiny"] = {"reader": "manifest", "root": "corpus"}
-    (folder / "conf/local").mkdir()
-    (folder / "conf/local/parameters.yml").write_text(yaml.safe_dump({"ingest": {"corpora": corpora}}))
+    corpora = {"tiny": {"reader": "manifest", "root": "corpus"}}
+    (folder / "conf/tiny").mkdir()
+    (folder / "conf/tiny/parameters.yml").write_text(yaml.safe_dump({"ingest": {"corpora": corpora}}))
     return folder
 
 
 def _start(project, *arguments):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "KEDRO_ENV": "tiny"}
     command = [sys.executable, "-m", "kedro", *arguments]
     return subprocess.Popen(
         command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -91,7 +90,7 @@ def test_a_run_leaves_its_record_and_says_where_its_results_lie(project):
     assert "finished: 1 node of experiment alone; results are below data/02_intermediate" in said.splitlines()[-1]
     (record,) = read_records(project / "data/08_reporting/alone")
     assert (record.state, record.pid, record.pipelines) == ("finished", run.pid, ["ingest"])
-    assert record.command == "kedro run --pipelines=ingest --params experiment=alone"
+    assert record.command == "kedro run --env tiny --pipelines=ingest --params experiment=alone"
     assert list(record.options) == ["ingest"] and record.options["ingest"]["corpora"]["tiny"]["reader"] == "manifest"
 
 

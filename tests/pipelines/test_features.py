@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from semiser.configuration import load_parameters
 from semiser.features.registry import AUDIO, TEXT, VIDEO
 from semiser.shards.table import ShardedTable
 
@@ -33,22 +34,17 @@ def project(tmp_path_factory):
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / name, folder / name)
     _copy_clips(folder / "clips")
+    demo = load_parameters(ROOT / "conf", "demo")
     drawn = {"train_identities": 1, "validation_identities": 1, "pictures": 1}
-    quick = {"training": {"epochs": 1, "drawn": drawn}}
+    for network in demo["train_faces"].values():
+        network["training"] |= {"epochs": 1, "drawn": drawn}
     parameters = {
-        "ingest": {
-            "corpora": {
-                "demo_acted": None,
-                "demo_wild": None,
-                "demo_video": None,
-                "clips": {"reader": "manifest", "root": "clips"},
-            }
-        },
-        "train_faces": {"expression": quick, "dface": quick},
-        "features": {"shards": {"utterances": 4}},
+        "ingest": {"corpora": {"clips": {"reader": "manifest", "root": "clips"}}},
+        "train_faces": demo["train_faces"],
+        "features": demo["features"] | {"extract": FAMILIES, "shards": {"utterances": 4}},
     }
-    (folder / "conf/local").mkdir()
-    (folder / "conf/local/parameters.yml").write_text(yaml.safe_dump(parameters))
+    (folder / "conf/clips").mkdir()
+    (folder / "conf/clips/parameters.yml").write_text(yaml.safe_dump(parameters))
     return folder
 
 
@@ -68,7 +64,7 @@ def _copy_clips(folder):
 
 def _kedro(project, *arguments):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "kedro", "run", "--pipelines=features", *arguments]
+    command = [sys.executable, "-m", "kedro", "run", "--env=clips", "--pipelines=features", *arguments]
     run = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     return run.stderr
