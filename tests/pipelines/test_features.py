@@ -77,7 +77,7 @@ def log(project):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_table_has_all_utterances_and_no_nan(project, log, family):
-    table = ShardedTable(str(project / f"data/03_primary/local/{family}.json")).dataset().to_table()
+    table = ShardedTable(str(project / f"data/03_primary/clips/{family}.json")).dataset().to_table()
     assert len(table["utterance_id"].unique()) == 6
     for column in table.columns:
         values = column.combine_chunks()
@@ -96,10 +96,10 @@ def test_the_reader_of_a_file_alone_can_tell_what_it_is(project, log):
 
 def test_proxy_labels_have_a_row_per_utterance_with_a_label_or_a_reason(project, log):
     for name in ("proxy_arousal", "proxy_valence"):
-        table = pq.read_table(project / f"data/03_primary/local/{name}.parquet")
+        table = pq.read_table(project / f"data/03_primary/clips/{name}.parquet")
         assert table.num_rows == 6
         assert pc.all(pc.xor(pc.is_valid(table["label"]), pc.is_valid(table["reason"]))).as_py()
-    summary = json.loads((project / "data/03_primary/local/summary.json").read_text())
+    summary = json.loads((project / "data/03_primary/clips/summary.json").read_text())
     assert sum(summary["proxy_arousal"]["labels"].values()) + sum(summary["proxy_arousal"]["missing"].values()) == 6
 
 
