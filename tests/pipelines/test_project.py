@@ -159,7 +159,7 @@ def test_kedro_viz_shows_nodes_and_a_preview_in_a_browser(project, viz, tmp_path
 def test_tables_are_read_by_plain_pandas_and_pyarrow(project, first_run):
     data = project / "data"
     utterances = pd.read_parquet(data / "02_intermediate/tiny/utterances.parquet")
-    (shard,) = (data / "04_feature/is10").glob("*/tiny/00000.parquet")
+    (shard,) = (data / "04_feature/is10").glob("*/tiny/00000-*.parquet")
     features = pd.read_parquet(shard)
     predictions = pd.read_parquet(data / "07_model_output/tiny/train_mmmd/mmd.parquet")
     assert len(utterances) == len(features) == len(predictions) == 18
