@@ -17,9 +17,9 @@ nothing; **bold** is a value that is not the paper's. The reason stands beside e
 their own, since most of their corpora are not given out: theirs are the options of `conf/base`, which every experiment
 starts from.
 
-The papers' values are kept in `src/semiser/systems/<system>/hyperparameters.csv`. This page is made from them and
-from `conf` by `python docs/make_options.py`; a test fails where an option differs from the paper without a reason, or
-where this page is old.
+The papers' values are kept in `src/semiser/systems/<system>/hyperparameters.csv`. This page is made from them and from
+`conf` by `python docs/make_options.py`; a test fails where an option differs from the paper without a reason, or where
+this page is old.
 """
 
 

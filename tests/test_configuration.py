@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from semiser.configuration import ExperimentConfigLoader
+from semiser.configuration import ConfiguredLoader, ExperimentConfigLoader
 
 
 @pytest.fixture
@@ -30,3 +30,13 @@ def test_two_loaders_of_a_process_keep_their_names(conf):
     first = ExperimentConfigLoader(conf, "mine", base_env="base", default_run_env="demo")
     second = ExperimentConfigLoader(conf, "demo", base_env="base", default_run_env="demo")
     assert [loader["parameters"]["models"].rsplit("/")[-1] for loader in (first, second)] == ["mine", "demo"]
+
+
+def test_the_project_gets_what_the_experiment_configures_and_needs(tmp_path, conf):
+    (tmp_path / "base/parameters_systems.yml").write_text("train_began: {stage: 1}\ntrain_mmmd: {acted_weight: 1}\n")
+    began = "train_began: {folds: {experiment: e, corpora: [c], validation: {kind: none}}, variants: [began]}"
+    (tmp_path / "mine/parameters.yml").write_text(began)
+    arguments = {"base_env": "base", "default_run_env": "demo", "merge_strategy": {"parameters": "soft"}}
+    parameters = ConfiguredLoader(conf, "mine", **arguments)["parameters"]
+    assert set(parameters) == {"models", "train_began", "features"}
+    assert parameters["train_began"]["stage"] == 1 and parameters["features"] == {"extract": ["chunks"]}

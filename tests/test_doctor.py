@@ -56,18 +56,18 @@ def test_files_of_features_are_looked_for(tmp_path):
     (tmp_path / "p.txt").touch()
     assert _features(tmp_path, valence=lexicon, dface={"weights": "w"}) == [
         ("valence", "missing", "ntusd.negative: nothing at n.txt", "set features.valence.ntusd.negative"),
-        (
-            "dface",
-            "missing",
-            "weights: nothing at w",
-            "set features.dface.weights, or train_faces.dface.images for a network of your own",
-        ),
+        ("dface", "missing", "weights: nothing at w", "set features.dface.weights"),
     ]
-    features = {"extract": ["dface"], "dface": {"weights": "w"}}
-    (check,) = check_features(features, tmp_path, networks=["dface"])
-    assert (check.state, check.advice) == ("note", "`kedro run --pipelines=train_faces` makes it")
     ((name, state, found, _),) = _features(tmp_path, dfce={})
     assert (name, state) == ("options", "missing") and "dfce" in found
+
+
+def test_a_face_family_needs_a_network(tmp_path):
+    (check,) = check_features({"extract": ["dface"]}, tmp_path)
+    assert (check.state, check.found) == ("missing", "no network")
+    assert check.advice == "set train_faces.dface.images, which it learns from, or features.dface.weights"
+    (check,) = check_features({"extract": ["dface"]}, tmp_path, networks=["dface"])
+    assert check.found == "no complete table yet"
 
 
 def test_tables_are_complete_or_not(tmp_path):

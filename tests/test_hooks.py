@@ -66,7 +66,7 @@ def project(tmp_path_factory):
 
 
 def _start(project, *arguments):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "KEDRO_ENV": "tiny"}
     command = [sys.executable, "-m", "kedro", *arguments]
     return subprocess.Popen(
         command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

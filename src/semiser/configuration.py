@@ -6,6 +6,8 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 from omegaconf import OmegaConf
 
+from semiser.needs import as_configured
+
 
 class ExperimentConfigLoader(OmegaConfigLoader):
     """Loads conf for one experiment, whose name is the env's unless `--params experiment=<name>` gives another.
@@ -24,8 +26,19 @@ class ExperimentConfigLoader(OmegaConfigLoader):
         return super().__getitem__(key)
 
 
+class ConfiguredLoader(ExperimentConfigLoader):
+    """The same as everything in Kedro has it: parameters without the trainings that the experiment does not configure.
+
+    It stands here and in no hook, since kedro-viz loads and checks parameters without hooks.
+    """
+
+    def __getitem__(self, key: str) -> dict[str, Any]:
+        found = super().__getitem__(key)
+        return as_configured(found) if key == "parameters" else found
+
+
 def load_parameters(conf: str | Path, env: str | None, params: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The parameters of an experiment as a run has them, with no hook's changes.
+    """The parameters of an experiment as conf says them, those included that a run does without.
 
     Args:
         conf: folder of the envs.

@@ -15,7 +15,9 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from semiser.corpora.utterance import Utterance
+from semiser.needs import NETWORKS
 from semiser.options.base import Options, first_problem
+from semiser.options.family import FamilyOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.ingest import CorpusOptions, IngestOptions
 from semiser.shards.table import ShardedTable
@@ -110,22 +112,20 @@ def check_features(
         yield Check("features", "options", "missing", first_problem(error), "mend the parameters of features")
         return
     for name, family in options.active.items():
-        lacking = [(option, path) for option, path in _files(family) if not (project / path).exists()]
-        for option, path in lacking:
-            yield _lacking_file(name, option, path, networks)
+        lacking = list(_lacking(name, family, project, networks))
+        yield from lacking
         if not lacking:
             yield _check_table(name, primary if "://" in primary else str(project / primary))
 
 
-def _lacking_file(name: str, option: str, path: str, networks: Collection[str]) -> Check:
-    found, advice = f"{option}: nothing at {path}", f"set features.{name}.{option}"
-    if option != "weights":
-        return Check("features", name, "missing", found, advice)
-    if name in networks:
-        return Check("features", name, "note", found, "`kedro run --pipelines=train_faces` makes it")
-    return Check(
-        "features", name, "missing", found, f"{advice}, or train_faces.{name}.images for a network of your own"
-    )
+def _lacking(name: str, family: FamilyOptions, project: Path, networks: Collection[str]) -> Iterator[Check]:
+    """The files that a family is told to take and that are not there, and the network that it needs."""
+    for option, path in _files(family):
+        if not (project / path).exists():
+            yield Check("features", name, "missing", f"{option}: nothing at {path}", f"set features.{name}.{option}")
+    if name in NETWORKS and name not in networks and family.weights is None:
+        advice = f"set train_faces.{name}.images, which it learns from, or features.{name}.weights"
+        yield Check("features", name, "missing", "no network", advice)
 
 
 def _check_table(name: str, primary: str) -> Check:

@@ -18,7 +18,7 @@ from pydantic_core import to_jsonable_python
 from semiser import torchrun
 from semiser.datasets.sharded import ShardedTableDataset
 from semiser.experiments.catalog import file_of, is_metrics, results_folder
-from semiser.needs import as_configured, check_run, training_pipelines
+from semiser.needs import check_run, training_pipelines
 from semiser.options.tracking import TrackingOptions
 
 if TYPE_CHECKING:
@@ -49,21 +49,16 @@ class KnownParameters:
 
 
 class Needs:
-    """An experiment needs what it configures: its features are extracted, and what it does not name is not checked."""
+    """Refuse a run that the experiment does not configure, before any work."""
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Fill `features.extract`, and leave out trainings that name no corpora.
-
-        Raises:
-            ValueError: the options of a training are wrong.
-        """
-        self._parameters = as_configured(context.config_loader["parameters"])
-        context.config_loader["parameters"] = self._parameters
+        """Keep the parameters."""
+        self._parameters = context.config_loader["parameters"]
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
-        """Refuse a run that the experiment does not configure.
+        """Look at the pipelines that are asked for.
 
         Raises:
             ValueError: see `semiser.needs.check_run`.

@@ -109,10 +109,12 @@ def families_without_network(parameters: Parameters) -> list[str]:
     return [
         name
         for name in NETWORKS
-        if name in asked
-        and not networks.get(name)
-        and not Path((features.get(name) or {}).get("weights") or "", "card.json").exists()
+        if name in asked and not networks.get(name) and not _has_weights(features.get(name) or {})
     ]
+
+
+def _has_weights(family: Parameters) -> bool:
+    return bool(family.get("weights")) and Path(family["weights"], "card.json").exists()
 
 
 def _not_configured(name: str, group: str, configured: list[str], command: str) -> str:

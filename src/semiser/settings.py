@@ -1,12 +1,12 @@
 """Project settings: https://docs.kedro.org/en/stable/configure/ explains each."""
 
-from semiser.configuration import ExperimentConfigLoader
+from semiser.configuration import ConfiguredLoader
 from semiser.hooks import KnownParameters, LastWord, Needs, RunRecord, Runs, Torchrun, Tracking, WithdrawTables
 
-# The last is called first: names are checked and needs are filled in before others read the parameters.
+# The last is called first: names are checked before others read the parameters.
 HOOKS = (WithdrawTables(), RunRecord(), Runs(), Tracking(), LastWord(), Torchrun(), Needs(), KnownParameters())
 
-CONFIG_LOADER_CLASS = ExperimentConfigLoader
+CONFIG_LOADER_CLASS = ConfiguredLoader
 # An env names only what differs from conf/base: with the default strategy it would replace whole groups.
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

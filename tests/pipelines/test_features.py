@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from semiser.configuration import load_parameters
 from semiser.features.registry import AUDIO, TEXT, VIDEO
 from semiser.shards.table import ShardedTable
 
@@ -33,22 +34,17 @@ def project(tmp_path_factory):
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(ROOT / name, folder / name)
     _copy_clips(folder / "clips")
+    demo = load_parameters(ROOT / "conf", "demo")
     drawn = {"train_identities": 1, "validation_identities": 1, "pictures": 1}
-    quick = {"training": {"epochs": 1, "drawn": drawn}}
+    for network in demo["train_faces"].values():
+        network["training"] |= {"epochs": 1, "drawn": drawn}
     parameters = {
-        "ingest": {
-            "corpora": {
-                "demo_acted": None,
-                "demo_wild": None,
-                "demo_video": None,
-                "clips": {"reader": "manifest", "root": "clips"},
-            }
-        },
-        "train_faces": {"expression": quick, "dface": quick},
-        "features": {"shards": {"utterances": 4}},
+        "ingest": {"corpora": {"clips": {"reader": "manifest", "root": "clips"}}},
+        "train_faces": demo["train_faces"],
+        "features": demo["features"] | {"extract": FAMILIES, "shards": {"utterances": 4}},
     }
-    (folder / "conf/local").mkdir()
-    (folder / "conf/local/parameters.yml").write_text(yaml.safe_dump(parameters))
+    (folder / "conf/clips").mkdir()
+    (folder / "conf/clips/parameters.yml").write_text(yaml.safe_dump(parameters))
     return folder
 
 
@@ -68,7 +64,7 @@ def _copy_clips(folder):
 
 def _kedro(project, *arguments):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "kedro", "run", "--pipelines=features", *arguments]
+    command = [sys.executable, "-m", "kedro", "run", "--env=clips", "--pipelines=features", *arguments]
     run = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     return run.stderr
@@ -81,7 +77,7 @@ def log(project):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_table_has_all_utterances_and_no_nan(project, log, family):
-    table = ShardedTable(str(project / f"data/03_primary/local/{family}.json")).dataset().to_table()
+    table = ShardedTable(str(project / f"data/03_primary/clips/{family}.json")).dataset().to_table()
     assert len(table["utterance_id"].unique()) == 6
     for column in table.columns:
         values = column.combine_chunks()
@@ -100,10 +96,10 @@ def test_the_reader_of_a_file_alone_can_tell_what_it_is(project, log):
 
 def test_proxy_labels_have_a_row_per_utterance_with_a_label_or_a_reason(project, log):
     for name in ("proxy_arousal", "proxy_valence"):
-        table = pq.read_table(project / f"data/03_primary/local/{name}.parquet")
+        table = pq.read_table(project / f"data/03_primary/clips/{name}.parquet")
         assert table.num_rows == 6
         assert pc.all(pc.xor(pc.is_valid(table["label"]), pc.is_valid(table["reason"]))).as_py()
-    summary = json.loads((project / "data/03_primary/local/summary.json").read_text())
+    summary = json.loads((project / "data/03_primary/clips/summary.json").read_text())
     assert sum(summary["proxy_arousal"]["labels"].values()) + sum(summary["proxy_arousal"]["missing"].values()) == 6
 
 

@@ -161,7 +161,7 @@ class StftOptions(FramesOptions):
 
 
 class Wav2VecOptions(FamilyOptions):
-    """wav2vec 2.0 features of fixed length; the family is off until a checkpoint is named.
+    """wav2vec 2.0 features of fixed length; the family cannot be extracted until a checkpoint is named.
 
     The folder is no part of a fingerprint: what the model is, is told by its hash.
 

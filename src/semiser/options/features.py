@@ -53,7 +53,7 @@ class FeaturesOptions(Options):
 
     Attributes:
         extract: families that are on. None, in conf, stands for what the configured trainings need
-            (`semiser.needs.with_needed_families` puts them here); to the code it is none.
+            (`semiser.needs.as_configured` puts them here); to the code it is none.
         shards: how a corpus is cut.
     """
 

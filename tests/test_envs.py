@@ -1,0 +1,85 @@
+"""The envs of conf: what base says, and what an experiment has of it and of its own."""
+
+from pathlib import Path
+
+import pytest
+
+from semiser.configuration import load_parameters
+from semiser.effective import effective_options, experiment_parameters
+from semiser.needs import configured_systems, needed_families
+from semiser.systems.system import get_system, system_names
+
+CONF = Path(__file__).parents[1] / "conf"
+FOLDS = {"folds": {"experiment": "any", "corpora": ["any"]}}
+MUST_SAY = dict.fromkeys(("began", "cmkt", "mmmd", "mssgan"), FOLDS) | {
+    "avspnet": {"background": {"corpora": ["other"]}, "corpora": ["any"], "tasks": {"emotion": {}}}
+}
+# Env to the trainings that it configures, and the families that they need.
+EXPERIMENTS = {
+    "avspnet_casia": (["avspnet"], ("segments", "voice")),
+    "began_emodb": (["began"], ("is10", "chunks")),
+    "began_omg": (["began"], ("is10", "chunks")),
+    "began_savee": (["began"], ("is10", "chunks")),
+    "casia": (["mmmd"], ("is10",)),
+    "casia_ssl": (["mmmd"], ("is10",)),
+    "cmkt_casia": (["cmkt"], ("fbank",)),
+    "cmkt_ch_sims": (["cmkt"], ("stft", "expression")),
+    "cmkt_iemocap": (["cmkt"], ("wav2vec",)),
+    "emodb": (["mmmd"], ("is10",)),
+    "mssgan": (["mssgan"], ("fft", "fbank", "dface")),
+    "ssgan_casia": (["mssgan"], ("fft", "fbank")),
+}
+
+
+@pytest.mark.parametrize("system", system_names())
+def test_base_says_what_the_models_have_by_default(system):
+    model, base = get_system(system).options, load_parameters(CONF, None)[f"train_{system}"]
+    assert model(**base | MUST_SAY[system]) == model(**MUST_SAY[system])
+
+
+def test_base_configures_nothing():
+    base = load_parameters(CONF, None)
+    assert configured_systems(base) == [] and needed_families(base) == ()
+    assert base["ingest"]["corpora"] is None
+    assert base["train_faces"] == {"expression": None, "dface": None}
+
+
+def test_every_env_is_looked_at():
+    envs = {path.name for path in CONF.iterdir() if any(path.glob("*.yml"))}
+    assert envs == {"base", "demo", *EXPERIMENTS}
+
+
+@pytest.mark.parametrize("env", EXPERIMENTS)
+def test_an_experiment_has_its_own_corpora_and_what_its_training_needs(env):
+    parameters = experiment_parameters(CONF, env)
+    assert not [name for name in parameters["ingest"]["corpora"] if name.startswith("demo")]
+    assert (configured_systems(parameters), needed_families(parameters)) == EXPERIMENTS[env]
+    assert effective_options(parameters)  # each group fits its model
+
+
+def test_the_demo_configures_every_system():
+    demo = load_parameters(CONF, "demo")
+    assert configured_systems(demo) == system_names()
+    assert needed_families(demo) == (
+        *("is10", "segments", "chunks", "fft", "fbank", "stft", "voice"),
+        *("word2vec", "social", "valence", "expression", "dface"),
+    )
+
+
+@pytest.mark.parametrize(
+    "env, option, value",
+    [
+        ("casia", "train_mmmd.mmd.batch_size", 64),
+        ("casia", "train_mmmd.mmd.balanced", True),
+        ("emodb", "train_mmmd.scaling.strategy", "speaker"),
+        ("casia_ssl", "train_mmmd.dnn.grouping", "joint"),
+        ("casia_ssl", "train_mmmd.mixmatch_acted.temperature", 0.3),
+        ("avspnet_casia", "features.segments.pad_short", True),
+        ("avspnet_casia", "train_avspnet.network.proxy_hidden", [512, 128]),
+        ("began_emodb", "train_began.encoder.learning_rate", 0.0005),
+        ("ssgan_casia", "train_mssgan.scaling.unlabelled", "self"),
+        ("cmkt_casia", "train_cmkt.folds.validation.kind", "none"),
+    ],
+)
+def test_our_experiments_have_the_options_that_were_chosen_for_them(env, option, value):
+    assert effective_options(experiment_parameters(CONF, env))[option] == value
