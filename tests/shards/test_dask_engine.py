@@ -2,7 +2,7 @@ import os
 import sys
 
 import pytest
-from helpers import utterances_of, voice, write_wav
+from helpers import committed, utterances_of, voice, write_wav
 from threadpoolctl import threadpool_info
 
 from semiser.features.fbank import Fbank
