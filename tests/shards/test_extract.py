@@ -175,7 +175,7 @@ def test_what_travels_to_a_worker_does_not_grow_with_the_corpus(corpus, tmp_path
 
 _RUN = """
 import sys
-from helpers import utterances_of
+from helpers import committed, utterances_of
 from semiser.features.is10 import Is10
 from semiser.options.features import Is10Options, ShardOptions
 from semiser.shards.engine import LocalEngine
