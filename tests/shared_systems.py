@@ -23,6 +23,7 @@ from semiser.data.stream import SampleStream
 from semiser.folds.rows import FoldRows
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
+from semiser.systems.avspnet import pretraining
 from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
 from semiser.systems.began import classifier as began_classifier
@@ -126,7 +127,7 @@ def make_frames(folder: Path, memory_mib: int) -> FrameData:
     table = pa.dataset.dataset(str(folder / "frames.parquet"))
     kept = roles != "unlabelled"
     features = read_frames(table, "stft", ids, kept, visual, memory_mib=memory_mib, block_rows=8)
-    return features.of_fold(FoldRows(np.arange(40), roles, names, roles, roles, CLASSES), make_run(folder / "data"))
+    return features.of_fold(FoldRows(np.arange(40), roles, names, roles, roles, CLASSES), torch.device("cpu"))[0]
 
 
 MSSGAN = MssganOptions(
@@ -212,16 +213,18 @@ def front_end_case(folder: Path) -> Case:
     rows = utterances("abc", "bg")
     table, proxies = segment_table(folder, rows), {"arousal": proxy_table(rows, ("low", "high"))}
     how = PretrainingOptions(epochs=2, batch_size=4, held_out_share=0.25, learning_rate=3e-3, block_rows=7)
-    background = avspnet.make_background(table, utterance_table(rows), proxies, how, seed=0)
+    background = pretraining.make_background(table, utterance_table(rows), proxies, how, seed=0)
     network = AvspnetNetworkOptions(kernels=4, dense=12, latent=6, proxy_hidden=(8,))
-    return Case(fit_front_end, background, avspnet.FrontEndOptions("avspnet_arousal", network, how, initial=None))
+    return Case(fit_front_end, background, pretraining.FrontEndOptions("avspnet_arousal", network, how, initial=None))
 
 
-def fit_front_end(background: avspnet.Background, how: avspnet.FrontEndOptions, run: TrainingRun) -> torch.Tensor:
-    """`avspnet.fit_front_end` with an epsilon that leaves rounding small: the gradient of a bias before batch
+def fit_front_end(
+    background: pretraining.Background, how: pretraining.FrontEndOptions, run: TrainingRun
+) -> torch.Tensor:
+    """`pretraining.fit_front_end` with an epsilon that leaves rounding small: the gradient of a bias before batch
     normalisation is 0 but for rounding, and Adam makes steps of the usual size of it."""
     with mock.patch.object(torch.optim, "Adam", partial(torch.optim.Adam, eps=1e-2)):
-        return avspnet.fit_front_end(background, how, run)
+        return pretraining.fit_front_end(background, how, run)
 
 
 def batch_norm_cases() -> dict[str, Case]:

@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import shutil
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pytest
 from helpers import committed, utterances_of, voice, write_wav
 
 import semiser
+from semiser.data.streamed import read_vectors
 from semiser.features.registry import make_families
 from semiser.folds.make import make_folds
 from semiser.folds.options import FoldOptions
@@ -21,7 +23,7 @@ from semiser.prediction.features import InProcess
 from semiser.shards.extract import extract
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import ONE_HOT, MmdOptions, MmmdOptions
-from semiser.training.experiment import make_experiment, run_variant
+from semiser.training.experiment import experiment_on, run_variant
 
 
 @pytest.fixture(scope="module")
@@ -46,15 +48,16 @@ def trained(tmp_path_factory):
     protocol = {"kind": "leave_one_speaker_out"}
     folds = make_folds(utterances, FoldOptions(experiment="tiny", corpora=["tiny"], protocol=protocol))
     models, scaling = str(folder / "models"), ScalingOptions(strategy="speaker")
-    experiment = make_experiment(folds, utterances, tables, scaling, models, as_is=ONE_HOT)
+    read = partial(read_vectors, tables, folds=folds, scaling=scaling, as_is=ONE_HOT)
+    experiment = experiment_on(folds, utterances, read, models)
     options = MmmdOptions(network=MmdOptions(hidden=(8, 4), pooled=16, epochs=3, batch_size=6, learning_rate=0.01))
-    predictions, _ = run_variant(experiment, "mmd", mmmd.fit, options, TrainingOptions(accelerator="cpu"))
-    return folder, predictions
+    found = run_variant(experiment, "mmd", mmmd.fit, options, TrainingOptions(accelerator="cpu"))
+    return folder, found.predictions, [{"pipeline": "", **row} for row in found.models]
 
 
 @pytest.fixture(scope="module")
 def card(trained):
-    return trained[0] / "models/mmd/seed-0/fold-00/card.json"
+    return trained[0] / "models" / trained[2][0]["folder"] / "card.json"
 
 
 def _write_manifest(path, rows):
@@ -70,7 +73,7 @@ def _probabilities(table, classes):
 
 
 def test_a_tested_speaker_gets_the_probabilities_that_training_gave(trained, card):
-    folder, predictions = trained
+    folder, predictions, _ = trained
     model = semiser.load(card)
     fold = predictions.filter(pa.compute.equal(predictions["fold"], 0)).sort_by("utterance_id")
     names = [name.removeprefix("tiny/") for name in fold["utterance_id"].to_pylist()]
@@ -207,13 +210,18 @@ def test_missing_cards_weights_and_inputs_are_named(card, tmp_path):
 
 def test_the_node_publishes_what_the_api_gives(trained, card, tmp_path):
     from semiser.options.engine import EngineOptions
+    from semiser.options.places import PlacesOptions
     from semiser.options.predict import PredictOptions
     from semiser.pipelines.predict.nodes import predict_input
 
+    places = PlacesOptions(features=str(tmp_path / "store"), models=str(trained[0] / "models"), reporting="")
+    others = FeaturesOptions(), EngineOptions(), places, None, None
     options = PredictOptions(input=str(trained[0] / "corpus/b/0.wav"), card=str(card))
-    table, frame = predict_input(options, FeaturesOptions(), EngineOptions(), str(tmp_path / "store"))
+    table, frame = predict_input(options, *others)
+    named = options.model_copy(update={"card": None, "model": "/mmd"})
+    assert predict_input(named, *others, None, trained[2])[0].equals(table)
     assert table.equals(semiser.load(card).predict(options.input))
     assert list(frame.columns) == table.column_names
     pq.write_table(table, tmp_path / "table.parquet")
     with pytest.raises(ValueError, match=r"--params predict\.input="):
-        predict_input(PredictOptions(), FeaturesOptions(), EngineOptions(), str(tmp_path))
+        predict_input(PredictOptions(), *others)

@@ -31,6 +31,7 @@ from semiser.shards.extract import extract
 from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
 from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
+from semiser.systems.avspnet.pretraining import make_background, train_front_end
 from semiser.systems.began import classifier as began_classifier
 from semiser.systems.began import encoder as began
 from semiser.systems.began.options import BeganFitOptions, BeganNetworkOptions, CepstrumOptions, ClassifierOptions
@@ -105,13 +106,13 @@ class Trained:
     def fit(self, read, fit, options):
         """Test predictions of all folds."""
         self.experiment = experiment_on(self.folds, self.utterances, read, str(self.models))
-        self.predictions, _ = run_variant(self.experiment, "variant", fit, options, CPU)
+        self.predictions, _, self.trained = run_variant(self.experiment, "variant", fit, options, CPU)
         return self
 
     @property
     def card(self):
         """Of the fold that tests the first speaker."""
-        return self.models / "variant/seed-0/fold-00/card.json"
+        return self.models / self.trained[0]["folder"] / "card.json"
 
     def assert_predicts_as_in_training(self, scaling, min_utterances=2):
         fold = self.predictions.filter(pc.equal(self.predictions["fold"], 0)).sort_by("utterance_id")
@@ -138,10 +139,10 @@ def _began(corpus, folder, frozen, scaling):
         options = BeganFitOptions(classifier=how, encoder=network, shape=shape)
         read = partial(read_samples, {"chunks": chunks}, scaling=scaling, band_axis=0)
     else:
-        began.save_random_encoder(shape, network, CPU, trained.models / "random")
+        place = began.save_random_encoder(shape, network, CPU, 0, trained.models)
         cepstrum = CepstrumOptions(bands=6, coefficients=4)
-        encoder = began.load_feature_map(trained.models / "random", cepstrum=cepstrum)
-        options = BeganFitOptions(classifier=how, cepstrum=cepstrum, frozen="random", shape=encoder.map_shape)
+        encoder = began.load_feature_map(trained.models / place, cepstrum=cepstrum)
+        options = BeganFitOptions(classifier=how, cepstrum=cepstrum, frozen=place, shape=encoder.map_shape)
         read = partial(began_classifier.read_maps, chunks, frozen=encoder, scaling=scaling)
     return trained.fit(lambda ids: read(utterance_ids=ids), began_classifier.fit, options)
 
@@ -155,15 +156,21 @@ def test_began_means_over_the_chunks_of_an_utterance(corpus, tmp_path, frozen):
 def test_began_needs_its_encoder_and_classes(corpus, tmp_path):
     trained = _began(corpus, tmp_path, True, ScalingOptions())
     trained.assert_predicts_as_in_training("training")
+    (encoder,) = (trained.models / "random/seed-0").iterdir()
     with pytest.raises(ValueError, match=r"is of a part that models are trained on .* take the card of a trained fold"):
-        semiser.load(trained.models / "random")
-    other = TrainingOptions(accelerator="cpu", seeds=(1,))
-    network = BeganNetworkOptions(filters=2, code=2, convolutions=1)
-    began.save_random_encoder(began.chunk_shape(trained.tables["chunks"]), network, other, trained.models / "random")
+        semiser.load(encoder)
+    other = began.save_random_encoder(
+        began.chunk_shape(trained.tables["chunks"]),
+        BeganNetworkOptions(filters=2, code=2, convolutions=1),
+        CPU,
+        1,
+        trained.models,
+    )
+    (encoder / "model.safetensors").write_bytes((trained.models / other / "model.safetensors").read_bytes())
     with pytest.raises(ValueError, match="its frozen encoder was trained anew since"):
         semiser.load(trained.card)
-    (trained.models / "random/card.json").unlink()
-    with pytest.raises(FileNotFoundError, match="its frozen encoder 'random' is in no folder above"):
+    (encoder / "card.json").unlink()
+    with pytest.raises(FileNotFoundError, match="is in no folder above it: copy it together with the model"):
         semiser.load(trained.card)
 
 
@@ -303,12 +310,12 @@ def _avspnet(corpus, folder, bins, scaling):
     segments, voices = trained.tables["segments"], trained.utterances
     pretraining = PretrainingOptions(epochs=1, batch_size=8, held_out_share=0.2, learning_rate=3e-3, scaling=bins)
     network = AvspnetNetworkOptions(kernels=4, dense=12, latent=6, proxy_hidden=(8,))
-    background = avspnet.make_background(segments, voices, {}, pretraining, seed=0)
-    where = trained.models / "front_ends/autoencoder/seed-0"
-    avspnet.train_front_end("autoencoder", background, network, pretraining, CPU, 0, where)
+    background = make_background(segments, voices, {}, pretraining, seed=0)
+    card = train_front_end("autoencoder", background, network, pretraining, CPU, 0, trained.models)
+    where = trained.models / card["folder"]
     front_end = load_front_end(where)
     embeddings = embed_utterances(front_end, segments, voices, "dense", where / "embeddings")
-    reference = {"folder": "../../../front_ends/autoencoder/seed-0", "key": front_end.card["key"]}
+    reference = {"folder": card["folder"], "key": front_end.card["key"]}
     options = RecognitionOptions(
         hidden=(8,), optimiser="adam", learning_rate=0.01, epochs=3, batch_size=4, scaling=scaling
     )
@@ -319,7 +326,7 @@ def _avspnet(corpus, folder, bins, scaling):
 def test_avspnet_needs_the_front_end_that_it_was_trained_on(corpus, tmp_path):
     trained = _avspnet(corpus, tmp_path, "background", None)
     with pytest.raises(ValueError, match="is of a part that models are trained on"):
-        semiser.load(trained.models / "front_ends/autoencoder/seed-0")
-    (trained.models / "front_ends/autoencoder/seed-0/card.json").unlink()
-    with pytest.raises(FileNotFoundError, match="no front end at"):
+        semiser.load(next((trained.models / "front_ends/autoencoder/seed-0").iterdir()))
+    next((trained.models / "front_ends").rglob("card.json")).unlink()
+    with pytest.raises(FileNotFoundError, match="is in no folder above it: copy it together with the model"):
         semiser.load(trained.card)

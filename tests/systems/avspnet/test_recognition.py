@@ -9,6 +9,7 @@ from segment_tables import SIZE, proxy_table, segment_table, utterance_table, ut
 
 from semiser.data.samples import SampleData
 from semiser.options.training import TrainingOptions
+from semiser.systems.avspnet import pretraining
 from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.front_end import load_front_end
 from semiser.systems.avspnet.network import Outputs
@@ -31,11 +32,13 @@ def background(tmp_path):
 def make_background(folder, options=PRETRAINING, valence=("negative", "positive")):
     table = segment_table(folder / "segments", ROWS)
     proxies = {"arousal": proxy_table(ROWS, ("low", "high")), "valence": proxy_table(ROWS, valence)}
-    return avspnet.make_background(table, utterance_table(ROWS), proxies, options, seed=0)
+    return pretraining.make_background(table, utterance_table(ROWS), proxies, options, seed=0)
 
 
 def train(variant, background, folder, options=PRETRAINING, seed=0, initial=None, training=CPU):
-    return avspnet.train_front_end(variant, background, NETWORK, options, training, seed, folder / variant, initial)
+    """The card, with the front end's own folder."""
+    card = pretraining.train_front_end(variant, background, NETWORK, options, training, seed, folder, initial)
+    return card | {"folder": folder / card["folder"]}
 
 
 def weights(folder):
@@ -45,12 +48,12 @@ def weights(folder):
 def test_the_losses_are_those_of_the_paper():
     x = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]])
     outputs = Outputs(x + torch.tensor([[[1.0, 0.0], [0.0, 3.0]]]), torch.log(torch.tensor([[0.2, 0.8]])))
-    losses = avspnet.front_end_losses(outputs, x, torch.tensor([1]))
+    losses = pretraining.front_end_losses(outputs, x, torch.tensor([1]))
     assert losses["reconstruction_loss"].item() == pytest.approx((1 + 9) / 4)  # Eq. 5
     assert losses["proxy_loss"].item() == pytest.approx(-math.log(0.8))  # Eq. 6
-    assert avspnet.total_loss(losses, 0.3).item() == pytest.approx(0.3 * 2.5 - 0.7 * math.log(0.8))  # Eq. 7
-    alone = avspnet.front_end_losses(Outputs(None, outputs.proxy), x, torch.tensor([1]))
-    assert list(alone) == ["proxy_loss"] and avspnet.total_loss(alone, 0.3) == alone["proxy_loss"]
+    assert pretraining.total_loss(losses, 0.3).item() == pytest.approx(0.3 * 2.5 - 0.7 * math.log(0.8))  # Eq. 7
+    alone = pretraining.front_end_losses(Outputs(None, outputs.proxy), x, torch.tensor([1]))
+    assert list(alone) == ["proxy_loss"] and pretraining.total_loss(alone, 0.3) == alone["proxy_loss"]
 
 
 @pytest.mark.parametrize(
@@ -87,31 +90,30 @@ def test_utterances_are_held_out_and_labels_that_are_missing_stay_missing(backgr
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_front_end_of_table_2_comes_with_weights_and_a_card(tmp_path, background, variant):
-    initial = tmp_path / "autoencoder" if variant.startswith("autoencoder_then") else None
-    if initial:
-        train("autoencoder", background, tmp_path)
+    after = variant.startswith("autoencoder_then")
+    initial = train("autoencoder", background, tmp_path)["folder"] if after else None
     card = train(variant, background, tmp_path, initial=initial)
-    names = {name.split(".")[0] for name in weights(tmp_path / variant)}
+    folder = card.pop("folder")
+    names = {name.split(".")[0] for name in weights(folder)}
     heads = {"reconstruction"} if variant.startswith("avspnet") or variant == "autoencoder" else set()
     heads |= {"proxy"} if variant not in ("random", "autoencoder") else set()
     assert names == {"encoder", "scaling"} | heads
-    assert card["variant"] == variant and json.loads((tmp_path / variant / "card.json").read_text()) == card
+    assert card["variant"] == variant and json.loads((folder / "card.json").read_text()) == card
     used = 0 if variant == "random" else 26 if variant == "autoencoder" else card["background"]["utterances"]
     assert card["background"]["utterances"] == used and len({row["epoch"] for row in card["curves"]}) in (0, 2)
-    assert load_front_end(tmp_path / variant)(np.zeros((3, *SIZE), np.float32)).shape == (3, 12)
+    assert load_front_end(folder)(np.zeros((3, *SIZE), np.float32)).shape == (3, 12)
 
 
 def test_front_ends_of_a_seed_start_from_the_same_encoder_and_two_stages_go_on_from_the_first(tmp_path, background):
     still = PRETRAINING.model_copy(update={"learning_rate": 1e-12, "epochs": 1})
-    train("random", background, tmp_path)
+    random = train("random", background, tmp_path)["folder"]
     for variant in ("proxy_arousal", "avspnet_valence"):
-        train(variant, background, tmp_path, still)
-        _equal_encoders(tmp_path / "random", tmp_path / variant)
-    train("autoencoder", background, tmp_path)
-    train("autoencoder_then_arousal", background, tmp_path, still, initial=tmp_path / "autoencoder")
-    _equal_encoders(tmp_path / "autoencoder", tmp_path / "autoencoder_then_arousal")
+        _equal_encoders(random, train(variant, background, tmp_path, still)["folder"])
+    first = train("autoencoder", background, tmp_path)["folder"]
+    second = train("autoencoder_then_arousal", background, tmp_path, still, initial=first)["folder"]
+    _equal_encoders(first, second)
     with pytest.raises(AssertionError):
-        _equal_encoders(tmp_path / "random", tmp_path / "autoencoder")
+        _equal_encoders(random, first)
 
 
 def _equal_encoders(first, second):
@@ -134,9 +136,9 @@ def test_a_front_end_learns_its_proxy_and_its_input(tmp_path, background):
 
 def test_what_was_trained_with_the_same_data_and_options_is_not_trained_again(tmp_path, background):
     card = train("proxy_arousal", background, tmp_path)
-    made = (tmp_path / "proxy_arousal/model.safetensors").stat().st_mtime_ns
+    made = (card["folder"] / "model.safetensors").stat().st_mtime_ns
     assert train("proxy_arousal", background, tmp_path) == card
-    assert (tmp_path / "proxy_arousal/model.safetensors").stat().st_mtime_ns == made
+    assert (card["folder"] / "model.safetensors").stat().st_mtime_ns == made
     assert train("proxy_arousal", background, tmp_path, seed=1)["key"] != card["key"]
 
 
@@ -159,14 +161,14 @@ def test_a_front_end_that_was_killed_inside_an_epoch_ends_as_an_undisturbed_one(
     assert calls[-1] > 0 and 0 in calls  # inside the second epoch
     monkeypatch.undo()
     resumed = train("avspnet_arousal", make_background(tmp_path, options), tmp_path / "killed", options)
-    whole, again = (weights(tmp_path / name / "avspnet_arousal") for name in ("whole", "killed"))
+    whole, again = weights(undisturbed["folder"]), weights(resumed["folder"])
     assert all(torch.equal(whole[name], again[name]) for name in whole)
     assert resumed["curves"] == undisturbed["curves"]
 
 
 def test_without_proxy_labels_a_front_end_is_left_out_and_says_why(tmp_path):
     background = make_background(tmp_path, valence=("negative", "negative"))
-    reasons = avspnet.left_out(background, VARIANTS)
+    reasons = pretraining.left_out(background, VARIANTS)
     assert set(reasons) == {"proxy_valence", "autoencoder_then_valence", "avspnet_valence"}
     assert "proxy valence of bg: 18 negative, 0 positive among 26" in reasons["proxy_valence"]
     with pytest.raises(ValueError, match="front end proxy_valence: proxy valence of bg"):
@@ -175,15 +177,15 @@ def test_without_proxy_labels_a_front_end_is_left_out_and_says_why(tmp_path):
 
 def test_a_background_with_a_tested_voice_is_refused():
     background, tested = utterances("ab", "bg"), utterances("cd", "tg")
-    avspnet.refuse_tested_speakers(utterance_table(background), utterance_table(tested))
+    pretraining.refuse_tested_speakers(utterance_table(background), utterance_table(tested))
     heard = [*background, {**tested[0], "utterance_id": "other"}]
     with pytest.raises(
         ValueError, match=r"1 of its speakers are tested, such as tg/c; .*background.transductive: true"
     ):
-        avspnet.refuse_tested_speakers(utterance_table(heard), utterance_table(tested))
+        pretraining.refuse_tested_speakers(utterance_table(heard), utterance_table(tested))
     nameless = [{**background[0], "corpus": "tg", "speaker_id": None}]
     with pytest.raises(ValueError, match="a speaker of tg who is not named"):
-        avspnet.refuse_tested_speakers(utterance_table([*background, *nameless]), utterance_table(tested))
+        pretraining.refuse_tested_speakers(utterance_table([*background, *nameless]), utterance_table(tested))
 
 
 def fold() -> SampleData:

@@ -144,16 +144,16 @@ def test_two_units_learn_arousal_and_valence_without_the_utterances_that_have_no
 
 
 def test_weights_options_and_scaling_rebuild_the_classifier(tmp_path):
-    save_random_encoder((9, 8), SCRATCH.encoder, TrainingOptions(accelerator="cpu"), tmp_path / "encoder")
+    place = save_random_encoder((9, 8), SCRATCH.encoder, TrainingOptions(accelerator="cpu"), 0, tmp_path)
     folder = tmp_path / "variant/fold-00"
     data, run = _data(), _run(folder)
-    expected = began_classifier.fit(data, _with(OPTIONS.model_copy(update={"frozen": "encoder"})), run)
+    expected = began_classifier.fit(data, _with(OPTIONS.model_copy(update={"frozen": place})), run)
     card = json.loads((folder / "card.json").read_bytes())
     assert (card["system"], card["classes"], card["features"]) == ("began", ["low", "high"], "map")
-    assert (card["scaling"], card["options"]["frozen"]) == ("speaker", "encoder")
+    assert (card["scaling"], card["options"]["frozen"]) == ("speaker", place)
     options = BeganFitOptions(**card["options"])
     network = began_classifier.Classifier(options, len(card["classes"]))
-    assert card["encoder_sha256"] == hashlib.sha256((tmp_path / "encoder/model.safetensors").read_bytes()).hexdigest()
+    assert card["encoder_sha256"] == hashlib.sha256((tmp_path / place / "model.safetensors").read_bytes()).hexdigest()
     weights = load_file(folder / "model.safetensors")
     network.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith("scaling.")})
     torch.testing.assert_close(began_classifier.predict(network, data, data.rows["test"], options), expected)

@@ -158,13 +158,14 @@ def test_a_finished_encoder_is_reused_until_chunks_or_options_change(chunks, tmp
 
 
 def test_a_saved_encoder_computes_what_the_trained_one_did(chunks, tmp_path):
-    began.train_encoder(chunks, IDS, TINY, CPU, tmp_path / "encoder")
-    d, g = began.load_networks(tmp_path / "encoder")
+    card, _ = began.train_encoder(chunks, IDS, TINY, CPU, tmp_path)
+    folder = tmp_path / card["folder"]
+    d, g = began.load_networks(folder)
     x = torch.rand(3, 9, 8)
-    torch.testing.assert_close(began.load_feature_map(tmp_path / "encoder")(x), d.encoder.map(x))
-    assert began.load_feature_map(tmp_path / "encoder", stage=0)(x).shape == (3, 4, 8, 8)
+    torch.testing.assert_close(began.load_feature_map(folder)(x), d.encoder.map(x))
+    assert began.load_feature_map(folder, stage=0)(x).shape == (3, 4, 8, 8)
     assert not any(parameter.requires_grad for module in (d, g) for parameter in module.parameters())
-    shown = began.sample_chunks(chunks, IDS, tmp_path / "encoder", count=3)
+    shown = began.sample_chunks(chunks, IDS, folder, count=3)
     assert {title: values.shape for title, values in shown.items()} == dict.fromkeys(
         ("x", "D(x)", "G(z)", "D(G(z))"), (3, 8, 8)
     )
@@ -173,11 +174,13 @@ def test_a_saved_encoder_computes_what_the_trained_one_did(chunks, tmp_path):
 
 
 def test_a_random_encoder_is_saved_alike_and_repeats(tmp_path):
-    for name in "ab":
-        began.save_random_encoder(SHAPE, NETWORK, CPU, tmp_path / name)
+    made = (("a", 0), ("b", 0), ("b", 1))
+    places = [began.save_random_encoder(SHAPE, NETWORK, CPU, seed, tmp_path / name) for name, seed in made]
     x = torch.rand(2, 9, 8)
-    first, second = (began.load_feature_map(tmp_path / name)(x) for name in "ab")
-    assert torch.equal(first, second) and first.std() > 0
+    first, second, other = (
+        began.load_feature_map(tmp_path / name / place)(x) for name, place in zip("abb", places, strict=True)
+    )
+    assert torch.equal(first, second) and first.std() > 0 and not torch.equal(first, other)
 
 
 def _curves(m_global, k):
