@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
-from semiser.evaluation.report import PREDICTIONS_SCHEMA, evaluate
+from semiser.evaluation.report import PREDICTIONS_SCHEMA
+from semiser.evaluation.tasks import evaluate_tasks
 from semiser.shards.store import ShardFolder
 from semiser.shards.table import Receipt, ShardedTable
 
@@ -78,21 +79,22 @@ def _write_features(folder):
     table.commit(Receipt(shards.path, {"family": "is10"}, [shard.report]))
 
 
-def _write_results(folder):
+def _write_results(folder, pipeline="train_mmmd", setting=""):
     rows = [
-        {"experiment": "tiny", "variant": variant, "seed": 0, "fold": "abc".index(row["speaker_id"][-1]),
+        {"experiment": "tiny", "variant": variant + setting, "seed": 0, "fold": "abc".index(row["speaker_id"][-1]),
          "utterance_id": row["utterance_id"], "speaker_id": row["speaker_id"], "target": row["emotion"],
          "prediction": row["emotion"] if variant == "dnn" else EMOTIONS[0]}
         for variant in ("dnn", "svm") for row in _utterances()
     ]  # fmt: skip
-    predictions = pa.Table.from_pylist(rows, PREDICTIONS_SCHEMA).replace_schema_metadata(
-        {"classes": json.dumps(EMOTIONS)}
-    )
-    output, reporting = (folder / "data" / place / "demo/train_mmmd" for place in ("07_model_output", "08_reporting"))
+    predictions = pa.Table.from_pylist(rows, PREDICTIONS_SCHEMA)
+    output, reporting = (folder / "data" / place / "demo" / pipeline for place in ("07_model_output", "08_reporting"))
     output.mkdir(parents=True)
     pq.write_table(predictions, output / "all.parquet")
     reporting.mkdir(parents=True)
-    metrics = evaluate(predictions, {"corpora": {"tiny": {}}}, resamples=50)
+    protocol = {"corpora": {"tiny": {}}, "classes": EMOTIONS}
+    if setting:
+        protocol = {"tasks": {"emotion": protocol}}
+    metrics = evaluate_tasks(predictions, protocol, lambda variants: None)
     (reporting / "metrics.json").write_text(json.dumps(metrics))
 
 
@@ -107,9 +109,11 @@ def test_exploring_features_shows_what_tells_emotions_apart(tmp_path):
 
 def test_comparing_systems_says_who_is_ahead(tmp_path):
     _write_results(tmp_path)
+    _write_results(tmp_path, "train_avspnet", "/task=emotion/share=1")
     text, pictures = _text(_run("02_compare_systems", tmp_path))
     assert "tiny: dnn, UAR 1.000." in text
-    assert "svm - dnn" in text and pictures == 1
+    assert "tiny task=emotion/share=1: dnn/task=emotion/share=1, UAR 1.000." in text
+    assert "svm - dnn" in text and pictures == 2
     assert "another corpus" in text
 
 

@@ -1,11 +1,11 @@
 """Features of new utterances: layouts of columns, utterances that a family has no value for, statistics in blocks."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from helpers import committed
 
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
@@ -160,12 +160,11 @@ def test_samples_that_are_trained_on_say_which_family_made_them(tmp_path):
     (receipt,) = computed._receipts.values()
     samples = read_samples({"vector": committed(receipt, tmp_path).dataset()}, ["input/a", "input/b"])
     assert samples.families == {"vector": {"family": "vector", "version": 1, "options": {}, "libraries": {}}}
-    run = SimpleNamespace(scaling={}, fabric=SimpleNamespace(device="cpu"))
     rows = FoldRows(
         np.arange(2), np.array(["train", "test"]), ["x", None], np.array(["c", "c"]), np.array(["a", "b"]), ("x",)
     )
-    samples.of_fold(rows, run)
-    assert run.families == samples.families
+    _, provenance = samples.of_fold(rows, torch.device("cpu"))
+    assert provenance.families == samples.families
 
 
 def test_matrices_are_scaled_by_the_bands_of_any_axis():

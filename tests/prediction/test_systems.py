@@ -94,7 +94,7 @@ class Trained:
 
     def __init__(self, corpus, folder, **features):
         self.corpus, self.models = corpus, folder / "models"
-        self.options = FeaturesOptions(extract=features, **features)
+        self.options = FeaturesOptions(extract=tuple(features), **features)
         sources = find_sources(corpus)
         self.utterances = sources.utterances
         roots, store = {"input": str(sources.root)}, str(folder / "features")
@@ -285,7 +285,7 @@ def test_mssgan_sees_faces_beside_the_voice_and_refuses_a_voice_alone(clips, fac
     _mssgan(trained, ["fbank", "dface"], ScalingOptions(strategy="speaker")).assert_predicts_as_in_training("speaker")
     found = semiser.load(trained.card).predict(corpus.parent / "a/0.wav", features=trained.options)
     assert found["reason"].to_pylist() == ["dface needs video_path, which nothing here has"]
-    with pytest.raises(ValueError, match=r"features\.dface\.weights is missing or wrong here: say in the options"):
+    with pytest.raises(ValueError, match=r"features\.dface has no network: .* or features\.dface\.weights the folder"):
         semiser.load(trained.card).predict(corpus.parent / "a/0.wav")
 
 
