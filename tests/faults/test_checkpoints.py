@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from semiser.data.vectors import FoldData
 from semiser.options.training import TrainingOptions
+from semiser.provenance import Provenance
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import MmdOptions, MmmdOptions
 from semiser.training.run import TrainingRun
@@ -26,7 +27,7 @@ def data():
 
 def _run(folder):
     run = TrainingRun(folder, 0, TrainingOptions(accelerator="cpu", checkpoint_every_s=0), "k")
-    run.scaling = {"strategy": "global", "mean": np.zeros(10), "std": np.ones(10)}
+    run.provenance = Provenance({"strategy": "global", "mean": np.zeros(10), "std": np.ones(10)})
     return run
 
 

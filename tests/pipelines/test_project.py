@@ -119,25 +119,32 @@ class QuietHandler(SimpleHTTPRequestHandler):
 def test_kedro_viz_knows_layers_and_previews_of_what_a_person_opens(project, viz):
     build = project / "build/api"
     graph = json.loads((build / "main").read_text())
-    assert graph["layers"] == ["intermediate", "feature", "model_input", "model_output", "reporting"]
+    layers = graph["layers"]
+    assert set(layers) == {"intermediate", "feature", "model_input", "models", "model_output", "reporting"}
+    assert [name for name in layers if name not in ("models", "model_output")] == [
+        "intermediate",
+        "feature",
+        "model_input",
+        "reporting",
+    ]
     nodes = {node["name"]: node for node in graph["nodes"]}
     previews = {name: json.loads((build / "nodes" / node["id"]).read_text()) for name, node in nodes.items()
                 if node["type"] == "data"}  # fmt: skip
     kinds = {
         "utterances": "TablePreview",
-        "is10": "TablePreview",
-        "mmmd_folds": "TablePreview",
-        "mmd_predictions": "TablePreview",
-        "mmmd_table": "TablePreview",
-        "mmmd_metrics": "JSONPreview",
-        "mmmd_confusion": "ImagePreview",
-        "mmmd_curves_figure": "ImagePreview",
+        "is10_features": "TablePreview",
+        "train_mmmd.folds": "TablePreview",
+        "train_mmmd.mmd_predictions": "TablePreview",
+        "train_mmmd.metrics_table": "TablePreview",
+        "train_mmmd_metrics": "JSONPreview",
+        "train_mmmd.confusion_figure": "ImagePreview",
+        "train_mmmd.curves_figure": "ImagePreview",
         "report_summary": "JSONPreview",
         "report_comparison": "TablePreview",
     }
     assert {name: previews[name]["preview_type"] for name in kinds} == kinds
     assert all(previews[name]["preview"] for name in kinds)
-    assert [row[0] for row in previews["mmmd_table"]["preview"]["data"]] == ["svm", "mmd"]
+    assert [row[0] for row in previews["train_mmmd.metrics_table"]["preview"]["data"]] == ["svm", "mmd"]
 
 
 def test_kedro_viz_shows_nodes_and_a_preview_in_a_browser(project, viz, tmp_path):
@@ -145,14 +152,14 @@ def test_kedro_viz_shows_nodes_and_a_preview_in_a_browser(project, viz, tmp_path
     if browser is None:
         pytest.skip("no Chromium on this machine")
     nodes = json.loads((project / "build/api/main").read_text())["nodes"]
-    table = next(node["id"] for node in nodes if node["name"] == "mmmd_table")
+    table = next(node["id"] for node in nodes if node["name"] == "train_mmmd.metrics_table")
     options = (
         "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
         "--disable-component-update --disable-sync --window-size=1600,1000 --virtual-time-budget=15000"
     )
     command = [browser, *options.split(), f"--user-data-dir={tmp_path}", "--dump-dom", f"{viz}/?sid={table}"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
-    assert all(name in shown for name in ("evaluate_mmmd", "train_mmd", "mmmd_table"))
+    assert all(name in shown for name in ("train_mmmd", "extract_audio", "metrics_table"))
     assert all(text in shown for text in ("Expand preview", "uar_ci95_low"))
 
 
