@@ -66,17 +66,58 @@ def test_the_family_of_extending_goes_through_the_shard_map(tmp_path):
     assert receipts["energy"].shards[0].unusable[0]["reason"] == "silence"
 
 
-def test_the_system_of_extending_trains_and_tests_folds(tmp_path):
-    from training.test_experiment import _experiment
+def _write_system(folder: Path) -> int:
+    """The system of extending.md as a folder; the number of lines beside its algorithm."""
+    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    found = dict(re.findall(r'```python title="nearest_mean/(\w+)"\n(.*?)```', text, re.DOTALL))
+    (folder / "nearest_mean").mkdir()
+    for name, code in {"__init__": "", **found}.items():
+        (folder / "nearest_mean" / f"{name}.py").write_text(code, encoding="utf-8")
+    return sum(bool(line.strip()) for name in ("system", "predict") for line in found[name].splitlines())
 
-    from semiser.options.training import TrainingOptions
-    from semiser.training.experiment import run_variant
 
-    system, training = _example("system"), TrainingOptions(accelerator="cpu")
-    options = system.NearestMeanOptions()
-    predictions, _ = run_variant(_experiment(tmp_path), "nearest_mean", system.fit, options, training)
-    assert predictions["prediction"].to_pylist() == predictions["target"].to_pylist()
-    assert (tmp_path / "nearest_mean/seed-0/fold-00/card.json").is_file()
+def test_the_system_of_extending_has_its_pipeline_sweeps_and_prediction(tmp_path, monkeypatch):
+    from helpers import committed, utterances_of
+    from system_runs import run_system
+
+    import semiser
+    import semiser.systems
+    from semiser.features.registry import make_families
+    from semiser.options.features import FeaturesOptions, ShardOptions
+    from semiser.prediction.features import InProcess
+    from semiser.shards.extract import extract
+    from semiser.systems.system import get_system, system_names
+
+    assert _write_system(tmp_path) <= 60
+    monkeypatch.setattr(semiser.systems, "__path__", [*semiser.systems.__path__, str(tmp_path)])
+    assert "nearest_mean" in system_names()
+    system = get_system("nearest_mean")
+    for speaker in "ab":
+        for number in range(4):
+            write_wav(tmp_path / f"c/{speaker}/{number}.wav", voice(0.4, pitch_hz=(110, 220)[number % 2], seed=number))
+    utterances = utterances_of(tmp_path / "c")
+    emotions = ["high" if int(name[-1]) % 2 else "low" for name in utterances["utterance_id"].to_pylist()]
+    place = utterances.column_names.index("emotion")
+    utterances = utterances.set_column(place, utterances.schema.field("emotion"), [emotions])
+    families = make_families(("is10",), FeaturesOptions(extract=("is10",))).values()
+    roots = {"tiny": str(tmp_path / "c")}
+    receipts = extract(families, str(tmp_path / "f"), utterances, roots, InProcess(), ShardOptions())
+    data = {"utterances": utterances, "is10": committed(receipts["is10"], tmp_path).dataset()}
+    folds = {"experiment": "e", "corpora": ["tiny"], "classes": ["low", "high"], "validation": {"kind": "none"}}
+    options = system.options(folds=folds)
+    made = run_system("nearest_mean", data, options, tmp_path / "models")
+    assert made["train_nearest_mean_metrics"]["variants"]["nearest_mean"]["uar"]["mean"] == 1.0
+    again = run_system("nearest_mean", data, options, tmp_path / "models")
+    assert again["train_nearest_mean_models"] == made["train_nearest_mean_models"]
+    sweeps = system.sweeps.options(temperature=(1.0, 2.0))
+    swept = run_system("nearest_mean", data, options, tmp_path / "models", sweeps=sweeps)
+    assert swept["temperature_table"]["variant"].tolist() == [
+        "nearest_mean/temperature=1",
+        "nearest_mean/temperature=2",
+    ]
+    card = tmp_path / "models/train_nearest_mean" / made["train_nearest_mean_models"][0]["folder"] / "card.json"
+    predicted = semiser.load(card).predict(tmp_path / "c/a/1.wav")
+    assert predicted["prediction"].to_pylist() == ["high"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
