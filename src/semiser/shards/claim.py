@@ -19,7 +19,7 @@ LOCK = ".lock"
 def claimed(folders: Iterable[str]) -> Iterator[None]:
     """Keep other runs out of folders until the block or the process ends; wait while another is at work there.
 
-    What killed runs left half-written in them is removed. Only folders on a disk can be claimed: an object store has no
+    What killed runs and workers left half-written in them is removed. Only folders on a disk can be claimed: an object store has no
     lock that a dead holder loses. There two runs at once do the same work, and write the same.
     """
     with ExitStack() as locks:
@@ -40,8 +40,13 @@ def _locked(folder: Path, name: str) -> Iterator[None]:
         logger.warning("another run is at work on %s: waiting until it ends", name)
         lock.acquire()
     try:
-        for leftover in folder.glob(f"*{TEMPORARY_SUFFIX}"):
-            leftover.unlink(missing_ok=True)
+        _sweep(folder)  # after a run that was killed
         yield
+        _sweep(folder)  # after workers that were
     finally:
         lock.release()
+
+
+def _sweep(folder: Path) -> None:
+    for leftover in folder.glob(f"*{TEMPORARY_SUFFIX}"):
+        leftover.unlink(missing_ok=True)
