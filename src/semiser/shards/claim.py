@@ -19,8 +19,8 @@ LOCK = ".lock"
 def claimed(folders: Iterable[str]) -> Iterator[None]:
     """Keep other runs out of folders until the block or the process ends; wait while another is at work there.
 
-    What killed runs and workers left half-written in them is removed. Only folders on a disk can be claimed: an object store has no
-    lock that a dead holder loses. There two runs at once do the same work, and write the same.
+    What killed runs and workers left half-written in them is removed. Only folders on a disk can be claimed: an object
+    store has no lock that a dead holder loses. There two runs at once do the same work, and write the same.
     """
     with ExitStack() as locks:
         for folder in sorted(folders):  # all runs in the same order, so that none waits for one that waits for it
