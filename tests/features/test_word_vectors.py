@@ -10,6 +10,7 @@ from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.features.word_vectors import (
     BadVectors,
     WordVectors,
+    find_word_vectors,
     load_word_vectors,
     make_word_vectors,
     open_word_vectors,
@@ -137,39 +138,54 @@ def test_the_hash_is_of_words_and_values():
     assert len(hashes) == 5
 
 
-def test_vectors_are_made_once_and_again_when_text_or_options_change(tmp_path):
-    path, table = tmp_path / "v.arrow", utterances("One two", "one TWO", None)
-    first = make_word_vectors(table, SMALL, path)
+def test_vectors_are_made_once_and_others_lie_beside_them(tmp_path):
+    folder, table = str(tmp_path), utterances("One two", "one TWO", None)
+    first = make_word_vectors(table, SMALL, folder)
     assert first["origin"] == "word2vec trained on 2 transcripts of 4 words"
+    path = tmp_path / f"{first['key'][:12]}.arrow"
+    assert str(path) == vectors_path(folder, first["key"])
     written = path.stat().st_mtime_ns
-    assert make_word_vectors(table, SMALL, path) == first
-    assert make_word_vectors(table, SMALL.model_copy(update={"limit": 9}), path) == first  # of loading only
-    assert path.stat().st_mtime_ns == written
-    assert make_word_vectors(utterances("one two", "one two"), SMALL, path)["key"] != first["key"]
-    assert make_word_vectors(table, SMALL.model_copy(update={"vector_size": 5}), path)["vector_size"] == 5
+    assert make_word_vectors(table, SMALL, folder) == first
+    assert make_word_vectors(table, SMALL.model_copy(update={"limit": 9}), folder) == first  # of loading only
+    assert make_word_vectors(utterances("one six", "one six"), SMALL, folder)["key"] != first["key"]
+    other = make_word_vectors(table, SMALL.model_copy(update={"vector_size": 5}), folder)
+    assert other["vector_size"] == 5
+    assert path.stat().st_mtime_ns == written and len(list(tmp_path.glob("*.arrow"))) == 3
+    assert find_word_vectors(folder, first["sha256"]) == str(path)
+    assert find_word_vectors(folder, other["sha256"]) == vectors_path(folder, other["key"])
+
+
+@pytest.mark.parametrize("scheme", ["{}", "memory://{}"])
+def test_vectors_are_found_by_their_hash_or_taken_as_they_are(tmp_path, scheme):
+    folder = scheme.format(f"{tmp_path}/vectors")
+    card = save_word_vectors(WordVectors.of(WORDS, MATRIX), f"{folder}/a.arrow", {"key": "k", "origin": "by hand"})
+    assert find_word_vectors(folder, card["sha256"]) == f"{folder}/a.arrow"
+    assert find_word_vectors(f"{folder}/a.arrow", "whatever") == f"{folder}/a.arrow"
+    with pytest.raises(FileNotFoundError, match=r"no word vectors with hash other at .*the model was trained"):
+        find_word_vectors(folder, "other")
 
 
 def test_only_the_familys_corpora_and_further_texts_are_trained_on(tmp_path):
     table = pa.concat_tables([utterances("one one"), utterances("two two", corpus="other")])
     (tmp_path / "more.txt").write_text("three\nthree\n", encoding="utf-8")
     options = SMALL.model_copy(update={"corpora": ("tiny",), "texts": (str(tmp_path / "more.txt"),)})
-    card = make_word_vectors(table, options, tmp_path / "v.arrow")
-    vectors = open_word_vectors(vectors_path(tmp_path / "v.arrow", card["key"]), card["sha256"])
+    card = make_word_vectors(table, options, str(tmp_path))
+    vectors = open_word_vectors(vectors_path(str(tmp_path), card["key"]), card["sha256"])
     assert sorted(vectors.words.to_pylist()) == ["one", "three"]
     (tmp_path / "more.txt").write_text("three\nfour\nfour\n", encoding="utf-8")
-    assert make_word_vectors(table, options, tmp_path / "v.arrow")["key"] != card["key"]
+    assert make_word_vectors(table, options, str(tmp_path))["key"] != card["key"]
 
 
 def test_a_loaded_file_is_loaded_again_when_it_changes(tmp_path):
-    source, path = tmp_path / "source.bin.gz", tmp_path / "v.arrow"
+    source, folder = tmp_path / "source.bin.gz", str(tmp_path / "vectors")
     source.write_bytes(gzip.compress(b"1 2\nthe 1 2\n"))
     options = SMALL.model_copy(update={"vectors": str(source)})
-    first = make_word_vectors(utterances(None), options, path)
+    first = make_word_vectors(utterances(None), options, folder)
     assert (first["origin"], first["words"], first["vector_size"]) == ("source.bin.gz", 1, 2)
-    assert make_word_vectors(utterances("other text"), options, path) == first
+    assert make_word_vectors(utterances("other text"), options, folder) == first
     source.write_bytes(gzip.compress(b"1 2\nthe 1 3\n"))
     os.utime(source, ns=(1, 1))
-    assert make_word_vectors(utterances(None), options, path)["sha256"] != first["sha256"]
+    assert make_word_vectors(utterances(None), options, folder)["sha256"] != first["sha256"]
 
 
 @pytest.mark.corpora

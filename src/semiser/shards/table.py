@@ -5,15 +5,13 @@ two experiments share what they have in common, and neither can take anything fr
 """
 
 import json
-import os.path
+import posixpath
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.fs
 from fsspec import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
 from pydantic import TypeAdapter
 
 from semiser.corpora.files import leaves_root
@@ -60,7 +58,7 @@ class ShardedTable:
             self._filesystem.rm_file(self._manifest)
 
     def commit(self, receipt: Receipt) -> None:
-        """Publish the manifest. A folder on the same disk is named relative to it, so that both can move together."""
+        """Publish the manifest. A folder of the same disk or store is named relative to it, so that both can move."""
         manifest = {
             **receipt.facts,
             "folder": receipt.folder and self._name_of(receipt.folder),
@@ -122,13 +120,16 @@ class ShardedTable:
     def _name_of(self, folder: str) -> str:
         """What the manifest calls a folder."""
         filesystem, place = url_to_fs(folder)
-        if isinstance(filesystem, LocalFileSystem) and isinstance(self._filesystem, LocalFileSystem):
-            return PurePath(os.path.relpath(place, os.path.dirname(self._manifest))).as_posix()
+        if type(filesystem) is type(self._filesystem):
+            return posixpath.relpath(place, posixpath.dirname(self._manifest))
         return filesystem.unstrip_protocol(place)
 
     def _place_of(self, name: str) -> str:
         """The folder that the manifest calls so."""
-        return name if "://" in name else os.path.normpath(os.path.join(os.path.dirname(self._manifest), name))
+        if "://" in name:
+            return name
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(self._manifest), name))
+        return self._filesystem.unstrip_protocol(place)
 
 
 def _files(filesystem: Any, folder: str) -> list[str]:
