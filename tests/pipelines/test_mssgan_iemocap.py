@@ -152,8 +152,7 @@ def test_both_tasks_and_modalities_are_scored_by_both_definitions_of_macro_f1(re
     }
     for figures in metrics["variants"].values():
         assert {"uar", "macro_f1", "macro_f1_uar_map"} <= set(figures) and len(figures["uar"]["per_fold"]) == 2
-    classes = {task: facts["classes"] for task, facts in metrics["protocol"]["tasks"].items()}
-    assert classes == {task: ["low", "medium", "high"] for task in ("arousal", "valence")}
+    assert metrics["protocol"]["classes"] == {task: ["low", "medium", "high"] for task in ("arousal", "valence")}
     assert "mssgan/task=valence/features=fbank+dface - ssgan/task=valence/features=dface" in metrics["paired"]
 
 
@@ -181,7 +180,7 @@ def test_utterances_without_a_face_are_left_out_of_visual_settings_and_counted(r
 
 
 def test_predictions_that_name_one_of_two_tied_classes_are_right(project, reports):
-    table = pq.read_table(project / "data/07_model_output/mssgan/train_mssgan/fsbase.parquet")
+    table = pq.read_table(project / "data/07_model_output/train_mssgan/fsbase.parquet")
     tied = table.filter(pc.match_substring_regex(table["utterance_id"], "3$"))
     assert len(tied)
     for row in tied.to_pylist():
