@@ -1,6 +1,5 @@
 """The documentation's code runs, its commands name what there is, and it builds without a warning."""
 
-import json
 import os
 import re
 import subprocess
@@ -9,8 +8,6 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.dataset
 import pytest
 from helpers import committed, voice, write_wav
 
@@ -18,16 +15,11 @@ ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
 
 
-def _code(title: str) -> str:
-    """The code block with that title in extending.md."""
+def _example(title: str) -> ModuleType:
+    """The code block with that title in extending.md, run as a module."""
     text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
     (code,) = re.findall(rf'```python title="{title}"\n(.*?)```', text, re.DOTALL)
-    return code
-
-
-def _example(title: str) -> ModuleType:
-    """The code block with that title, run as a module."""
-    code, module = _code(title), ModuleType(f"example_{title}")
+    module = ModuleType(f"example_{title}")
     sys.modules[module.__name__] = module  # dataclasses and pydantic look their module up
     exec(compile(code, f"extending.md: {title}", "exec"), module.__dict__)
     assert len(code.splitlines()) <= 30
@@ -74,49 +66,17 @@ def test_the_family_of_extending_goes_through_the_shard_map(tmp_path):
     assert receipts["energy"].shards[0].unusable[0]["reason"] == "silence"
 
 
-@pytest.fixture
-def nearest_mean(tmp_path, monkeypatch):
-    """Folder for models; the system of extending.md is among `semiser.systems`, as its code blocks make it."""
-    import semiser.systems
+def test_the_system_of_extending_trains_and_tests_folds(tmp_path):
+    from training.test_experiment import _experiment
 
-    (folder := tmp_path / "systems/nearest_mean").mkdir(parents=True)
-    for name in ("fit", "system", "predict"):
-        (folder / f"{name}.py").write_text(_code(f"nearest_mean/{name}"), encoding="utf-8")
-    (folder / "__init__.py").touch()
-    monkeypatch.setattr(semiser.systems, "__path__", [*semiser.systems.__path__, str(folder.parent)])
-    yield tmp_path / "models"
-    for name in [name for name in sys.modules if name.startswith("semiser.systems.nearest_mean")]:
-        del sys.modules[name]
+    from semiser.options.training import TrainingOptions
+    from semiser.training.experiment import run_variant
 
-
-def test_the_system_of_extending_trains_sweeps_and_is_loaded(nearest_mean):
-    from system_runs import run_system
-    from training.test_experiment import _features, _utterances
-
-    from semiser.prediction.loaded import load_network
-    from semiser.systems.system import get_system, system_names
-
-    assert "nearest_mean" in system_names()
-    system, utterances = get_system("nearest_mean"), _utterances()
-    ids = utterances["utterance_id"].to_pylist()
-    features = _features(ids).to_table().rename_columns(["utterance_id", "is10"])
-    data = {"utterances": utterances, "is10": pa.dataset.dataset(features)}
-    options = system.options(folds={"experiment": "e", "corpora": ["c"], "validation": {"kind": "none"}})
-    made = run_system("nearest_mean", data, options, nearest_mean)
-    predictions = made["nearest_mean_predictions"]
+    system, training = _example("system"), TrainingOptions(accelerator="cpu")
+    options = system.NearestMeanOptions()
+    predictions, _ = run_variant(_experiment(tmp_path), "nearest_mean", system.fit, options, training)
     assert predictions["prediction"].to_pylist() == predictions["target"].to_pylist()
-    assert made["train_nearest_mean_metrics"]["variants"]["nearest_mean"]["uar"]["mean"] == 1
-    sweeps = system.sweeps.options(temperature=[0.5, 2])
-    swept = run_system("nearest_mean", data, options, nearest_mean, sweeps=sweeps, upto="temperature_figure")
-    names = ["nearest_mean/temperature=0.5", "nearest_mean/temperature=2"]
-    assert swept["temperature_table"]["variant"].tolist() == names
-    folder = nearest_mean / "train_nearest_mean" / made["nearest_mean_models"][0]["folder"]
-    loaded = load_network(json.loads((folder / "card.json").read_text()), folder)
-    row = predictions.to_pylist()[0]
-    scaler = loaded.steps[0].scaling["is10"]
-    x = (np.array(features["is10"][ids.index(row["utterance_id"])].as_py()) - scaler.mean) / scaler.std
-    found = loaded.predict({"is10": [x[None].astype(np.float32)]})
-    np.testing.assert_allclose(found, [row["probabilities"]], atol=1e-6)
+    assert (tmp_path / "nearest_mean/seed-0/fold-00/card.json").is_file()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -180,7 +180,7 @@ def test_a_card_of_other_code_is_refused(card, tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"system": "other"}, "models of 'other' do not predict; those of avspnet, began, cmkt, mmmd, mssgan do"),
+        ({"system": "other"}, "models of 'other' do not predict; those of mmmd"),
         ({"families": {}}, "does not say how its features were made"),
     ],
 )

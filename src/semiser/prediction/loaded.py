@@ -1,6 +1,6 @@
 """What a trained model is to prediction, and who builds it from its card.
 
-A declared system takes part by a module `semiser.systems.<name>.predict` with a function
+A system takes part by its name in `SYSTEMS` and a module `semiser.systems.<name>.predict` with a function
 
     load(card: dict, tensors: dict[str, Tensor], folder: Path) -> Loaded
 
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from semiser.data.scaling import Scaler
-from semiser.systems.system import system_names
+
+SYSTEMS = ("mmmd", "avspnet", "began", "mssgan", "cmkt")
 
 # Feature column to one array per utterance: (rows, D) of vectors, (rows, *shape) of matrices, rows being the number of
 # segments or chunks and 1 for a family with one row; (T, width) of a series of T frames; (rows,) or (T,) of numbers.
@@ -97,8 +98,8 @@ def read_card(path: str | Path) -> tuple[dict[str, Any], Path]:
         raise ValueError(f"{file} is no model card: {error}") from error
     if not isinstance(card, dict) or "system" not in card:
         raise ValueError(f"{file} is no model card: it names no system")
-    if card["system"] not in (known := system_names()):
-        raise ValueError(f"{file}: models of {card['system']!r} do not predict; those of {', '.join(known)} do")
+    if card["system"] not in SYSTEMS:
+        raise ValueError(f"{file}: models of {card['system']!r} do not predict; those of {', '.join(SYSTEMS)} do")
     if "classes" not in card:
         raise ValueError(
             f"{file} is of a part that models are trained on ({card.get('network', 'no network')}) and recognises "
