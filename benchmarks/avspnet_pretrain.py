@@ -3,7 +3,7 @@
     python benchmarks/avspnet_pretrain.py [--variant avspnet_arousal] [--kernels 32] [--batch 32] [--batches 4]
         [--rounds 5] [--precision 32-true] [--accelerator cpu] [--threads 1]
 
-Ours is an epoch of `semiser.systems.avspnet.recognition` over random segments in a table on disk: reading,
+Ours is an epoch of `semiser.systems.avspnet.pretraining` over random segments in a table on disk: reading,
 standardising, forward, losses, backward, Adam. The floor is forward and backward of the same convolutions alone, each
 on a resident random tensor of its input's size, in the same precision and memory format. Both, and reading alone, run
 in turn in this process. Prints segments per second, the ratio, and the share of the time that reading alone would take.
@@ -28,7 +28,7 @@ from semiser.shards.store import ShardFolder
 from semiser.shards.table import Receipt, ShardedTable
 from semiser.systems.avspnet.network import AvSpNet
 from semiser.systems.avspnet.options import RECIPES, VARIANTS, AvspnetNetworkOptions, PretrainingOptions
-from semiser.systems.avspnet.recognition import Background, make_background, train_epoch
+from semiser.systems.avspnet.pretraining import Background, make_background, train_epoch
 from semiser.training.run import TrainingRun
 
 SIZE = (200, 80)

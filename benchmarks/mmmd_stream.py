@@ -24,13 +24,14 @@ import pyarrow as pa
 import pyarrow.dataset
 import torch
 
+from semiser.data.streamed import read_vectors
 from semiser.data.vectors import FoldData
 from semiser.features.is10 import feature_names
+from semiser.folds.rows import FoldRows
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.shards.store import ShardWriter
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import ONE_HOT, MixMatchOptions, MmdOptions, MmmdOptions
-from semiser.training.experiment import Experiment, _rows_of, make_experiment
 from semiser.training.run import TrainingRun
 
 SIZES = {"is10": 1582, "word2vec": 4200, "query_topic": 7, "accent": 34}
@@ -88,14 +89,14 @@ def _data(folder: Path, rows: int, limit_mb: float, block: int, device: str = "c
     labels = ["abcdef"[number % 6] if role != "unlabelled" else None for number, role in enumerate(roles)]
     columns = {"fold": [0] * len(ids), "utterance_id": ids, "role": roles, "label": labels}
     folds = pa.table(columns, metadata={"protocol": json.dumps({"classes": list("abcdef")})})
-    corpora = [name[0] for name in ids]
-    utterances = pa.table({"utterance_id": ids, "corpus": corpora, "speaker_id": corpora})
+    corpora = np.array([name[0] for name in ids], dtype=object)
     paths = {column: sorted(map(str, folder.glob(f"{column}-*.parquet"))) for column in SIZES}
     tables = {column: pa.dataset.dataset(paths[column]) for column in SIZES}
-    scaling = ScalingOptions(unlabelled="shift")
-    experiment: Experiment = make_experiment(folds, utterances, tables, scaling, str(folder), ONE_HOT, limit_mb, block)
+    features = read_vectors(tables, ids, folds, ScalingOptions(unlabelled="shift"), ONE_HOT, limit_mb, block)
     run = TrainingRun(folder / "run", 0, TrainingOptions(accelerator="cpu" if device == "cpu" else "cuda"), "")
-    return experiment.features.of_fold(_rows_of(experiment, folds), run), run
+    rows = FoldRows(np.arange(len(ids)), np.array(roles), labels, corpora, corpora, tuple("abcdef"))
+    data, run.provenance = features.of_fold(rows, run.fabric.device)
+    return data, run
 
 
 def _in_a_process(folder: str, rows: int, limit_mb: float, block: int) -> float:

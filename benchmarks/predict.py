@@ -1,6 +1,6 @@
 """Throughput of prediction against extraction of the same features alone, in one process, runs interleaved.
 
-    python benchmarks/predict.py data/06_models/train_mmmd/mmd/seed-0/fold-00 <folder of wavs> [--rounds 3]
+    python benchmarks/predict.py data/06_models/emodb/train_mmmd/mmd/seed-0/fold-00/<key> <folder of wavs> [--rounds 3]
 
 Prediction is everything from the path to the table: finding and probing files, features, scaling, the network. The
 reference is the shard map alone, on rows that are there already. Prints the ratio of utterances per second; the model's

@@ -59,7 +59,9 @@ def main() -> None:
     scores = json.loads(path.read_text()) if path.exists() else {}
     table = pq.read_table(data / "02_intermediate" / arguments.experiment / "utterances.parquet")
     segments = ShardedTable(str(data / "03_primary" / arguments.experiment / "segments.json")).dataset()
-    folder = data / "06_models/train_avspnet/front_ends" / arguments.front_end / "seed-0"
+    models = data / "06_models" / arguments.experiment / "train_avspnet"
+    cards = json.loads((models / "front_ends.json").read_text())["front_ends"][arguments.front_end]
+    folder = models / next(iter(cards.values()))["folder"]
     table = table.filter(pc.equal(table["corpus"], "casia"))
     for candidate in CANDIDATES:
         name = f"{arguments.front_end} {json.dumps(candidate)}"
@@ -117,9 +119,9 @@ def _train_and_score(
     )
     with tempfile.TemporaryDirectory() as folder:
         run = TrainingRun(Path(folder), seed, TrainingOptions(accelerator="cpu", checkpoint_every_s=1e9), "selection")
-        fold = features.of_fold(rows, run)
+        fold, run.provenance = features.of_fold(rows, run.fabric.device)
         predicted = avspnet.fit(fold, options, run, {}).argmax(1).numpy()
-    y = rows.y().numpy()[held]
+    y = rows.y()[held]
     return {
         speaker: float(uar(confusion_matrix(y[mask], predicted[mask], len(classes))))
         for speaker in pair

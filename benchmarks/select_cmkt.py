@@ -15,15 +15,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
-from kedro.config import OmegaConfigLoader
-from semiser.pipelines.train_cmkt.nodes import cmkt_experiment, make_cmkt_folds
+from selection import work_on
 
+from semiser.configuration import load_parameters
 from semiser.options.training import TrainingOptions
-from semiser.shards.table import ShardedTable
-from semiser.systems.cmkt import fit as cmkt
+from semiser.pipelines.steps import train
 from semiser.systems.cmkt.options import TrainCmktOptions
-from semiser.training.experiment import run_variant
+from semiser.systems.system import get_system
 
 
 def main() -> None:
@@ -36,21 +34,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--scores", default="data/08_reporting/select_cmkt.jsonl")
     arguments = parser.parse_args()
-    data, options = Path(arguments.data), _options(arguments.changes)
-    utterances = pq.read_table(data / "02_intermediate" / arguments.experiment / "utterances.parquet")
-    tables = [
-        ShardedTable(str(data / "03_primary" / arguments.experiment / f"{name}.json")).dataset()
-        if name == options.input
-        else None
-        for name in ("stft", "wav2vec", "fbank")
-    ]
-    folds = make_cmkt_folds(utterances, *tables, options)
+    variants = arguments.variants.split(",")
+    system, options = get_system("cmkt"), _options(arguments.changes, variants)
+    training = TrainingOptions(accelerator="cpu", checkpoint_every_s=1e9, seeds=range(arguments.seeds))
     with tempfile.TemporaryDirectory() as models:
-        experiment = cmkt_experiment(folds, utterances, *tables, None, options, models)
-        for variant in arguments.variants.split(","):
+        work = work_on(system, options, training, arguments.data, arguments.experiment, models)
+        for variant in variants:
             started = time.process_time()
-            training = TrainingOptions(accelerator="cpu", checkpoint_every_s=1e9, seeds=range(arguments.seeds))
-            curves = run_variant(experiment, variant, cmkt.fit, options.neural(variant), training)[1].to_pandas()
+            curves = train(system, {"experiment": work}, variant)[1].to_pandas()
             scores = curves[curves["name"] == "validation_uar"].pivot_table("value", "epoch", "fold")
             found = {"variant": variant, "changes": arguments.changes, "uar": float(scores.iloc[-1].mean()),
                      "by_fold": scores.iloc[-1].round(3).tolist(), "best_epoch_uar": float(scores.mean(axis=1).max()),
@@ -63,9 +54,8 @@ def main() -> None:
             print(json.dumps(found), np.round(curve, 3), losses, flush=True)
 
 
-def _options(changes: list[str]) -> TrainCmktOptions:
-    loader = OmegaConfigLoader("conf", env="cmkt_casia", base_env="base", merge_strategy={"parameters": "soft"})
-    group = loader["parameters"]["train_cmkt"]
+def _options(changes: list[str], variants: list[str]) -> TrainCmktOptions:
+    group = load_parameters("conf", "cmkt_casia")["train_cmkt"] | {"variants": variants}
     for change in changes:
         path, value = change.split("=", 1)
         *groups, last = path.split(".")

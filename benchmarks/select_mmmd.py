@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-import yaml
 
+from semiser.configuration import load_parameters
 from semiser.data.matrix import feature_matrix
 from semiser.data.scaling import scale_by_speaker
 from semiser.data.vectors import FoldData
@@ -91,7 +91,7 @@ def _print_choices(scores: dict[str, dict[str, float]], speakers: list[str]) -> 
 
 
 def _options(variant: str, changes: dict) -> MmmdOptions:
-    group = yaml.safe_load(Path("conf/demo/parameters_train_mmmd.yml").read_text())["train_mmmd"]
+    group = load_parameters("conf", "demo")["train_mmmd"]
     for name, values in changes.items():
         if isinstance(values, dict):
             group[name] |= values
@@ -101,7 +101,7 @@ def _options(variant: str, changes: dict) -> MmmdOptions:
 
 
 def _read(data: Path, experiment: str) -> dict:
-    conf = yaml.safe_load(Path("conf/casia_ssl/parameters.yml").read_text())["train_mmmd"]["folds"]
+    conf = load_parameters("conf", "casia_ssl")["train_mmmd"]["folds"]
     table = pq.read_table(data / "02_intermediate" / experiment / "utterances.parquet")
     mapped = {"casia": {name: name for name in conf["classes"]}, "emodb": conf["acted"][0]["emotions"]}
     rows = zip(table["corpus"].to_pylist(), table["emotion"].to_pylist(), strict=True)

@@ -16,15 +16,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
-from kedro.config import OmegaConfigLoader
-from semiser.pipelines.train_mssgan.nodes import make_mssgan_folds, mssgan_experiment
+from selection import work_on
 
+from semiser.configuration import load_parameters
 from semiser.options.training import TrainingOptions
-from semiser.shards.table import ShardedTable
-from semiser.systems.mssgan import fit as mssgan
-from semiser.systems.mssgan.options import Setting, TrainMssganOptions
-from semiser.training.experiment import run_variant
+from semiser.pipelines.steps import train
+from semiser.systems.mssgan.options import TrainMssganOptions
+from semiser.systems.system import get_system
 
 EXPERIMENT = "ssgan_casia"
 _FSBASE = {"epochs": 10}
@@ -61,7 +59,7 @@ def main() -> None:
         key = json.dumps([variant, changes, arguments.task, arguments.features, arguments.seeds])
         if key not in known and arguments.only in (None, variant):
             begun = time.process_time()
-            known[key] = score(variant, changes, Setting(arguments.task, arguments.features), arguments.seeds)
+            known[key] = score(variant, changes, arguments.task, arguments.features, arguments.seeds)
             arguments.scores.write_text(json.dumps(known, indent=1))
             print(f"{known[key]:.4f} {time.process_time() - begun:6.0f} s CPU  {key}", flush=True)
     print()
@@ -69,24 +67,17 @@ def main() -> None:
         print(f"{found:.4f}  {key}")
 
 
-def score(variant: str, changes: dict, setting: Setting, seeds: int) -> float:
+def score(variant: str, changes: dict, task: str, features: str, seeds: int) -> float:
     """Mean over folds and seeds of the best validation UAR."""
-    config = OmegaConfigLoader(
-        "conf", base_env="base", default_run_env="ssgan_casia", merge_strategy={"parameters": "soft"}
-    )
-    given = config["parameters"]["train_mssgan"]
+    given = load_parameters("conf", EXPERIMENT)["train_mssgan"]
     for group, values in changes.items():
-        given[group] = given.get(group, {}) | values
-    given |= {"tasks": {setting.task: given["tasks"][setting.task]}, "features": [setting.features]}
-    options = TrainMssganOptions(**given)
-    utterances = pq.read_table(f"data/02_intermediate/{EXPERIMENT}/utterances.parquet")
-    tables = {name: None for name in ("fbank", "fft", "dface")}
-    tables[setting.features] = ShardedTable(f"data/03_primary/{EXPERIMENT}/{setting.features}.json").dataset()
-    folds = make_mssgan_folds(utterances, **tables, options=options)
+        given[group] = (given.get(group) or {}) | values
+    given |= {"tasks": {task: given["tasks"][task]}, "features": [features], "variants": [variant]}
+    system, options = get_system("mssgan"), TrainMssganOptions(**given)
+    training = TrainingOptions(accelerator="cpu", seeds=range(seeds), checkpoint_every_s=1e9)
     with tempfile.TemporaryDirectory() as models:
-        experiment = mssgan_experiment(folds, utterances, tables, options, setting, models)
-        training = TrainingOptions(accelerator="cpu", seeds=range(seeds), checkpoint_every_s=1e9)
-        _, curves = run_variant(experiment, variant, mssgan.fit, options.system(variant), training)
+        work = work_on(system, options, training, "data", EXPERIMENT, models)
+        _, curves, _ = train(system, {"experiment": work}, variant)
     best: dict[tuple[int, int], float] = {}
     for row in curves.to_pylist():
         if row["name"] == "validation_uar":

@@ -124,7 +124,7 @@ def read_card(path: str | Path) -> tuple[dict[str, Any], Path]:
 def _instead(folder: Path) -> str:
     if "svm" in folder.parts:
         return "the SVM is a baseline for the tables and saves no model; take a neural variant's card"
-    return "give the card.json of a trained model, below data/06_models/<pipeline>/<variant>/seed-S/fold-FF"
+    return "give the card.json of a trained model, below data/06_models/<experiment>/<pipeline>/<variant>"
 
 
 def find_above(folder: Path, part: str) -> Path:

@@ -70,7 +70,7 @@ class Model:
             manifest: options of the reader `manifest`.
             min_utterances: that a speaker needs for statistics of their own, see `semiser.prediction.scaling`.
             features: where feature families find weights and dictionaries on this machine, for a model that needs
-                them: `FeaturesOptions(dface={"weights": "data/06_models/faces/dface"})`.
+                them: `FeaturesOptions(dface={"weights": <folder of the network>})`.
             word_vectors: file of the word vectors, for a model that reads text, or a folder that has them among others.
             store: folder that keeps the features, so that they are not computed again; None keeps nothing.
             engine: how wide features are computed; as many tasks as processors by default.
