@@ -25,7 +25,7 @@ from semiser.features.chunks import Chunks
 from semiser.features.family import Family, Source
 from semiser.features.fbank import Fbank
 from semiser.features.fft import Fft
-from semiser.features.is10 import Is10
+from semiser.features.functionals import Is10
 from semiser.features.segments import Segments
 from semiser.features.stft import Stft
 from semiser.features.voice import VoiceFamily
@@ -34,18 +34,19 @@ from semiser.options.audio_features import (
     ChunksOptions,
     FbankOptions,
     FftOptions,
+    OpenSmileOptions,
     SegmentsOptions,
     StftOptions,
     VoiceOptions,
 )
-from semiser.options.features import Is10Options, ShardOptions
+from semiser.options.features import ShardOptions
 from semiser.shards.extract import extract
 
 RATE_HZ = 16_000
 DEMO = Path(__file__).parents[1] / "data" / "01_raw" / "demo"
 
 FAMILIES: tuple[Family, ...] = (
-    Is10(Is10Options()),
+    Is10(OpenSmileOptions()),
     Segments(SegmentsOptions(pad_short=True)),
     Chunks(ChunksOptions()),
     Fft(FftOptions()),

@@ -84,9 +84,10 @@ def _extract(arguments: argparse.Namespace) -> dict:
 
     import pyarrow.parquet as pq
 
-    from semiser.features.is10 import Is10
+    from semiser.features.functionals import Is10
+    from semiser.options.audio_features import OpenSmileOptions
     from semiser.options.engine import EngineOptions
-    from semiser.options.features import Is10Options, ShardOptions
+    from semiser.options.features import ShardOptions
     from semiser.shards.engine import make_engine
     from semiser.shards.extract import extract
     from semiser.shards.table import ShardedTable
@@ -100,7 +101,7 @@ def _extract(arguments: argparse.Namespace) -> dict:
     utterances, roots = pq.read_table(arguments.table), {"corpus": arguments.root}
     with tempfile.TemporaryDirectory() as store:
         begin = time.perf_counter()
-        families, options = [Is10(Is10Options())], ShardOptions(utterances=20)
+        families, options = [Is10(OpenSmileOptions())], ShardOptions(utterances=20)
         receipt = extract(families, store, utterances, roots, engine, options)["is10"]
         ShardedTable(f"{store}/is10.json").commit(receipt)
         seconds = time.perf_counter() - begin

@@ -10,10 +10,11 @@ import soxr
 from helpers import committed, voice, write_wav
 
 from semiser.corpora.ingest import ingest
-from semiser.features.is10 import Is10
+from semiser.features.functionals import Is10
 from semiser.folds.make import make_folds
 from semiser.folds.options import FoldOptions
-from semiser.options.features import Is10Options, ShardOptions
+from semiser.options.audio_features import OpenSmileOptions
+from semiser.options.features import ShardOptions
 from semiser.options.ingest import IngestOptions
 from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import extract, summarise
@@ -72,7 +73,7 @@ def table(corpus, ingested, tmp_path_factory):
     store = tmp_path_factory.mktemp("features")
     options = ShardOptions(max_quarantined_share=0.9)
     receipts = extract(
-        [Is10(Is10Options())], str(store), ingested.utterances, {"mess": str(corpus)}, LocalEngine(2), options
+        [Is10(OpenSmileOptions())], str(store), ingested.utterances, {"mess": str(corpus)}, LocalEngine(2), options
     )
     return committed(receipts["is10"], store), summarise(receipts.values())
 

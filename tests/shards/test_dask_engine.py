@@ -6,10 +6,10 @@ from helpers import committed, utterances_of, voice, write_wav
 from threadpoolctl import threadpool_info
 
 from semiser.features.fbank import Fbank
-from semiser.features.is10 import Is10
-from semiser.options.audio_features import FbankOptions
+from semiser.features.functionals import Is10
+from semiser.options.audio_features import FbankOptions, OpenSmileOptions
 from semiser.options.engine import EngineOptions
-from semiser.options.features import Is10Options, ShardOptions
+from semiser.options.features import ShardOptions
 from semiser.shards.engine import LocalEngine, make_engine
 from semiser.shards.extract import extract
 
@@ -46,7 +46,7 @@ def test_real_families_give_the_bytes_of_the_local_engine(tmp_path):
     files = {}
     for engine in (LocalEngine(2), make_engine(EngineOptions(kind="dask", workers=2))):
         store = tmp_path / type(engine).__name__
-        families, rows = [Is10(Is10Options()), Fbank(FbankOptions())], utterances_of(tmp_path / "corpus")
+        families, rows = [Is10(OpenSmileOptions()), Fbank(FbankOptions())], utterances_of(tmp_path / "corpus")
         roots, options = {"tiny": str(tmp_path / "corpus")}, ShardOptions(utterances=2)
         for receipt in extract(families, str(store), rows, roots, engine, options).values():
             committed(receipt, store)

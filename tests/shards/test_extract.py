@@ -176,15 +176,16 @@ def test_what_travels_to_a_worker_does_not_grow_with_the_corpus(corpus, tmp_path
 _RUN = """
 import sys
 from helpers import committed, utterances_of
-from semiser.features.is10 import Is10
-from semiser.options.features import Is10Options, ShardOptions
+from semiser.features.functionals import Is10
+from semiser.options.audio_features import OpenSmileOptions
+from semiser.options.features import ShardOptions
 from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import extract
 from semiser.shards.table import ShardedTable
 from pathlib import Path
 
 root, store = sys.argv[1:]
-receipt = extract([Is10(Is10Options())], store, utterances_of(Path(root)), {"tiny": root}, LocalEngine(2),
+receipt = extract([Is10(OpenSmileOptions())], store, utterances_of(Path(root)), {"tiny": root}, LocalEngine(2),
                   ShardOptions(utterances=4))["is10"]
 ShardedTable(f"{store}/is10.json").commit(receipt)
 """

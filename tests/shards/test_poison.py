@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
-from semiser.features.is10 import Is10
+from semiser.features.functionals import Is10
 from semiser.features.social import Social
-from semiser.options.features import Is10Options
+from semiser.options.audio_features import OpenSmileOptions
 from semiser.options.text_features import SocialOptions
 from semiser.shards.engine_protocol import WorkerLost
 from semiser.shards.poison import find_poison
@@ -16,7 +16,7 @@ from semiser.shards.task import Part, ShardTask
 
 def _task(size):
     rows = [{"utterance_id": f"c/{number}", "corpus": "c", "audio_path": str(number)} for number in range(size)]
-    families = Social(SocialOptions()), Is10(Is10Options())
+    families = Social(SocialOptions()), Is10(OpenSmileOptions())
     parts = tuple(Part(family, family.name, "c/00000.parquet", "k") for family in families)
     return ShardTask(pa.Table.from_pylist(rows, UTTERANCES_SCHEMA), Path("."), parts)
 

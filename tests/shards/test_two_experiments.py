@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from helpers import committed, utterances_of, voice, write_wav
 
-from semiser.features.is10 import Is10
-from semiser.options.features import Is10Options, ShardOptions
+from semiser.features.functionals import Is10
+from semiser.options.audio_features import OpenSmileOptions
+from semiser.options.features import ShardOptions
 from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import extract
 from semiser.shards.table import ShardedTable
@@ -26,7 +27,7 @@ def corpus(tmp_path_factory):
 
 def _run(root, data, experiment, rate=16_000, size=2):
     rows, roots = utterances_of(root), {"tiny": str(root)}
-    families, options = [Is10(Is10Options(sample_rate_hz=rate))], ShardOptions(utterances=size)
+    families, options = [Is10(OpenSmileOptions(sample_rate_hz=rate))], ShardOptions(utterances=size)
     receipt = extract(families, f"{data}/features", rows, roots, LocalEngine(1), options)["is10"]
     return committed(receipt, f"{data}/primary/{experiment}")
 

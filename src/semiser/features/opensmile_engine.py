@@ -1,5 +1,9 @@
 """An openSMILE engine that is kept and reset from one signal to the next."""
 
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 import opensmile
 from opensmile.core.config import config
@@ -52,3 +56,16 @@ class OpenSmileEngine:
         self._engine.run()
         self._engine.reset()
         return np.stack(found) if found else np.empty((0, len(self.names)), np.float32)
+
+
+Extractor = TypeVar("Extractor")
+_kept = threading.local()
+
+
+def of_this_thread(make: Callable[[str, int], Extractor], feature_set: str, sample_rate_hz: int) -> Extractor:
+    """This thread's extractor of a kind, made once for each set and rate."""
+    extractors = _kept.__dict__.setdefault("extractors", {})
+    key = make, feature_set, sample_rate_hz
+    if key not in extractors:
+        extractors[key] = make(feature_set, sample_rate_hz)
+    return extractors[key]

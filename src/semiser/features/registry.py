@@ -8,25 +8,36 @@ from semiser.features.family import Family
 from semiser.options.features import FeaturesOptions
 
 # Families of a group are computed in one pass: an utterance is decoded, segmented into words or tracked once for all.
-AUDIO = ("is10", "segments", "chunks", "fft", "fbank", "stft", "wav2vec", "voice")
+AUDIO = (
+    *("is10", "egemaps", "compare2016", "emobase", "is10_lld", "egemaps_lld", "compare2016_lld", "emobase_lld"),
+    *("segments", "chunks", "fft", "fbank", "stft", "wav2vec", "voice"),
+)
 TEXT = ("word2vec", "social", "valence")
 VIDEO = ("face_track", "expression", "dface")
 
+# Family to its module and class.
 _CLASSES = {
-    "is10": "Is10",
-    "segments": "Segments",
-    "chunks": "Chunks",
-    "fft": "Fft",
-    "fbank": "Fbank",
-    "stft": "Stft",
-    "wav2vec": "Wav2Vec",
-    "voice": "VoiceFamily",
-    "word2vec": "Word2Vec",
-    "social": "Social",
-    "valence": "Valence",
-    "face_track": "FaceTrack",
-    "expression": "Expression",
-    "dface": "Dface",
+    "is10": ("functionals", "Is10"),
+    "egemaps": ("functionals", "Egemaps"),
+    "compare2016": ("functionals", "Compare2016"),
+    "emobase": ("functionals", "Emobase"),
+    "is10_lld": ("descriptors", "Is10Lld"),
+    "egemaps_lld": ("descriptors", "EgemapsLld"),
+    "compare2016_lld": ("descriptors", "Compare2016Lld"),
+    "emobase_lld": ("descriptors", "EmobaseLld"),
+    "segments": ("segments", "Segments"),
+    "chunks": ("chunks", "Chunks"),
+    "fft": ("fft", "Fft"),
+    "fbank": ("fbank", "Fbank"),
+    "stft": ("stft", "Stft"),
+    "wav2vec": ("wav2vec", "Wav2Vec"),
+    "voice": ("voice", "VoiceFamily"),
+    "word2vec": ("word2vec", "Word2Vec"),
+    "social": ("social", "Social"),
+    "valence": ("valence", "Valence"),
+    "face_track": ("face_track", "FaceTrack"),
+    "expression": ("expression", "Expression"),
+    "dface": ("dface", "Dface"),
 }
 
 
@@ -66,5 +77,6 @@ def make_families(
 def _make_family(name: str, options: Any, argument: Any) -> Family | None:
     if options is None:
         return None
-    family = getattr(import_module(f"semiser.features.{name}"), _CLASSES[name])
+    module, made = _CLASSES[name]
+    family = getattr(import_module(f"semiser.features.{module}"), made)
     return family(options) if argument is None else family(options, argument)

@@ -1,4 +1,4 @@
-"""Options of the audio feature families beside IS10, each a key of `params:features`."""
+"""Options of the audio feature families, each a key of `params:features`."""
 
 from pathlib import Path
 from typing import Literal
@@ -16,6 +16,10 @@ class AudioOptions(FamilyOptions):
     """
 
     sample_rate_hz: int = Field(default=16_000, ge=8_000)
+
+
+class OpenSmileOptions(AudioOptions):
+    """Functionals or low-level descriptors of one of openSMILE's sets."""
 
 
 class FramesOptions(AudioOptions):

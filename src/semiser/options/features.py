@@ -8,6 +8,7 @@ from semiser.options.audio_features import (
     ChunksOptions,
     FbankOptions,
     FftOptions,
+    OpenSmileOptions,
     SegmentsOptions,
     StftOptions,
     VoiceOptions,
@@ -38,16 +39,6 @@ class ShardOptions(Options):
     verify: bool = False
 
 
-class Is10Options(FamilyOptions):
-    """openSMILE IS10 paralinguistics functionals.
-
-    Attributes:
-        sample_rate_hz: rate of the signal that openSMILE gets.
-    """
-
-    sample_rate_hz: int = Field(default=16_000, ge=8_000)
-
-
 class FeaturesOptions(Options):
     """The `features` parameter group: what is extracted, how it is cut, and one key per family with its options.
 
@@ -59,7 +50,14 @@ class FeaturesOptions(Options):
 
     extract: tuple[str, ...] | None = None
     shards: ShardOptions = ShardOptions()
-    is10: Is10Options = Is10Options()
+    is10: OpenSmileOptions = OpenSmileOptions()
+    egemaps: OpenSmileOptions = OpenSmileOptions()
+    compare2016: OpenSmileOptions = OpenSmileOptions()
+    emobase: OpenSmileOptions = OpenSmileOptions()
+    is10_lld: OpenSmileOptions = OpenSmileOptions()
+    egemaps_lld: OpenSmileOptions = OpenSmileOptions()
+    compare2016_lld: OpenSmileOptions = OpenSmileOptions()
+    emobase_lld: OpenSmileOptions = OpenSmileOptions()
     segments: SegmentsOptions = SegmentsOptions()
     chunks: ChunksOptions = ChunksOptions()
     fft: FftOptions = FftOptions()

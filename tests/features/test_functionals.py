@@ -1,0 +1,84 @@
+import json
+
+import numpy as np
+import opensmile
+import pytest
+from helpers import voice
+
+from semiser.errors import Unusable
+from semiser.features.family import Source
+from semiser.features.functionals import Compare2016, Egemaps, Emobase, FunctionalsExtractor, Is10, feature_names
+from semiser.media.audio import decode_audio
+from semiser.options.audio_features import OpenSmileOptions
+
+SETS = {"IS10": 1582, "eGeMAPSv02": 88, "ComParE_2016": 6373, "emobase": 988}
+
+
+def smile_of(name):
+    return opensmile.Smile(opensmile.FeatureSet[name], opensmile.FeatureLevel.Functionals)
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    return FunctionalsExtractor("IS10", 16_000)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_values_equal_opensmile_on_signals_of_all_lengths_through_one_engine(name):
+    smile, extractor = smile_of(name), FunctionalsExtractor(name, 16_000)
+    for seconds, seed in [(1.0, 1), (0.1, 2), (2.3, 3), (0.35, 4), (1.0, 1)]:
+        signal = voice(seconds, seed=seed)
+        np.testing.assert_array_equal(extractor(signal), smile.process_signal(signal, 16_000).to_numpy()[0])
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_names_are_opensmiles(name):
+    assert feature_names(name) == tuple(smile_of(name).feature_names)
+    assert len(feature_names(name)) == SETS[name]
+
+
+@pytest.mark.parametrize("family", [Is10, Egemaps, Compare2016, Emobase])
+def test_a_family_gives_a_row_of_its_sets_names(family, monkeypatch):
+    signal = voice(0.6)
+    monkeypatch.setattr(Source, "audio", lambda self, rate: signal)
+    made = family(OpenSmileOptions())
+    (field,) = made.fields()
+    (row,) = made.rows(Source({}, None))
+    assert (field.name, field.type.list_size) == (made.name, SETS[made.feature_set])
+    assert json.loads(field.metadata[b"names"]) == list(feature_names(made.feature_set))
+    np.testing.assert_array_equal(row[made.name], FunctionalsExtractor(made.feature_set, 16_000)(signal))
+
+
+def test_full_scale_is_clipped_and_does_not_wrap(extractor):
+    signal = voice(1.0)
+    signal[:4000:40] = 1.0
+    just_below = np.where(signal == 1.0, np.float32(1 - 2**-15), signal)
+    np.testing.assert_array_equal(extractor(signal), extractor(just_below))
+    wrapped = np.where(signal == 1.0, np.float32(-1.0), signal)
+    assert not np.array_equal(extractor(signal), extractor(wrapped))
+
+
+@pytest.mark.parametrize("samples", [0, 1, 320, 1599])
+def test_too_short_is_refused_and_the_engine_goes_on(extractor, samples):
+    before = extractor(voice(0.5))
+    with pytest.raises(Unusable, match=r"IS10 needs at least 0.1 s"):
+        extractor(voice(1.0)[:samples])
+    np.testing.assert_array_equal(extractor(voice(0.5)), before)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_silence_has_finite_values(name):
+    assert np.isfinite(FunctionalsExtractor(name, 16_000)(np.zeros(16_000, np.float32))).all()
+
+
+@pytest.mark.corpora
+def test_values_equal_opensmile_on_ten_real_files(shared_corpora, extractor):
+    files = (
+        sorted(shared_corpora.glob("casia/*/*/*.wav"))[::240] + sorted(shared_corpora.glob("emodb/wav/*.wav"))[::107]
+    )
+    assert len(files) == 10
+    smile = smile_of("IS10")
+    for path in files:
+        signal = decode_audio(path, 16_000)
+        clipped = np.clip(signal, -1, 1 - 2**-15)
+        np.testing.assert_array_equal(extractor(signal), smile.process_signal(clipped, 16_000).to_numpy()[0])
