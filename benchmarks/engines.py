@@ -71,7 +71,7 @@ def _ingest(arguments: argparse.Namespace) -> dict:
     import pyarrow.parquet as pq
 
     from semiser.corpora.ingest import ingest
-    from semiser.options.ingest import IngestOptions
+    from semiser.corpora.options import IngestOptions
 
     corpora = {"corpus": {"reader": arguments.reader, "root": arguments.root}}
     utterances = ingest(IngestOptions(corpora=corpora)).utterances.slice(0, arguments.files)

@@ -70,7 +70,7 @@ def _ingest(arguments: argparse.Namespace) -> dict:
     import pyarrow.parquet as pq
 
     from semiser.corpora.ingest import ingest
-    from semiser.options.ingest import IngestOptions
+    from semiser.corpora.options import IngestOptions
 
     corpora = {"corpus": {"reader": arguments.reader, "root": arguments.root}}
     pq.write_table(ingest(IngestOptions(corpora=corpora)).utterances, arguments.table)
@@ -78,9 +78,9 @@ def _ingest(arguments: argparse.Namespace) -> dict:
 
 
 def _node(arguments: argparse.Namespace) -> dict:
+    from semiser.corpora.options import IngestOptions
     from semiser.options.engine import EngineOptions
     from semiser.options.features import FeaturesOptions
-    from semiser.options.ingest import IngestOptions
     from semiser.options.places import PlacesOptions
     from semiser.pipelines.features.nodes import extract_audio
     from semiser.shards.table import ShardedTable

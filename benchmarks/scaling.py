@@ -79,8 +79,8 @@ def _measured(arguments: argparse.Namespace) -> dict[str, float]:
 
 def _ingest(arguments: argparse.Namespace) -> Callable[[], None]:
     from semiser.corpora.ingest import ingest
+    from semiser.corpora.options import IngestOptions
     from semiser.datasets.arrow import ArrowDataset
-    from semiser.options.ingest import IngestOptions
 
     manifest = {"reader": "manifest", "root": str(arguments.folder / "links")}
     table = ArrowDataset(filepath=str(arguments.folder / "utterances.parquet"))

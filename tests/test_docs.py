@@ -29,7 +29,7 @@ def _example(title: str) -> ModuleType:
 def test_the_reader_of_extending_reads_a_corpus(tmp_path, monkeypatch):
     from semiser.corpora import registry
     from semiser.corpora.ingest import ingest
-    from semiser.options.ingest import IngestOptions
+    from semiser.corpora.options import IngestOptions
 
     monkeypatch.setitem(sys.modules, "semiser.corpora.mine", _example("corpus"))
     monkeypatch.setattr(registry, "READERS", (*registry.READERS, "mine"))

@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from semiser.corpora.options import CorpusOptions, IngestOptions
 from semiser.corpora.utterance import Utterance
 from semiser.needs import NETWORKS
 from semiser.options.base import Options, first_problem
 from semiser.options.family import FamilyOptions
 from semiser.options.features import FeaturesOptions
-from semiser.options.ingest import CorpusOptions, IngestOptions
 from semiser.shards.table import ShardedTable
 
 ENOUGH_DISK_GB = 5.0

@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from semiser.configuration import load_parameters
+from semiser.faces.options import TrainFacesOptions
 from semiser.needs import configured_systems
-from semiser.options.faces import TrainFacesOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.training import TrainingOptions
 from semiser.systems.system import get_system

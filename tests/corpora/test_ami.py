@@ -9,8 +9,8 @@ import soundfile
 from semiser.corpora import ami
 from semiser.corpora.ami import READER
 from semiser.corpora.ingest import ingest
+from semiser.corpora.options import IngestOptions
 from semiser.corpora.utterance import Rejected, Utterance, Word
-from semiser.options.ingest import IngestOptions
 
 ROOT = (
     '<?xml version="1.0" encoding="ISO-8859-1"?>\n<nite:root xmlns:nite="http://nite.sourceforge.net/">{}</nite:root>'

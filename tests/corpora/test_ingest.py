@@ -7,8 +7,8 @@ import soundfile
 from helpers import voice, write_wav
 
 from semiser.corpora.ingest import ingest
+from semiser.corpora.options import IngestOptions
 from semiser.errors import TooManyUnusable, Unusable
-from semiser.options.ingest import IngestOptions
 
 
 def _corpus(folder, rows, files=None):

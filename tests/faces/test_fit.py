@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from semiser.demo import face_data
 from semiser.demo.faces import EXPRESSIONS as DRAWN_EXPRESSIONS
 from semiser.faces import fit as expression
 from semiser.options.face_features import (
@@ -141,18 +142,18 @@ def test_no_augmentation_leaves_the_faces_alone():
 
 def test_drawn_faces_hold_people_out_and_repeat(monkeypatch):
     people = []
-    real = expression.random_identity
-    monkeypatch.setattr(expression, "random_identity", lambda person: people.append(person) or real(person))
+    real = face_data.random_identity
+    monkeypatch.setattr(face_data, "random_identity", lambda person: people.append(person) or real(person))
     options = options_of(drawn=DrawnFacesOptions(train_identities=2, validation_identities=1, pictures=2))
 
-    data = expression.draw_faces(options, seed=0)
+    data = face_data.draw_faces(options, seed=0)
 
     assert data.faces.shape == (12, 1, 16, 16) and data.faces.dtype == torch.uint8
     assert data.labels.tolist() == [0, 1] * 6
     trained, held = ({people[row] for row in data.rows[role].tolist()} for role in ("train", "validation"))
     assert (len(trained), len(held), trained & held) == (2, 1, set())
-    assert torch.equal(data.faces, expression.draw_faces(options, seed=0).faces)
-    assert not torch.equal(data.faces, expression.draw_faces(options, seed=1).faces)
+    assert torch.equal(data.faces, face_data.draw_faces(options, seed=0).faces)
+    assert not torch.equal(data.faces, face_data.draw_faces(options, seed=1).faces)
     assert data.faces.float().std(dim=0).min() > 1  # the pictures differ everywhere
 
 

@@ -7,8 +7,8 @@ import subprocess
 import pytest
 from faults.tiny import NAMES, PATIENCE_S, Here, digests, quarantined, run, shards_of
 
+from semiser.publish import TEMPORARY_SUFFIX
 from semiser.shards.engine import LocalEngine
-from semiser.shards.publish import TEMPORARY_SUFFIX
 from semiser.shards.table import ShardedTable
 
 pytestmark = pytest.mark.faults

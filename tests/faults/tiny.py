@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from semiser.claim import LOCK
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.features.family import Family, Source
 from semiser.options.engine import EngineOptions
 from semiser.options.family import FamilyOptions
 from semiser.options.features import ShardOptions
-from semiser.shards.claim import LOCK
 from semiser.shards.engine import make_engine
 from semiser.shards.engine_protocol import Engine
 from semiser.shards.extract import extract

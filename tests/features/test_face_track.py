@@ -9,18 +9,16 @@ from semiser.demo.clips import write_clip
 from semiser.demo.faces import Pose, draw_face, random_identity
 from semiser.demo.sound import SAMPLE_RATE_HZ
 from semiser.errors import Unusable
+from semiser.faces.crop import Face, crop_face, resize_face
 from semiser.features import face_track as module
 from semiser.features.face_track import (
-    Face,
     FaceTrack,
     HaarDetector,
     align_to_audio,
     checked_hash,
-    crop_face,
     face_track,
     find_largest,
     haar_square,
-    resize_face,
     track_faces,
     video_bounds,
     yunet_square,

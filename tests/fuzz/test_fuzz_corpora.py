@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from semiser.corpora.ingest import Ingested, ingest
 from semiser.corpora.nxt import read_elements
+from semiser.corpora.options import IngestOptions
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.faces.images import FACES_SCHEMA, ingest_faces
 from semiser.faces.registry import get_face_reader
-from semiser.options.ingest import IngestOptions
 
 
 @pytest.fixture(scope="module")

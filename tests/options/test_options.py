@@ -1,9 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
+from semiser.corpora.options import IngestOptions
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
-from semiser.options.ingest import IngestOptions
 from semiser.options.training import TrainingOptions
 from semiser.systems.mmmd.options import TrainMmmdOptions
 

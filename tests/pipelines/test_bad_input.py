@@ -10,12 +10,12 @@ import soxr
 from helpers import committed, voice, write_wav
 
 from semiser.corpora.ingest import ingest
+from semiser.corpora.options import IngestOptions
 from semiser.features.functionals import Is10
 from semiser.folds.make import make_folds
 from semiser.folds.options import FoldOptions
 from semiser.options.audio_features import OpenSmileOptions
 from semiser.options.features import ShardOptions
-from semiser.options.ingest import IngestOptions
 from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import extract, summarise
 

@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 from s3_server import s3_bucket
 
+from semiser.claim import claimed
 from semiser.errors import Unsteady, Unusable
-from semiser.shards.claim import claimed
-from semiser.shards.publish import TEMPORARY_SUFFIX, publishing
+from semiser.publish import TEMPORARY_SUFFIX, publishing
 from semiser.shards.store import ShardFolder, digest_of, shard_path
 from semiser.shards.table import Receipt, ShardedTable
 

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from semiser.corpora.files import leaves_root
+from semiser.corpora.options import CorpusOptions, IngestOptions
 from semiser.corpora.reader import Reader
 from semiser.corpora.refusal import refuse_unusable
 from semiser.corpora.registry import get_reader
@@ -21,7 +22,6 @@ from semiser.corpora.spool import Spool
 from semiser.corpora.utterance import QUARANTINE_SCHEMA, UTTERANCES_SCHEMA, Rejected, Utterance
 from semiser.errors import Unusable
 from semiser.media.audio import probe_audio
-from semiser.options.ingest import CorpusOptions, IngestOptions
 
 logger = logging.getLogger(__name__)
 

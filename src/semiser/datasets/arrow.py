@@ -9,7 +9,7 @@ from fsspec import url_to_fs
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
-from semiser.shards.publish import publishing
+from semiser.publish import publishing
 from semiser.shards.utterances import UtteranceFile
 
 

@@ -8,7 +8,7 @@ from fsspec import url_to_fs
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
-from semiser.shards.publish import publishing
+from semiser.publish import publishing
 
 
 class DocumentDataset(AbstractDataset[Any, Any]):

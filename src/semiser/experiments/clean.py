@@ -12,7 +12,7 @@ from pathlib import Path
 from semiser.experiments.records import read_receipts
 from semiser.experiments.run import take
 from semiser.experiments.tree import Tree
-from semiser.shards.publish import TEMPORARY_SUFFIX
+from semiser.publish import TEMPORARY_SUFFIX
 
 LATER = "Nothing was removed: try again when it has ended"
 MISSED = {

@@ -13,9 +13,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from semiser.experiments.lock import is_held
+from semiser.publish import publishing_on_disk
 from semiser.reporting.findings import find_best
 from semiser.reporting.record import versions
-from semiser.shards.publish import publishing_on_disk
 
 RUNS = "runs"
 State = Literal["running", "finished", "failed", "interrupted"]

@@ -1,7 +1,7 @@
 """Facial expression networks: MobileNetV2 for CMKT's visual knowledge, DenseNet-BC for MSSGAN's Dface features.
 
-Both are trained on single face images with cross entropy: on a table of image files (RAF-DB, FERPlus), or on drawn
-faces, which cost nothing and let the whole chain be tried.
+Both are trained on single face images with cross entropy: on a table of image files (RAF-DB, FERPlus), or on faces that
+the caller draws, which cost nothing and let the whole chain be tried.
 """
 
 import copy
@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from semiser.demo.faces import Pose, draw_face, random_identity
 from semiser.errors import Unusable
 from semiser.evaluation.metrics import confusion_matrix, uar
+from semiser.faces.crop import resize_face
 from semiser.faces.images import FaceImage, decode_face, ingest_faces
 from semiser.faces.network import (
     build_expression_network,
@@ -30,21 +30,20 @@ from semiser.faces.network import (
     predict_probabilities,
     to_input,
 )
+from semiser.faces.options import FaceImagesOptions, FaceNetworkOptions
 from semiser.faces.registry import get_face_reader
-from semiser.features.face_track import Face, crop_face, resize_face
+from semiser.hold import hold_process
 from semiser.options.face_features import ExpressionTrainingOptions, NetworkOptions
-from semiser.options.faces import FaceImagesOptions, FaceNetworkOptions
 from semiser.options.training import TrainingOptions
-from semiser.training.hold import hold_process
 from semiser.training.run import TrainingRun, keyed_folder
 
-__all__ = ["FaceData", "draw_faces", "fit", "learning_rate", "load_expression_network", "read_faces", "train"]
+__all__ = ["Draw", "FaceData", "fit", "learning_rate", "load_expression_network", "read_faces", "stack_faces", "train"]
 
 logger = logging.getLogger(__name__)
 ROLES = ("train", "validation", "test")
 
-# Where the Haar square lies on a drawn head, in half frames times the head's size: mean and spread of 150 detections.
-_DRAWN_Y, _DRAWN_SIDE, _DRAWN_SIDE_SPREAD, _DRAWN_SHIFT_SPREAD = 0.047, 1.033, 0.05, 0.01
+# draw(options, seed) -> faces of the network's size, where the images are `drawn`
+Draw = Callable[[ExpressionTrainingOptions, int], "FaceData"]
 
 
 @dataclass(frozen=True)
@@ -67,13 +66,14 @@ class FaceData:
         return FaceData(self.faces.to(device), self.labels.to(device), rows)
 
 
-def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | Path) -> dict[str, Any]:
+def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | Path, draw: Draw) -> dict[str, Any]:
     """Train a network on the images that the options name, unless it is there already.
 
     Args:
         options: images and training.
         training: device, precision, checkpoints; the first seed is taken.
         parent: folder of the networks of this kind.
+        draw: gives the faces where the images are `drawn`.
 
     Returns:
         The card, with `folder`, where it lies.
@@ -88,7 +88,7 @@ def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | 
     else:
         run = TrainingRun(folder, seed, training, key)
         how = options.training
-        data = draw_faces(how, seed) if table is None else read_faces(table, Path(options.images.root), how, seed)
+        data = draw(how, seed) if table is None else read_faces(table, Path(options.images.root), how, seed)
         with hold_process():
             logger.info("%s: %s", folder, fit(data, how, run))
     return json.loads(card.read_bytes()) | {"folder": folder.as_posix()}
@@ -240,50 +240,6 @@ def _save(network, options: ExpressionTrainingOptions, figures: dict[str, float]
     run.save_model(network.state_dict(), card)
 
 
-def draw_faces(options: ExpressionTrainingOptions, seed: int) -> FaceData:
-    """Drawn faces, cut out where the Haar cascade would: people of the validation part are not in training.
-
-    Args:
-        options: network (size and channels), classes, `drawn`.
-        seed: of people, poses, light and strength of the expressions.
-    """
-    people = options.drawn.train_identities + options.drawn.validation_identities
-    rng = np.random.default_rng([seed, 7_004])
-    keys = [
-        (person, label) for person in range(people) for label in range(len(options.classes))
-    ] * options.drawn.pictures
-    pictures = [
-        _draw_crop(options.classes[label], 10_000 * (seed + 1) + person, options.network, rng) for person, label in keys
-    ]
-    in_training = torch.tensor([person < options.drawn.train_identities for person, _ in keys])
-    rows = {"train": in_training.nonzero()[:, 0], "validation": (~in_training).nonzero()[:, 0]}
-    labels = torch.tensor([label for _, label in keys])
-    return FaceData(_as_tensor(pictures), labels, rows | {"test": torch.arange(0)})
-
-
-def _draw_crop(expression: str, person: int, network: NetworkOptions, rng: np.random.Generator) -> np.ndarray:
-    """One drawn face of the network's size and channels, its square a little off as a detector's is."""
-    size = max(64, 2 * network.input_size)  # the face takes half of the picture
-    pose = Pose(*rng.uniform(-0.05, 0.05, 2), roll_deg=rng.uniform(-5, 5), scale=rng.uniform(0.85, 1.05))
-    picture = draw_face(
-        expression,
-        random_identity(person),
-        intensity=rng.uniform(0.6, 1.1),
-        speaking=rng.choice([0.0, rng.uniform(0, 0.9)]),
-        blink=rng.choice([0.0, rng.uniform(0, 0.9)], p=[0.8, 0.2]),
-        pose=pose,
-        light=rng.uniform(-0.8, 0.8),
-        size=size,
-    )
-    return crop_face(picture, _drawn_square(pose, size, rng), network.input_size, grey=network.channels == 1)
-
-
-def _drawn_square(pose: Pose, size: int, rng: np.random.Generator) -> Face:
-    side = pose.scale * rng.normal(_DRAWN_SIDE, _DRAWN_SIDE_SPREAD)
-    x, y = rng.normal([pose.x, pose.y + pose.scale * _DRAWN_Y], pose.scale * _DRAWN_SHIFT_SPREAD)
-    return Face((1 + x - side / 2) * size / 2, (1 + y - side / 2) * size / 2, side * size / 2, score=1.0)
-
-
 def read_faces(table: pa.Table, root: Path, options: ExpressionTrainingOptions, seed: int) -> FaceData:
     """Face images of a table, squared to the network's size; where no row is for validation, a share of training is.
 
@@ -310,7 +266,7 @@ def read_faces(table: pa.Table, root: Path, options: ExpressionTrainingOptions, 
     pictures = [_read_square(root, row, options.network) for row in rows]
     parts = {role: torch.tensor([n for n, split in enumerate(splits) if split == role], dtype=torch.long)
              for role in ROLES}  # fmt: skip
-    data = FaceData(_as_tensor(pictures), labels, parts)
+    data = FaceData(stack_faces(pictures), labels, parts)
     return data if len(parts["validation"]) else _hold_out(data, options.validation_share, seed)
 
 
@@ -342,7 +298,7 @@ def _hold_out(data: FaceData, share: float, seed: int) -> FaceData:
     return replace(data, rows=rows)
 
 
-def _as_tensor(pictures: list[np.ndarray]) -> Tensor:
-    """(S, S) or (S, S, 3) pictures -> (N, channels, S, S)."""
+def stack_faces(pictures: list[np.ndarray]) -> Tensor:
+    """(S, S) or (S, S, 3) pictures -> (N, channels, S, S), as `FaceData` has them."""
     stacked = torch.from_numpy(np.stack(pictures))
     return (stacked[..., None] if stacked.ndim == 3 else stacked).permute(0, 3, 1, 2).contiguous()

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from semiser.faces.crop import resize_face
 from semiser.features.face_track import (
     VIDEO_COLUMNS,
     TrackedFrame,
     checked_hash,
     face_track,
-    resize_face,
     with_model_hash,
 )
 from semiser.features.family import Family, Source

@@ -11,7 +11,7 @@ so a picture is repeated for `step_s / hop` audio frames; audio before the first
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from semiser.errors import Unusable
+from semiser.faces.crop import Face, cut_face, resize_face
 from semiser.features.family import Family, Source
 from semiser.media.video import sample_frames
 from semiser.options.face_features import TrackOptions
@@ -33,24 +34,6 @@ VIDEO_COLUMNS = (
 _HAAR_CASCADES = ("haarcascade_frontalface_alt2.xml", "haarcascade_frontalface_default.xml")
 _HAAR_SIDE, _YUNET_SIDE = 1 / 1.07, 0.95
 _MAX_CROP_PX = 224  # a track keeps its cut-out faces: larger ones would only fill memory
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """A square in pixels of the upright frame (x to the right, y down, of its upper left corner), and how sure it is.
-
-    `score` is YuNet's confidence in [0, 1], or the number of overlapping windows that the Haar cascade accepted.
-    """
-
-    x_px: float
-    y_px: float
-    side_px: float
-    score: float
-
-    def scaled(self, factor: float) -> "Face":
-        """The square grown or shrunk about its centre."""
-        shift = (1 - factor) * self.side_px / 2
-        return replace(self, x_px=self.x_px + shift, y_px=self.y_px + shift, side_px=self.side_px * factor)
 
 
 class TrackedFrame(NamedTuple):
@@ -159,36 +142,6 @@ def make_detector(options: TrackOptions) -> Detector:
     return YuNetDetector(options) if options.yunet_model else HaarDetector(options)
 
 
-def crop_face(frame: np.ndarray, face: Face, size: int, grey: bool) -> np.ndarray:
-    """A face cut out of its frame; edge pixels are repeated where the square leaves the frame.
-
-    Args:
-        frame: (height, width, 3) uint8 RGB.
-        face: the square.
-        size: side of the result in pixels.
-        grey: one channel instead of three.
-
-    Returns:
-        (size, size) or (size, size, 3) uint8.
-    """
-    return resize_face(_cut(frame, face), size, grey)
-
-
-def resize_face(crop: np.ndarray, size: int, grey: bool) -> np.ndarray:
-    """A square RGB face at another size, (size, size) or (size, size, 3) uint8."""
-    method = cv2.INTER_AREA if size < crop.shape[0] else cv2.INTER_LINEAR
-    resized = cv2.resize(crop, (size, size), interpolation=method)
-    return cv2.cvtColor(resized, cv2.COLOR_RGB2GRAY) if grey else resized
-
-
-def _cut(frame: np.ndarray, face: Face) -> np.ndarray:
-    """The square at whole pixels of the frame."""
-    side = max(1, round(face.side_px))
-    columns = np.clip(round(face.x_px) + np.arange(side), 0, frame.shape[1] - 1)
-    rows = np.clip(round(face.y_px) + np.arange(side), 0, frame.shape[0] - 1)
-    return frame[rows[:, None], columns]
-
-
 def find_largest(frame: np.ndarray, detect: Detector, side: str | None = None) -> Face | None:
     """The largest face of a frame, or of its left or right half; None where there is none.
 
@@ -227,7 +180,7 @@ def track_faces(
     for time_s, frame in frames:
         here = find_largest(frame, detect, side)
         face = here or face
-        crop = _keep(_cut(frame, face.scaled(crop_scale))) if face else None
+        crop = _keep(cut_face(frame, face.scaled(crop_scale))) if face else None
         track.append(TrackedFrame(time_s, face, here is not None, crop, frame.shape[1], frame.shape[0]))
     if face is None:
         raise Unusable(f"no face in {len(track)} frames" + (f" (their {side} half)" if side else ""))

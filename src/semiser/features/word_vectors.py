@@ -31,11 +31,11 @@ import pyarrow.compute as pc
 from fsspec import AbstractFileSystem, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
+from semiser.claim import claimed
 from semiser.corpora.text import CHUNK_BYTES, find_encoding, iter_lines
 from semiser.features.tokens import tokenise
 from semiser.options.text_features import Word2VecOptions
-from semiser.shards.claim import claimed
-from semiser.shards.publish import publishing, publishing_on_disk
+from semiser.publish import publishing, publishing_on_disk
 
 logger = logging.getLogger(__name__)
 

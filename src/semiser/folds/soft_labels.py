@@ -9,8 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
-from torch import Tensor
 
 from semiser.folds.classes import class_names, level_numbers
 from semiser.folds.options import FoldOptions, Levels
@@ -56,7 +54,7 @@ def class_targets(utterances: pa.Table, options: FoldOptions, classes: Sequence[
     return targets
 
 
-def credited(targets: Tensor, predicted: Tensor) -> Tensor:
+def credited(targets: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """The class that a prediction is held against: itself where it has the largest share, alone or in a tie.
 
     Args:
@@ -66,8 +64,8 @@ def credited(targets: Tensor, predicted: Tensor) -> Tensor:
     Returns:
         (N,) int64; else the first class with the largest share.
     """
-    share, first = targets.max(dim=1)
-    return predicted.where(targets.gather(1, predicted[:, None])[:, 0] == share, first)
+    among = targets[np.arange(len(targets)), predicted] == targets.max(axis=1)
+    return np.where(among, predicted, targets.argmax(axis=1))
 
 
 def credit_ties(predictions: pa.Table, utterance_ids: Sequence[str], targets: np.ndarray) -> pa.Table:
@@ -81,6 +79,6 @@ def credit_ties(predictions: pa.Table, utterance_ids: Sequence[str], targets: np
     classes = pa.array(json.loads(predictions.schema.metadata[b"classes"]), pa.string())
     rows = pc.index_in(predictions["utterance_id"], pa.array(utterance_ids)).to_numpy()
     predicted = pc.index_in(predictions["prediction"], classes).to_numpy().astype(np.int64)
-    held = credited(torch.from_numpy(targets[rows]), torch.from_numpy(predicted))
+    held = credited(targets[rows], predicted)
     place = predictions.schema.get_field_index("target")
-    return predictions.set_column(place, "target", classes.take(pa.array(held.numpy())))
+    return predictions.set_column(place, "target", classes.take(pa.array(held)))

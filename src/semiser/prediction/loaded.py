@@ -154,7 +154,7 @@ def load_network(card: dict[str, Any], folder: Path) -> Loaded:
     """
     from safetensors.torch import load_file
 
-    from semiser.training.hold import hold_process
+    from semiser.hold import hold_process
 
     weights = folder / "model.safetensors"
     if not weights.is_file():

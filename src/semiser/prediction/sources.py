@@ -11,10 +11,10 @@ import soundfile
 from semiser.corpora import manifest
 from semiser.corpora.files import Misfit, read_files
 from semiser.corpora.ingest import ingest_corpus
+from semiser.corpora.options import CorpusOptions
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.spool import Spool
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance
-from semiser.options.ingest import CorpusOptions
 
 CORPUS = "input"
 MANIFESTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")

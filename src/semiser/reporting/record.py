@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from semiser import __version__
-from semiser.shards.publish import publishing_on_disk
+from semiser.publish import publishing_on_disk
 
 LIBRARIES = ("kedro", "torch", "opensmile", "numpy", "scikit-learn", "pyarrow", "lightning-fabric")
 

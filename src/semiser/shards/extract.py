@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from semiser.claim import claimed
 from semiser.errors import TooManyUnusable
 from semiser.features.family import Family
 from semiser.options.features import ShardOptions
 from semiser.progress import progress
-from semiser.shards.claim import claimed
 from semiser.shards.engine_protocol import Engine, PoolKind, WorkerLost
 from semiser.shards.poison import find_poison
 from semiser.shards.store import ShardFolder, ShardReport

@@ -24,7 +24,7 @@ from fsspec import url_to_fs
 from pydantic import TypeAdapter
 
 from semiser.errors import Unsteady, Unusable
-from semiser.shards.publish import publishing
+from semiser.publish import publishing
 
 logger = logging.getLogger(__name__)
 METADATA_KEY = "semiser"

@@ -15,7 +15,7 @@ from fsspec import url_to_fs
 from pydantic import TypeAdapter
 
 from semiser.corpora.files import leaves_root
-from semiser.shards.publish import publishing
+from semiser.publish import publishing
 from semiser.shards.store import METADATA_KEY, ShardReport
 
 if TYPE_CHECKING:  # its import loads pandas, which takes a second

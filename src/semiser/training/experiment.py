@@ -23,7 +23,7 @@ from semiser.options.base import Options
 from semiser.options.training import TrainingOptions
 from semiser.progress import progress
 from semiser.provenance import Provenance
-from semiser.shards.publish import publishing_on_disk
+from semiser.publish import publishing_on_disk
 from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun, keyed_folder
 

@@ -20,9 +20,9 @@ from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, distributed, nn
 
 from semiser import torchrun
+from semiser.hold import hold_process
 from semiser.options.training import TrainingOptions
 from semiser.training.batch_norm import share_statistics
-from semiser.training.hold import hold_process
 from semiser.training.hosts import Word, group, hand_over, hear, open_store, say, take_over
 from semiser.training.run import TrainingRun
 

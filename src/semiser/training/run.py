@@ -18,7 +18,7 @@ from torch import Tensor, distributed
 from semiser import __version__
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
-from semiser.shards.publish import publishing_on_disk
+from semiser.publish import publishing_on_disk
 
 logger = logging.getLogger(__name__)
 _CHECKPOINT = "checkpoint.ckpt"

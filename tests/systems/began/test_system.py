@@ -15,11 +15,11 @@ from system_runs import CPU, run_system
 
 from semiser.configuration import load_parameters
 from semiser.corpora.ingest import ingest
+from semiser.corpora.options import IngestOptions
 from semiser.data.samples import read_samples
 from semiser.features.chunks import compute_chunks
 from semiser.features.spectra import matrix_field
 from semiser.options.audio_features import ChunksOptions
-from semiser.options.ingest import IngestOptions
 from semiser.shards.store import METADATA_KEY
 from semiser.systems.began import classifier as began_classifier
 from semiser.systems.began.options import VARIANTS, TrainBeganOptions

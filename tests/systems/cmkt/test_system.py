@@ -12,12 +12,12 @@ import torch
 from helpers import committed, voice
 from system_runs import run_system
 
+from semiser.corpora.options import IngestOptions
 from semiser.demo.clips import draw_frames, write_clip
 from semiser.demo.faces import random_identity
 from semiser.options.audio_features import StftOptions
 from semiser.options.face_features import EXPRESSIONS, ExpressionOptions, MobileNetOptions
 from semiser.options.features import FeaturesOptions
-from semiser.options.ingest import IngestOptions
 from semiser.options.training import TrainingOptions
 from semiser.systems.cmkt.options import VARIANTS, TrainCmktOptions
 from semiser.systems.cmkt.sweeps import CmktSweepsOptions

@@ -4,9 +4,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from semiser.corpora.options import IngestOptions
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
-from semiser.options.ingest import IngestOptions
 from semiser.options.places import PlacesOptions
 from semiser.shards.utterances import UtteranceFile
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from semiser.options.ingest import IngestOptions
+from semiser.corpora.options import IngestOptions
 
 
 def ingest_corpora(options: IngestOptions) -> tuple[pa.RecordBatchReader, pa.RecordBatchReader, dict[str, Any]]:

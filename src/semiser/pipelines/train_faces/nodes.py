@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from semiser.options.faces import TrainFacesOptions
+from semiser.faces.options import TrainFacesOptions
 from semiser.options.places import PlacesOptions
 from semiser.options.training import TrainingOptions
 
@@ -22,6 +22,7 @@ def train_dface_network(options: TrainFacesOptions, training: TrainingOptions, p
 def _train(options: Any, training: TrainingOptions, parent: str) -> dict[str, Any]:
     if options is None:
         return {}
+    from semiser.demo.face_data import draw_faces
     from semiser.faces.fit import train
 
-    return train(options, training, parent)
+    return train(options, training, parent, draw_faces)

@@ -21,12 +21,12 @@ from torch import Tensor
 from semiser.data.stream import SampleStream
 from semiser.data.tables import family_of
 from semiser.features.segments import compute_segments
+from semiser.hold import hold_process
 from semiser.options.audio_features import SegmentsOptions
 from semiser.shards.store import ShardFolder, shard_path
 from semiser.shards.table import footer_facts
 from semiser.systems.avspnet.network import AvSpNet
 from semiser.systems.avspnet.options import AvspnetNetworkOptions
-from semiser.training.hold import hold_process
 
 COLUMN = "segments"  # of the feature table
 _BATCH = 64  # segments that are embedded at a time

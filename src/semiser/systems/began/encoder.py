@@ -31,13 +31,13 @@ from torch import Tensor, nn
 from semiser import __version__
 from semiser.data.samples import read_samples
 from semiser.data.stream import SampleStream
+from semiser.hold import hold_process
 from semiser.options.training import TrainingOptions
 from semiser.progress import progress
-from semiser.shards.publish import publishing_on_disk
+from semiser.publish import publishing_on_disk
 from semiser.systems.began.network import Autoencoder, Decoder, Encoder, FeatureMap, crop
 from semiser.systems.began.options import BeganNetworkOptions, CepstrumOptions, EncoderOptions
 from semiser.training.experiment import CURVES_SCHEMA
-from semiser.training.hold import hold_process
 from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun, keyed_folder
 

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from semiser.data.frames import FrameBatch, FrameData, joined
 from semiser.evaluation.metrics import confusion_matrix, uar
-from semiser.shards.publish import publishing_on_disk
+from semiser.publish import publishing_on_disk
 from semiser.systems.cmkt.augment import spec_augment
 from semiser.systems.cmkt.network import SpeechTransformer
 from semiser.systems.cmkt.options import (

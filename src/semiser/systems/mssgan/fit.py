@@ -377,9 +377,9 @@ def _validate(context: Context, state: dict[str, Any]) -> dict[str, float]:
     added = {"self_labelled": len(state["pseudo"]["rows"])} if state["pseudo"] else {}
     if not len(rows):
         return added
-    predicted = predict(state["critic"], context, rows).argmax(1)
-    target = credited(data.about["target"][rows], predicted)
-    found = uar(confusion_matrix(target.numpy(force=True), predicted.numpy(force=True), len(data.classes)))
+    predicted = predict(state["critic"], context, rows).argmax(1).numpy(force=True)
+    target = credited(data.about["target"][rows].numpy(force=True), predicted)
+    found = uar(confusion_matrix(target, predicted, len(data.classes)))
     if context.options.optimisation.select == "validation" and found > state["best_uar"]:
         state["best_uar"], state["best"] = float(found), copy.deepcopy(state["critic"].state_dict())
     return {"validation_uar": float(found)} | added

@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 from fsspec import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from semiser.shards.publish import TEMPORARY_SUFFIX
+from semiser.publish import TEMPORARY_SUFFIX
 
 logger = logging.getLogger(__name__)
 LOCK = ".lock"
