@@ -68,6 +68,11 @@ def test_what_is_not_configured_goes_and_the_families_that_are_needed_come():
     }
 
 
+def test_sweeps_of_a_configured_training_are_there_without_a_word_in_conf():
+    found = as_configured({"train_cmkt": {"folds": FOLDS | {"classes": ["negative", "positive", "neutral"]}}})
+    assert found["cmkt_sweeps"] == {} and "mmmd_sweeps" not in found
+
+
 def test_families_that_the_user_names_stay():
     named = {"features": {"extract": ["voice"]}}
     assert as_configured({"train_mmmd": {"folds": FOLDS}} | named)["features"]["extract"] == ["voice"]

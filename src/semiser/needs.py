@@ -61,15 +61,18 @@ def _families(name: str, parameters: Parameters) -> tuple[str, ...]:
 def as_configured(parameters: Parameters) -> dict[str, Any]:
     """The parameters without trainings that are not configured, and with the families that the others need.
 
-    Kedro checks every group that is there by its typed model, so one without corpora must not be there.
-    `features.extract` stays as it is where it names families.
+    Kedro checks every group that is there by its typed model, so one without corpora must not be there. Sweeps of a
+    configured training need no group in conf: theirs is then the default. `features.extract` stays as it is where it
+    names families.
     """
     missing = {get_system(name).pipeline for name in system_names()} - set(_groups(configured_systems(parameters)))
     unused = [group for group, needs in training_pipelines().items() if needs in missing]
     features = parameters.get("features") or {}
     if features.get("extract") is None:
         features = features | {"extract": list(needed_families(parameters))}
-    return {name: group for name, group in parameters.items() if name not in unused} | {"features": features}
+    sweeps: dict[str, Any] = {name: {} for name, group in training_pipelines().items() if name != group}
+    configured = {name: group for name, group in {**sweeps, **parameters}.items() if name not in unused}
+    return configured | {"features": features}
 
 
 def _groups(systems: Iterable[str]) -> list[str]:

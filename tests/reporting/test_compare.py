@@ -12,7 +12,7 @@ def metrics(variants, corpus="emodb", classes=7, **protocol):
 
 
 def _matches(system, found):
-    return {(row.table, row.variant, row.setting, row.metric): ours for row, ours in compare(system, found) if ours}
+    return {(row.table, row.variant, row.setting, row.metric): ours for row, ours in compare(system, [found]) if ours}
 
 
 def test_a_variant_meets_its_number_and_another_corpus_is_called_so():
@@ -53,7 +53,7 @@ def test_settings_of_the_name_and_of_the_protocol_must_fit():
         ("Table 3", "R", "task=arousal/share=0.25", "uar"),
         ("Table 3", "AE", "task=valence/share=1", "uar"),
     }
-    assert len(compare("avspnet", metrics(variants))) == 160
+    assert len(compare("avspnet", [metrics(variants)])) == 160
 
 
 def test_modalities_come_from_the_protocol_whatever_their_order():
@@ -72,5 +72,5 @@ def test_a_variant_with_a_setting_that_the_paper_does_not_have_is_none_of_its():
 
 
 def test_without_metrics_the_paper_stands_alone():
-    assert all(ours is None for _, ours in compare("began", None))
-    assert compare("unknown", metrics({"a": {"uar": figure(0.5)}})) == []
+    assert all(ours is None for _, ours in compare("began", []))
+    assert compare("unknown", [metrics({"a": {"uar": figure(0.5)}})]) == []

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 from matplotlib.figure import Figure
-from reporting.test_findings import metrics
+from reporting.test_findings import figure, metrics
 
 from semiser.reporting.gather import gather
 from semiser.reporting.page import describe_protocol, format_figure, make_report, rounded
@@ -75,6 +75,17 @@ def test_both_sides_name_their_corpus(folder):
     assert "Table 3 · the paper on IEMOCAP, 2-class arousal · ours on iemocap same corpus, other classes" in text
     assert "Table 3 · the paper on NNIME, 2-class arousal · ours on iemocap another corpus" in text
     assert "Table 2 · the paper on IEMOCAP, 4-class emotion · nothing of ours to set beside it" in text
+
+
+def test_a_setting_of_a_sweep_stands_beside_its_published_number(folder):
+    swept = {"mmd/modalities=text": {"uar": figure(0.61)}}
+    protocol = {"corpora": {"iemocap": {}}, "classes": list("abcd")}
+    (folder / "mmmd_sweeps/modalities.json").write_text(json.dumps({"protocol": protocol, "variants": swept}))
+    (folder / "mmmd_sweeps/run.json").write_text("{}")
+    rows = [row for row in make_report(folder).comparison if row["ours_variant"] == "mmd/modalities=text"]
+    assert [(row["table"], row["metric"], row["ours"], row["comparable"]) for row in rows] == [
+        ("Table 2", "uar", 0.61, "same corpus")
+    ]
 
 
 def test_commands_sweeps_and_figures_are_there_and_predictions_are_not(folder):

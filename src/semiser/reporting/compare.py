@@ -5,7 +5,7 @@ another corpus stands beside it for orientation and is called what it is: it rep
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,14 +35,24 @@ class Ours:
     comparable: str
 
 
-def compare(system: str, metrics: Mapping[str, Any] | None) -> list[tuple[Published, Ours | None]]:
-    """Every published number of a system, with ours where we have one."""
-    return [(row, _ours(row, metrics) if metrics and row.ours else None) for row in read_published(system)]
+def compare(system: str, metrics: Iterable[Mapping[str, Any]]) -> list[tuple[Published, Ours | None]]:
+    """Every published number of a system, with ours where we have one.
+
+    Args:
+        system: name.
+        metrics: of its training and of its sweeps; the first that has a figure counts.
+    """
+    known = [
+        (variant, figures, protocol_of(found["protocol"], variant))
+        for found in metrics
+        for variant, figures in found["variants"].items()
+    ]
+    return [(row, _ours(row, known) if row.ours else None) for row in read_published(system)]
 
 
-def _ours(row: Published, metrics: Mapping[str, Any]) -> Ours | None:
-    for variant, figures in metrics["variants"].items():
-        figure, protocol = figures.get(row.metric), protocol_of(metrics["protocol"], variant)
+def _ours(row: Published, known: Iterable[tuple[str, Mapping[str, Any], Mapping[str, Any]]]) -> Ours | None:
+    for variant, figures, protocol in known:
+        figure = figures.get(row.metric)
         if figure and figure["mean"] is not None and _is_that(variant, row.ours, protocol):
             corpora = tuple(protocol.get("corpora") or ())
             return Ours(variant, figure["mean"], *figure["ci95"], corpora, _comparable(row, corpora, protocol))

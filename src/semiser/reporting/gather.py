@@ -11,6 +11,7 @@ from typing import Any
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DOTS_PER_INCH = 150  # that the catalog saves figures with
 _CSS_PIXELS_PER_INCH = 96
+_SWEEPS = "_sweeps"  # the end of a pipeline's name
 _PASSED_OVER = ("predict",)  # what a user asked of a model is no result of an experiment
 _CAPTIONS = {
     "confusion": "Confusion matrices over all folds: rows are targets, in percent of the row, with counts.",
@@ -36,6 +37,7 @@ class Results:
     Attributes:
         pipeline: name of its folder.
         metrics: its metrics.json; None where it has none, as sweeps.
+        sweeps: name of a sweep to its metrics, where it is sweeps.
         record: its run.json: command, time, versions; empty where there is none.
         pictures: its figures.
         tables: name to rows of its CSV files, metrics.csv apart.
@@ -46,11 +48,12 @@ class Results:
     record: dict[str, Any]
     pictures: list[Picture] = field(default_factory=list)
     tables: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    sweeps: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def system(self) -> str:
-        """The system that the pipeline trains."""
-        return self.pipeline.removeprefix("train_")
+        """The system that the pipeline trains, or whose option it turns."""
+        return self.pipeline.removeprefix("train_").removesuffix(_SWEEPS)
 
 
 def gather(folder: str | Path) -> list[Results]:
@@ -78,7 +81,10 @@ def gather_metrics(folder: Path) -> dict[str, dict[str, Any]]:
 def _read(folder: Path) -> Results:
     pictures = [_picture(path) for path in sorted(folder.glob("*.png"))]
     tables = {path.stem: _rows(path) for path in sorted(folder.glob("*.csv")) if path.name != "metrics.csv"}
-    return Results(folder.name, _json(folder / "metrics.json"), _json(folder / "run.json") or {}, pictures, tables)
+    metrics, record = _json(folder / "metrics.json"), _json(folder / "run.json") or {}
+    swept = sorted(folder.glob("*.json")) if folder.name.endswith(_SWEEPS) else []
+    sweeps = {path.stem: _json(path) for path in swept if path.name != "run.json"}
+    return Results(folder.name, metrics, record, pictures, tables, sweeps)
 
 
 def _json(path: Path) -> Any:

@@ -48,7 +48,7 @@ def make_report(
     """
     results = gather(folder)
     findings = [finding for part in results if part.metrics for finding in find_best(part.pipeline, part.metrics)]
-    beside = {part.pipeline: compare(part.system, part.metrics) for part in results if part.metrics}
+    beside = {part.pipeline: compare(part.system, _figures(part, results)) for part in results if part.metrics}
     made = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "versions": versions()}
     html = _environment().get_template("report.html.j2").render(
         experiment=Path(folder).name,
@@ -62,6 +62,12 @@ def make_report(
     )  # fmt: skip
     comparison = [_flat(row, ours) for pairs in beside.values() for row, ours in pairs]
     return Report(html, _summary(findings, results, made, beside_it), comparison)
+
+
+def _figures(trained: Results, results: Sequence[Results]) -> list[Mapping[str, Any]]:
+    """The metrics of a system's training, and behind them those of its sweeps."""
+    swept = [figures for part in results if part.system == trained.system for figures in part.sweeps.values()]
+    return [figures for figures in (trained.metrics, *swept) if figures]
 
 
 def _environment() -> Environment:

@@ -1,0 +1,221 @@
+"""Licensed corpora in small, in the layouts in which they are given out: drawn faces, humming voices, invented labels.
+
+Every function writes one corpus below a folder. What real copies have is among it: utterances that hardly last,
+annotators that are missing, clips without a face, people who talk at once.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from helpers import voice, write_wav
+
+from semiser.demo.clips import write_clip
+from semiser.demo.faces import EXPRESSIONS, draw_face, random_identity
+
+SIZE, RATE = 128, 25  # of videos, in pixels and pictures a second
+WALL = np.full((SIZE, SIZE, 3), 150, np.uint8)
+NXT = '<?xml version="1.0" encoding="ISO-8859-1"?>\n<nite:root xmlns:nite="http://nite.sourceforge.net/">{}</nite:root>'
+WORDS = "we should have known that they would never come back again".split()
+PITCHES_HZ = {"neu": 120, "hap": 180, "exc": 190, "ang": 220, "sad": 90, "xxx": 150, "fru": 140}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """An utterance of IEMOCAP.
+
+    Attributes:
+        speaker: `F` or `M`.
+        code: emotion of the majority; `xxx`: there was none.
+        votes: of the evaluators, for arousal, valence and dominance alike; some may be missing.
+        seconds: how long it lasts.
+        start_s: None: when the one before it ends; an earlier time makes it overlap.
+        wall: whether the speaker's half of the video shows a wall.
+    """
+
+    speaker: str
+    code: str = "neu"
+    votes: tuple[int, ...] = (3, 3, 3)
+    seconds: float = 0.6
+    start_s: float | None = None
+    wall: bool = False
+
+
+def write_iemocap(
+    root: Path, turns: Sequence[Turn], sessions: Iterable[int] = range(1, 6), video: bool = False
+) -> None:
+    """IEMOCAP: in every session one improvised dialogue of these turns, each speaker's numbered from 000 on.
+
+    Args:
+        root: folder of the corpus.
+        turns: of the dialogue of every session.
+        sessions: 1 to 5.
+        video: whether the dialogue's video is there, both speakers side by side, who wears the markers on the left.
+    """
+    for session in sessions:
+        _write_dialogue(root / f"Session{session}", session, "FM"[session % 2], list(turns), video)
+
+
+def _write_dialogue(folder: Path, session: int, marked: str, turns: list[Turn], video: bool) -> None:
+    name = f"Ses{session:02d}{marked}_impro01"
+    counts, end_s, lines, texts, spans = {"F": 0, "M": 0}, 0.0, ["% [START_TIME - END_TIME] TURN_NAME EMOTION"], [], []
+    for place, turn in enumerate(turns):
+        start_s = end_s if turn.start_s is None else turn.start_s
+        end_s = start_s + turn.seconds
+        utterance = f"{name}_{turn.speaker}{counts[turn.speaker]:03d}"
+        counts[turn.speaker] += 1
+        pitch_hz = PITCHES_HZ[turn.code] * (1.2 if turn.speaker == "F" else 0.9) + 2 * session
+        signal = voice(turn.seconds, pitch_hz=pitch_hz, seed=100 * session + place)
+        write_wav(folder / "sentences/wav" / name / f"{utterance}.wav", signal)
+        lines += _evaluation(utterance, start_s, end_s, turn)
+        said = " ".join(WORDS[(session + place + n) % len(WORDS)] for n in range(3))
+        texts.append(f"{utterance} [{start_s:08.4f}-{end_s:08.4f}]: {said.capitalize()}.")
+        spans.append((start_s, end_s, turn))
+    write_text(folder / f"dialog/EmoEvaluation/{name}.txt", "\n".join(lines))
+    write_text(folder / f"dialog/transcriptions/{name}.txt", "\n".join(texts))
+    if video:
+        pictures = list(_two_sides(spans, marked, session))
+        write_video(folder / f"dialog/avi/DivX/{name}.avi", pictures)
+
+
+def _evaluation(utterance: str, start_s: float, end_s: float, turn: Turn) -> Iterator[str]:
+    mean = np.mean(turn.votes) if turn.votes else 3
+    yield f"[{start_s:.4f} - {end_s:.4f}]\t{utterance}\t{turn.code}\t[{mean:.4f}, {mean:.4f}, {mean:.4f}]"
+    for number, vote in enumerate(turn.votes, 1):
+        yield f"C-E{number}:\tNeutral;\t()"
+        yield f"A-E{number}:\tval {vote}; act {vote}; dom {vote};\t()"
+    yield "A-F1:\tval ; act ; dom ;\t()"  # an actor who left the numbers out
+    yield ""
+
+
+def _two_sides(spans: list[tuple[float, float, Turn]], marked: str, session: int) -> Iterator[np.ndarray]:
+    faces = {
+        speaker: draw_face("neutral", random_identity(2 * session + n), size=SIZE) for n, speaker in enumerate("FM")
+    }
+    order = "FM" if marked == "F" else "MF"
+    for number in range(round(max(end for _, end, _ in spans) * RATE)):
+        now = number / RATE
+        hidden = {turn.speaker for start, end, turn in spans if turn.wall and start <= now < end}
+        yield np.hstack([WALL if speaker in hidden else faces[speaker] for speaker in order])
+
+
+def write_emovoxceleb(root: Path, seen: Mapping[str, str], seconds: float = 1.0) -> None:
+    """EmoVoxCeleb with predictions written out as a CSV, two frames an utterance.
+
+    Args:
+        root: folder of the corpus.
+        seen: `<speaker>/<video>/<number>` to the expression that the face network saw.
+        seconds: how long an utterance lasts.
+    """
+    names = (*EXPRESSIONS, "contempt")
+    lines = [",".join(["wav", "frame", *names])]
+    for place, (utterance, expression) in enumerate(seen.items()):
+        write_wav(root / f"wav/{utterance}.wav", voice(seconds, pitch_hz=100 + 15 * (place % 10), seed=1000 + place))
+        logits = ",".join("3" if name == expression else "0" for name in names)
+        lines += [f"{utterance}.wav,{frame},{logits}" for frame in range(2)]
+    write_text(root / "predictions.csv", "\n".join(lines))
+    speakers = sorted({utterance.split("/")[0] for utterance in seen})
+    people = "".join(f"{speaker}\tP._{speaker}\tm\tIreland\tdev\n" for speaker in speakers)
+    write_text(root / "vox1_meta.csv", f"VoxCeleb1 ID\tVGGFace1 ID\tGender\tNationality\tSet\n{people}")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video clip of one person: what the face shows (None: a wall), and how voice, text and face are labelled."""
+
+    name: str
+    expression: str | None
+    sentiment: float | None = None
+    split: str = "train"
+    seconds: float = 1.0
+
+
+def write_ch_sims(root: Path, clips: Iterable[Clip]) -> None:
+    """CH-SIMS: `Raw/<video>/<clip>.mp4` and label.csv; a clip's name is `<video>/<clip>`."""
+    lines = ["video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode"]
+    for place, clip in enumerate(clips):
+        video, number = clip.name.split("/")
+        write_one_face(root / f"Raw/{clip.name}.mp4", clip, place)
+        lines.append(f"{video},{number},今天天气好,0,0,{clip.sentiment},0,Neutral,{clip.split}")
+    write_text(root / "label.csv", "\n".join(lines), "utf-8")
+
+
+def write_clips(root: Path, clips: Iterable[Clip]) -> None:
+    """Clips of one's own with a manifest, as iQIYI-VID's are to be given: `<name>.mp4` and utterances.csv."""
+    lines = ["audio_path,video_path"]
+    for place, clip in enumerate(clips):
+        write_one_face(root / f"{clip.name}.mp4", clip, 500 + place)
+        lines.append(f"{clip.name}.mp4,{clip.name}.mp4")
+    write_text(root / "utterances.csv", "\n".join(lines))
+
+
+def write_rafdb(root: Path, people: int = 3) -> None:
+    """RAF-DB's basic part: of every expression a face of each person, the last person's for the test."""
+    numbers = {"surprise": 1, "fear": 2, "disgust": 3, "happiness": 4, "sadness": 5, "anger": 6, "neutral": 7}
+    lines, place = [], 0
+    for person in range(people):
+        for expression, number in numbers.items():
+            place += 1
+            part = "test" if person == people - 1 else "train"
+            name = f"{part}_{place:05d}"
+            lines.append(f"{name}.jpg {number}")
+            write_picture(root / f"basic/Image/aligned/{name}_aligned.jpg", expression, person)
+    write_text(root / "basic/EmoLabel/list_patition_label.txt", "\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Query:
+    """An utterance of a manifest, with columns of `utterances` to their cells beside sound and speaker."""
+
+    name: str
+    speaker: str
+    cells: Mapping[str, str]
+    seconds: float = 0.6
+    pitch_hz: float = 120.0
+
+
+def write_manifest(root: Path, queries: Iterable[Query]) -> None:
+    """Speech of one's own: `<name>.wav` and utterances.csv."""
+    queries = list(queries)
+    columns = list(dict.fromkeys(column for query in queries for column in query.cells))
+    lines = [",".join(["audio_path", "speaker_id", *columns])]
+    for place, query in enumerate(queries):
+        write_wav(root / f"{query.name}.wav", voice(query.seconds, pitch_hz=query.pitch_hz, seed=place))
+        cells = [query.cells.get(column, "") for column in columns]
+        lines.append(",".join([f"{query.name}.wav", query.speaker, *cells]))
+    write_text(root / "utterances.csv", "\n".join(lines), "utf-8")
+
+
+def write_one_face(path: Path, clip: Clip, seed: int) -> None:
+    """A clip of one drawn person, or of a wall, with a voice."""
+    signal = voice(clip.seconds, pitch_hz=100 + 12 * (seed % 11), seed=seed)
+    picture = WALL if clip.expression is None else draw_face(clip.expression, random_identity(seed), size=SIZE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_clip(path, [picture] * round(clip.seconds * RATE), signal)
+
+
+def write_video(path: Path, pictures: Sequence[np.ndarray]) -> None:
+    """A silent AVI."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=RATE)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt, stream.bit_rate = "yuv420p", 400_000
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def write_picture(path: Path, expression: str, person: int, size: int = 100) -> None:
+    """A picture of a drawn face."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), draw_face(expression, random_identity(person), size=size)[:, :, ::-1])
+
+
+def write_text(path: Path, text: str, encoding: str = "latin-1") -> None:
+    """A text file and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding=encoding)
