@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from semiser.data.samples import FitFrames
 from semiser.data.scaling import Moments, Scaler
-from semiser.data.stream import SampleStream
+from semiser.data.stream import Batch, SampleStream
 from semiser.data.tables import family_of, roles_as_tensors
 from semiser.features.spectra import fit_frames
 from semiser.folds.rows import FoldRows
@@ -114,7 +114,7 @@ class Streamed:
         """See `Source`."""
         return map(self._pooled, self.stream.in_order(batch_size))
 
-    def _pooled(self, batch) -> tuple[Tensor, Tensor]:
+    def _pooled(self, batch: Batch) -> tuple[Tensor, Tensor]:
         return pool_frames(batch.x[self.column], self.frames[batch.utterance], self.pool), batch.utterance
 
 
@@ -213,6 +213,7 @@ class FrameFeatures:
 
     def statistics(self, numbers: Tensor) -> Scaler:
         """Of the audio frames of some utterances as they were before they were standardised by speaker."""
+        assert self.scalers is not None, "x is as extracted"
         moments = Moments()
         for number in numbers.tolist():
             x, own = self.x[self.place[number], -int(self.pooled_frames[number]) :].numpy(), self.scalers[number]
@@ -248,7 +249,7 @@ class FrameFeatures:
     def _digests(self) -> list[bytes]:
         digests = []
         for number, place in enumerate(self.place.tolist()):
-            digest = hashlib.blake2b(self.x[place].numpy() if place >= 0 else self._shard_keys, digest_size=16)
+            digest = hashlib.blake2b(self.x[place].numpy().data if place >= 0 else self._shard_keys, digest_size=16)
             digest.update(str(int(self.frames[number])).encode())
             digest.update(self.visual[number])
             digests.append(digest.digest())
@@ -312,7 +313,7 @@ def read_frames(
         )
     fit, numbers = partial(fit_frames, frames=longest), np.flatnonzero(kept)
     x = torch.zeros(len(numbers), length, width)
-    stream = SampleStream(table, [column], [utterance_ids[number] for number in numbers], fit, READ_ROWS)
+    stream = SampleStream(table, [column], [utterance_ids[number] for number in numbers.tolist()], fit, READ_ROWS)
     for samples, places in Streamed(stream, column, frames[numbers], pool).in_order(READ_ROWS):
         x[places] = samples[:, -length:]
     scalers = None if speakers is None else _scale_speakers(x, -(-frames // pool), speakers)
@@ -338,15 +339,16 @@ def _scale_speakers(x: Tensor, frames: Tensor, speakers: Sequence[str | None]) -
     Returns:
         The scaler of each utterance's speaker.
     """
-    if unknown := sum(name is None for name in speakers):
+    known = [name for name in speakers if name is not None]
+    if unknown := len(speakers) - len(known):
         raise ValueError(
             f"scaling by speaker needs speaker_id, which is null for {unknown} utterances; set scaling to none"
         )
     audio = torch.arange(x.shape[1]) >= x.shape[1] - frames[:, None]  # (U, T)
     scalers = {}
-    for name in sorted(set(speakers)):
+    for name in sorted(set(known)):
         own = torch.tensor([speaker == name for speaker in speakers])[:, None] & audio
         values = x[own].numpy()  # (frames of the speaker, D)
         scalers[name] = Scaler.fit(values)
         x[own] = torch.from_numpy(scalers[name].apply(values))
-    return [scalers[name] for name in speakers]
+    return [scalers[name] for name in known]

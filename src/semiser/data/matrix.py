@@ -83,7 +83,8 @@ def read_matrix(
     Raises:
         KeyError: an utterance has no row in a table.
     """
-    names, ranges = [], {}
+    names: list[str] = []
+    ranges: dict[str, tuple[int, int]] = {}
     for column, table in tables.items():
         of_column = json.loads(table.schema.field(column).metadata[b"names"])
         ranges[column] = (len(names), len(names) + len(of_column))

@@ -116,7 +116,7 @@ class SampleFeatures:
             kept = utterance >= 0
             utterance = utterance[kept]
             for name, values in self.x.items():
-                x[name], scaling[name] = self._scaled(values[kept], utterance, rows)
+                x[name], scaling[name] = self._scaled(values[kept], utterance, rows, self.scaling)
             scaling["strategy"] = self.scaling.strategy
         data = SampleData(
             x={name: torch.from_numpy(values) for name, values in x.items()},
@@ -129,13 +129,13 @@ class SampleFeatures:
         return data.to(device), Provenance(scaling, self.families)
 
     def _scaled(
-        self, values: np.ndarray, utterance: np.ndarray, rows: FoldRows
+        self, values: np.ndarray, utterance: np.ndarray, rows: FoldRows, scaling: ScalingOptions
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Standardised samples, and mean and deviation of the training part."""
-        of_sample = [facts[utterance] for facts in (rows.roles, rows.corpora, rows.speakers)]
+        roles, corpora, speakers = (facts[utterance] for facts in (rows.roles, rows.corpora, rows.speakers))
         axis = self.band_axis if self.band_axis < 0 else self.band_axis + 1  # of a sample -> of all
         bands_last = np.moveaxis(values, axis, -1)
-        scaled = scale(bands_last, *of_sample, self.scaling.strategy, self.scaling.unlabelled)
+        scaled = scale(bands_last, roles, corpora, speakers, scaling.strategy, scaling.unlabelled)
         scaler = {"mean": scaled.scaler.mean, "std": scaled.scaler.std}
         return np.ascontiguousarray(np.moveaxis(scaled.features, -1, axis)), scaler
 
@@ -194,9 +194,14 @@ def matrices(batch: pa.RecordBatch, field: pa.Field, fit_frames: FitFrames | Non
         field: of the column, with `shape` in its metadata; (None, width) where lengths differ. Without it the column
             has vectors.
         fit_frames: needed where lengths differ.
+
+    Raises:
+        ValueError: lengths differ, and there is no `fit_frames`.
     """
     shape = json.loads((field.metadata or {}).get(b"shape") or f"[{field.type.list_size}]")
     column = batch[field.name]
     if shape[0] is not None:
         return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), *shape)
+    if fit_frames is None:
+        raise ValueError(f"the matrices of {field.name} differ in length: fit_frames must say how they get one shape")
     return np.stack([fit_frames(row.values.to_numpy().reshape(-1, shape[1])) for row in column])

@@ -93,24 +93,27 @@ class Moments:
     The parts' squared deviations are merged pairwise (Chan et al. 1983), which loses no digits where the mean is large.
     """
 
-    def __init__(self):
-        self._count, self._mean, self._squares = 0, 0.0, 0.0
+    def __init__(self) -> None:
+        self._count, self._mean, self._squares = 0, np.zeros(()), np.zeros(())  # of no row yet; then (D,)
 
     def add(self, x: np.ndarray) -> None:
         """Take more rows (N, D) into account."""
         block = x.astype(np.float64)
         mean = block.mean(axis=0)
         shift, total = mean - self._mean, self._count + len(block)
-        self._squares += np.square(block - mean).sum(axis=0) + np.square(shift) * self._count * len(block) / total
-        self._mean += shift * len(block) / total
+        between = np.square(shift) * self._count * len(block) / total
+        self._squares = self._squares + (np.square(block - mean).sum(axis=0) + between)
+        self._mean = self._mean + shift * len(block) / total
         self._count = total
 
     def scaler(self) -> Scaler:
         """Of all rows so far.
 
         Raises:
-            ValueError: a value was not finite.
+            ValueError: there was no row, or a value was not finite.
         """
+        if self._count == 0:
+            raise ValueError("no row to fit the scaling on")
         if not np.isfinite(self._squares).all():
             column = int(np.flatnonzero(~np.isfinite(self._squares))[0])
             raise ValueError(

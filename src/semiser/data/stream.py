@@ -178,7 +178,8 @@ class SampleStream:
         """Row groups cut into blocks: in this order, or all in one where they fit."""
         if len(self) <= self.block_rows:
             return [self._groups] if self._groups else []
-        blocks, rows = [], self.block_rows
+        blocks: list[list[_Group]] = []
+        rows = self.block_rows
         for place in order:
             if rows >= self.block_rows:
                 blocks.append([])
@@ -195,15 +196,18 @@ class SampleStream:
             yield prepare(self._whole) if prepare else self._whole
             return
 
+        if not blocks:
+            return
+
         def read(block: list[_Group]) -> Batch:
             return prepare(self._read(block)) if prepare else self._read(block)
 
         with ThreadPoolExecutor(1) as reader:
-            coming = reader.submit(read, blocks[0]) if blocks else None
-            for following in [*blocks[1:], None][: len(blocks)]:
-                ready = coming.result()
-                coming = reader.submit(read, following) if following else None
+            coming = reader.submit(read, blocks[0])
+            for following in blocks[1:]:
+                ready, coming = coming.result(), reader.submit(read, following)
                 yield ready
+            yield coming.result()
 
     @cached_property
     def _whole(self) -> Batch:

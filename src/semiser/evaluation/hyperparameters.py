@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from io import StringIO
 from typing import Any
 
 OURS = "ours"
@@ -57,8 +58,9 @@ class Compared:
 @cache
 def read_hyperparameters(system: str) -> tuple[Hyperparameter, ...]:
     """The rows of a system's table, in their order."""
-    with (files("semiser.systems") / system / "hyperparameters.csv").open(encoding="utf-8", newline="") as file:
-        return tuple(Hyperparameter(**row | {"value": json.loads(row["value"])}) for row in csv.DictReader(file))
+    table = files("semiser.systems") / system / "hyperparameters.csv"
+    rows = csv.DictReader(StringIO(table.read_text(encoding="utf-8")))
+    return tuple(Hyperparameter(**row | {"value": json.loads(row["value"])}) for row in rows)
 
 
 def compare_options(system: str, env: str, options: Mapping[str, Any]) -> list[Compared]:
@@ -79,7 +81,7 @@ def compare_options(system: str, env: str, options: Mapping[str, Any]) -> list[C
 def _compare(option: str, options: Mapping[str, Any], rows: list[Hyperparameter]) -> Compared:
     """An option by its rows: at most one from the paper and one of ours."""
     paper, ours = ([row for row in rows if (row.source == OURS) == is_ours] for is_ours in (False, True))
-    given = (paper or [None])[0]
+    given = paper[0] if paper else None
     if option not in options:
         return Compared(option, None, given, "", "no such option")
     value = options[option]

@@ -168,8 +168,8 @@ def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]
 
 def _confusion(rows: pa.Table, classes: Sequence[str]) -> np.ndarray:
     names = pa.array(classes, pa.string())
-    codes = [pc.index_in(rows[column], value_set=names).to_numpy() for column in ("target", "prediction")]
-    return confusion_matrix(*codes, len(classes))
+    target, prediction = (pc.index_in(rows[column], value_set=names).to_numpy() for column in ("target", "prediction"))
+    return confusion_matrix(target, prediction, len(classes))
 
 
 def _draw_confusion(axis: Axes, confusion: np.ndarray, classes: Sequence[str], variant: str, seeds: int) -> None:

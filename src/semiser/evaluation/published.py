@@ -10,6 +10,7 @@ import csv
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from io import StringIO
 
 COLUMNS = "system table page corpus task variant setting metric value unit std ours note".split()
 
@@ -56,8 +57,8 @@ def read_published(system: str) -> tuple[Published, ...]:
     """Every number of a paper's tables, in their order; none for a system without a paper."""
     if system not in PAPERS:
         return ()
-    with (files("semiser.systems") / system / "published.csv").open(encoding="utf-8", newline="") as file:
-        return tuple(_parse(row) for row in csv.DictReader(file))
+    table = files("semiser.systems") / system / "published.csv"
+    return tuple(_parse(row) for row in csv.DictReader(StringIO(table.read_text(encoding="utf-8"))))
 
 
 def _parse(row: dict[str, str]) -> Published:

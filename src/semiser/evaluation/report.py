@@ -332,7 +332,7 @@ def _spread(per_cell: np.ndarray) -> float | None:
     values = [value for value in means if value is not None]
     if len(values) == 1:
         values = [value for value in per_cell.ravel() if not math.isnan(value)]
-    return _number(np.std(values, ddof=1)) if len(values) > 1 else None
+    return _number(float(np.std(values, ddof=1))) if len(values) > 1 else None
 
 
 def _paired_entry(data: _Measured, a: str, b: str, resamples: int, seed: int) -> dict:

@@ -157,7 +157,7 @@ def _draw_weights(random: np.random.Generator, resamples: int, n_clusters: int) 
 
 def _weighted_means(data: ClusteredSums, figures: Figures, weights: np.ndarray) -> np.ndarray:
     """Mean over cells of the figures of the weighted sums: weights (B, S) -> (B, M)."""
-    total, known = 0.0, 0.0
+    total = known = np.zeros((len(weights), 1))
     for rows in data.cells():
         drawn = weights[:, data.cluster[rows]]  # (B, clusters of the cell)
         # One cluster weighted by w has the figures of one cluster, so they are worked out once.

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.autograd.function import FunctionCtx
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
@@ -29,6 +30,8 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
     @torch.no_grad()
     def _keep(self, mean: Tensor, unbiased: Tensor) -> None:
         """Move the running statistics towards those of the batch."""
+        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        assert self.momentum is not None
         self.num_batches_tracked += 1
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(unbiased, self.momentum)
@@ -52,13 +55,13 @@ class _Sum(torch.autograd.Function):
     """Sum over the processes, through which gradients of all of them come back."""
 
     @staticmethod
-    def forward(context, values: Tensor) -> Tensor:
+    def forward(context: FunctionCtx, values: Tensor) -> Tensor:
         total = values.clone()
         distributed.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(context, gradient: Tensor) -> Tensor:
+    def backward(context: FunctionCtx, gradient: Tensor) -> Tensor:
         total = gradient.clone()
         distributed.all_reduce(total)
         return total

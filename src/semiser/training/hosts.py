@@ -17,6 +17,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from semiser import torchrun
 
@@ -35,8 +37,8 @@ class Word(StrEnum):
 
 def open_store() -> distributed.Store:
     """The store that torchrun keeps, or that the first process keeps where torchrun keeps none."""
-    store, _, _ = next(distributed.rendezvous("env://"))
-    return distributed.PrefixStore("semiser", store)
+    store, _, _ = next(rendezvous("env://"))
+    return PrefixStore("semiser", store)
 
 
 def say(store: distributed.Store, word: Word) -> int:
@@ -80,7 +82,7 @@ def group(store: distributed.Store, number: int) -> Iterator[None]:
     distributed.init_process_group(
         backend,
         timeout=_PATIENCE,
-        store=distributed.PrefixStore(f"training {number}", store),
+        store=PrefixStore(f"training {number}", store),
         rank=torchrun.rank(),
         world_size=torchrun.processes(),
     )
@@ -100,7 +102,7 @@ def hand_over(value: Any) -> None:
 
 def take_over() -> Any:
     """The object that the first process of the group hands over; its tensors lie on the CPU."""
-    received = [None, None]
+    received: list[Any] = [None, None]
     distributed.broadcast_object_list(received, 0)
     tensors = [torch.empty(shape, dtype=dtype) for shape, dtype in received[1]]
     _broadcast(tensors)

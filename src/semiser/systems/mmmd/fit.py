@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semiser.data.streamed import VectorStream
+from semiser.data.vector_stream import VectorStream
 from semiser.data.vectors import FoldData
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.systems.mmmd.mixing import draw_lambda, mix, part_of, sharpen
