@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +23,7 @@ from semiser.options.family import FamilyOptions
 from semiser.options.features import FeaturesOptions, ShardOptions
 from semiser.prediction.sources import CORPUS, Sources
 from semiser.shards.engine import make_engine
+from semiser.shards.engine_protocol import PoolKind, Result, Task, WorkerLost
 from semiser.shards.extract import extract
 
 logger = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ def make_family(facts: Mapping[str, Any], features: FeaturesOptions, word_vector
     if name == "word2vec":
         arguments[name] = find_word_vectors(str(word_vectors), facts["options"]["vectors_sha256"])
     family = make_families((name,), options, arguments)[name]
+    assert family, "it is on"
     if family.version != facts["version"]:
         raise ValueError(
             f"the model was trained on version {facts['version']} of the family {name}, this semiser computes version "
@@ -69,8 +71,8 @@ def make_family(facts: Mapping[str, Any], features: FeaturesOptions, word_vector
             "name those of the training, and none where it had none"
         )
     for library, trained_with in facts.get("libraries", {}).items():
-        if (found := version(library)) != trained_with:
-            logger.warning("%s: trained with %s %s, computed now with %s", name, library, trained_with, found)
+        if (here := version(library)) != trained_with:
+            logger.warning("%s: trained with %s %s, computed now with %s", name, library, trained_with, here)
     return family
 
 
@@ -131,9 +133,8 @@ class ComputedFeatures:
         }
         for place in sorted(set.intersection(*(set(of) for of in paths.values()))):
             tables = {family: _read(of[place], family, columns) for family, of in paths.items()}
-            ids = set.intersection(*(set(table["utterance_id"].to_pylist()) for table in tables.values()))
+            ids = sorted(set.intersection(*(set(table["utterance_id"].to_pylist()) for table in tables.values())))
             if ids:
-                ids = sorted(ids)
                 features = {column: _by_utterance(tables[family], column, ids) for column, family in columns.items()}
                 yield Block([self._rows[name] for name in ids], features, _missing(tables.values(), columns, ids))
 
@@ -155,7 +156,9 @@ class ComputedFeatures:
 class InProcess:
     """An engine that runs task after task where it is called."""
 
-    def map(self, function, tasks, pool):
+    def map(
+        self, function: Callable[[Task], Result], tasks: Iterable[Task], pool: PoolKind
+    ) -> Iterator[tuple[Task, Result | WorkerLost]]:
         """See `semiser.shards.engine_protocol.Engine.map`."""
         for task in tasks:
             yield task, function(task)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -50,7 +50,7 @@ def find_sources(path: str | Path, options: Mapping[str, Any] | None = None) -> 
         root, reader, own = path.parent, manifest.READER, {**(options or {}), "file": path.name}
     else:
         root, own = (path, {}) if path.is_dir() else (path.parent, {})
-        names = sorted(_files(path)) if path.is_dir() else [Path(path.name)]
+        names = sorted(_files(path)) if path.is_dir() else [PurePosixPath(path.name)]
         reader = Reader(lambda corpus, _, __: read_files(corpus, names, _describe), "*", "a.wav", options=ReaderOptions)
         if not names:
             raise ValueError(f"no file in the folder {path}")
@@ -61,15 +61,15 @@ def find_sources(path: str | Path, options: Mapping[str, Any] | None = None) -> 
     return Sources(utterances, list(spool.rejected(CORPUS)), root)
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path) -> Iterator[PurePosixPath]:
     """Files below a folder, relative to it, broken links among them; hidden ones are passed over."""
     for path in folder.rglob("*"):
         relative = path.relative_to(folder)
         if not path.is_dir() and not any(part.startswith(".") for part in relative.parts):
-            yield relative
+            yield PurePosixPath(relative)
 
 
-def _describe(path: Path) -> Utterance:
+def _describe(path: PurePosixPath) -> Utterance:
     suffix = path.suffix.lower()
     if suffix not in (*AUDIO, *MORE_AUDIO, *VIDEO):
         raise Misfit(f"not an audio or video file by its name ({suffix or 'no suffix'})")

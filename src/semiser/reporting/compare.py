@@ -54,8 +54,8 @@ def _ours(row: Published, known: Iterable[tuple[str, Mapping[str, Any], Mapping[
     for variant, figures, protocol in known:
         figure = figures.get(row.metric)
         if figure and figure["mean"] is not None and _is_that(variant, row.ours, protocol):
-            corpora = tuple(protocol.get("corpora") or ())
-            return Ours(variant, figure["mean"], *figure["ci95"], corpora, _comparable(row, corpora, protocol))
+            corpora, (low, high) = tuple(protocol.get("corpora") or ()), figure["ci95"]
+            return Ours(variant, figure["mean"], low, high, corpora, _comparable(row, corpora, protocol))
     return None
 
 

@@ -110,7 +110,7 @@ class Finding:
 
 def find_best(pipeline: str, metrics: Mapping[str, Any]) -> list[Finding]:
     """The best variant of every group that can be compared, in the order of metrics.json."""
-    groups = defaultdict(dict)
+    groups: dict[str, dict[str, Any]] = defaultdict(dict)
     for variant, figures in metrics["variants"].items():
         groups[task_of(variant)][variant] = figures
     found = []

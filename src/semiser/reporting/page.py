@@ -54,7 +54,9 @@ def make_report(
         experiment=Path(folder).name,
         beside_it=beside_it,
         findings=findings,
-        systems=[_system(part, findings, beside[part.pipeline]) for part in results if part.metrics],
+        systems=[
+            _system(part, part.metrics, findings, beside[part.pipeline]) for part in results if part.metrics
+        ],
         others=[part for part in results if not part.metrics],
         corpora=ingest or {},
         families={name: facts for name, facts in (features or {}).items() if "shards" in facts},
@@ -146,14 +148,19 @@ class Group:
     against_best: list[tuple[str, float, Mapping[str, Any]]]
 
 
-def _system(results: Results, findings: Sequence[Finding], beside: list) -> dict[str, Any]:
+def _system(
+    results: Results,
+    metrics: Mapping[str, Any],
+    findings: Sequence[Finding],
+    beside: list[tuple[Published, Ours | None]],
+) -> dict[str, Any]:
     own = [finding for finding in findings if finding.pipeline == results.pipeline]
     return {
         "results": results,
         "paper": PAPERS.get(results.system),
-        "groups": [_group(finding, results.metrics) for finding in own],
+        "groups": [_group(finding, metrics) for finding in own],
         "beside": _tables(beside),
-        "protocol": describe_protocol(results.metrics["protocol"], next(iter(results.metrics["variants"]), "")),
+        "protocol": describe_protocol(metrics["protocol"], next(iter(metrics["variants"]), "")),
     }
 
 
@@ -164,18 +171,19 @@ def _group(finding: Finding, metrics: Mapping[str, Any]) -> Group:
     ranked = [name for name in ranked if variants[name].get(metric, {}).get("mean") is not None]
     axis = _axis([variants[name][metric] for name in ranked], finding.chance)
 
-    def place(value: float | None) -> float | None:
-        return None if value is None else 100 * (value - axis[0]) / (axis[1] - axis[0])
+    def place(value: float) -> float:
+        return 100 * (value - axis[0]) / (axis[1] - axis[0])
 
     bars = []
     for name in ranked:
-        low, high = (place(end) for end in variants[name][metric]["ci95"])
+        low, high = (None if end is None else place(end) for end in variants[name][metric]["ci95"])
         width = None if low is None or high is None else high - low
         mean = place(variants[name][metric]["mean"])
         bars.append(Bar(name, variants[name], mean, low, width, name == finding.best))
     shown = [name for name in (*AVERAGES, *(name for name in variants[ranked[0]] if name.startswith("ccc/")))
              if name != metric and any(name in figures for figures in variants.values())]  # fmt: skip
-    return Group(finding, shown, bars, axis, place(finding.chance), _against_best(finding, ranked, metrics))
+    chance = None if finding.chance is None else place(finding.chance)
+    return Group(finding, shown, bars, axis, chance, _against_best(finding, ranked, metrics))
 
 
 def _axis(figures: list[Mapping[str, Any]], chance: float | None) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
-from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from semiser import torchrun
@@ -35,20 +35,20 @@ class Word(StrEnum):
     FAILED = "failed"
 
 
-def open_store() -> distributed.Store:
+def open_store() -> Store:
     """The store that torchrun keeps, or that the first process keeps where torchrun keeps none."""
     store, _, _ = next(rendezvous("env://"))
     return PrefixStore("semiser", store)
 
 
-def say(store: distributed.Store, word: Word) -> int:
+def say(store: Store, word: Word) -> int:
     """Tell all others; returns the number of the word, from 1 on."""
     number = store.add("words", 1)
     store.set(f"word {number}", word)
     return number
 
 
-def hear(store: distributed.Store, number: int) -> Word:
+def hear(store: Store, number: int) -> Word:
     """Wait, however long, for the word of that number.
 
     Raises:
@@ -76,7 +76,7 @@ def leading() -> Iterator[None]:
 
 
 @contextmanager
-def group(store: distributed.Store, number: int) -> Iterator[None]:
+def group(store: Store, number: int) -> Iterator[None]:
     """All processes as the default group, while they train what that word announced."""
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(
@@ -84,7 +84,7 @@ def group(store: distributed.Store, number: int) -> Iterator[None]:
         timeout=_PATIENCE,
         store=PrefixStore(f"training {number}", store),
         rank=torchrun.rank(),
-        world_size=torchrun.processes(),
+        world_size=torchrun.processes() or 1,
     )
     yield
     distributed.destroy_process_group()  # after an error the process ends: others may be waiting in the group

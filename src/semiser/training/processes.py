@@ -48,7 +48,7 @@ class AveragedGradients(DDPStrategy):
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
         super().setup_environment()
 
-    def setup_module(self, module: nn.Module) -> nn.Module:
+    def setup_module(self, module: nn.Module) -> nn.Module:  # type: ignore[override]  # no wrapper: see the class
         """The module itself, with the parameters and buffers of the first process, and batch normalisation over all."""
         share_statistics(module)
         for tensor in module.state_dict().values():

@@ -35,7 +35,8 @@ def predict_input(
     Raises:
         ValueError: input or model is not given.
     """
-    if options.input is None or (options.card is None and options.model is None):
+    wanted = options.model if options.card is None else options.card
+    if options.input is None or wanted is None:
         raise ValueError(
             "predict needs an input and a model: `kedro run --pipelines=predict --params "
             "predict.input=<file, folder or manifest>,predict.model=train_mmmd/mmd`, or predict.card=<card.json of any "
@@ -48,7 +49,7 @@ def predict_input(
     card = options.card
     if card is None:
         trained = [row for rows in models for row in rows or []]
-        card = f"{places.models}/{choose_model(trained, options.model, options.seed, options.fold)}"
+        card = f"{places.models}/{choose_model(trained, wanted, options.seed, options.fold)}"
     found = semiser.load(card).predict(
         options.input,
         manifest=options.manifest,
