@@ -1,5 +1,14 @@
 """Errors that the whole project shares."""
 
+import difflib
+from collections.abc import Iterable
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`, did you mean 'x'?` where one of the known names is near, else nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f", did you mean {near[0]!r}?" if near else ""
+
 
 class Unusable(ValueError):
     """One input cannot be used; the message is the reason that its row in a quarantine table carries."""

@@ -256,7 +256,7 @@ def test_files_that_are_no_table(tmp_path: Path):
     ("options", "message"),
     [
         ({"aliases": {"wav": "path"}}, "aliases: path is no column"),
-        ({"emotions": {"x": "joyful"}}, "emotions: joyful is no canonical name"),
+        ({"emotions": {"x": "joyful"}}, "joyful is no canonical name"),
         ({"scales": {"arousal": [5, 1]}}, "scales: arousal must be"),
         ({"scales": {"mood": [1, 5]}}, "mood"),
         ({"encoding": "gbq"}, "'gbq' is no encoding"),

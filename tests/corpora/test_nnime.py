@@ -83,7 +83,7 @@ def test_without_traces_an_utterance_is_unlabelled(tmp_path: Path):
         ("u,u.wav,01,A,x,1,,,", "start 'x' is no number"),
         ("u,,01,A,0,1,,,", "audio is empty"),
         ("u,u.wav,../01,A,0,1,,,", "dialogue '../01' cannot stand in the name of a file"),
-        ("u,u.wav,01,A,0,1,,,joyous", "unknown emotion word 'joyous'"),
+        ("u,u.wav,01,A,0,1,,,wistful", "unknown emotion word 'wistful'"),
         ("u,u.wav,02,A,0,1,,,", "r.csv:2: arousal 3 is outside -1 to 1"),
     ],
 )

@@ -24,24 +24,9 @@ from semiser.corpora.utterance import Rejected, Utterance
 _LINE = re.compile(r"(\d{1,9})(?:\s*[.．。、:：]|\s)\s*(\S.*)")
 
 _WORDS = {
-    "afraid": "fear",
-    "scared": "fear",
-    "netural": "neutral",  # a misspelling met in copies
-    "suprise": "surprise",
-    "生气": "anger",
-    "愤怒": "anger",
-    "害怕": "fear",
-    "恐惧": "fear",
-    "高兴": "happiness",
-    "快乐": "happiness",
-    "开心": "happiness",
-    "中性": "neutral",
+    "netural": "neutral",
     "平静": "neutral",
-    "悲伤": "sadness",
-    "伤心": "sadness",
-    "惊讶": "surprise",
-    "惊奇": "surprise",
-}
+}  # a misspelling met in copies; the word for calm names the sixth class
 
 
 def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[Utterance | Rejected]:

@@ -15,7 +15,15 @@ _LEFTOVERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information",
 
 
 class Misfit(Exception):
-    """A file or line that looks like speech but does not fit the layout; the message becomes the quarantine reason."""
+    """A file or line that looks like speech but does not fit the layout; the message becomes the quarantine reason.
+
+    Attributes:
+        word: the emotion word that is not known, where it is that.
+    """
+
+    def __init__(self, reason: str, word: str | None = None):
+        super().__init__(reason)
+        self.word = word
 
 
 def iter_files(root: Path, suffixes: Collection[str]) -> Iterator[PurePosixPath]:
@@ -61,7 +69,7 @@ def read_files(
             _check_name(path)
             row = describe(path)
         except Misfit as misfit:
-            yield Rejected(corpus, printable(path), str(misfit))
+            yield Rejected(corpus, printable(path), str(misfit), word=misfit.word)
         else:
             if row is not None:
                 yield row

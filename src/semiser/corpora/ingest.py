@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from semiser.corpora.emotions import EMOTIONS, likely_emotion
 from semiser.corpora.files import leaves_root
 from semiser.corpora.options import CorpusOptions, IngestOptions
 from semiser.corpora.reader import Reader
@@ -82,13 +83,26 @@ def ingest(options: IngestOptions) -> Ingested:
         )
         refuse_unusable(
             f"corpus {name!r}", looked_for, tally.utterances, tally.rejected, islice(spool.rejected(name), 3),
-            options.max_quarantined_share, "ingest.max_quarantined_share",
+            options.max_quarantined_share, "ingest.max_quarantined_share", _say_words(name, tally),
         )  # fmt: skip
         expected = reader.expected if corpus.expected is None else corpus.expected
         summary[name] = {**tally.summary(expected), "quarantined_reasons": spool.reasons(name, 10)}
         facts[name] = {"reader": corpus.reader, "scales": _scales(reader, corpus)}
         _log(name, summary[name])
     return Ingested(summary, spool, {"semiser": json.dumps({"corpora": facts})})
+
+
+def _say_words(name: str, tally: "Tally") -> str:
+    """What to do about emotion words that are not known, where most is rejected for them: all, and lines to paste."""
+    words = tally.unknown_words
+    if 2 * words.total() <= tally.rejected:
+        return ""
+    counts = ", ".join(f"{word} ({count})" for word, count in words.items())
+    guessed = ", ".join(f"{json.dumps(word, ensure_ascii=False)}: {likely_emotion(word)}" for word in words)
+    return (
+        f"emotion words that are not known: {counts}. Say which of {', '.join(EMOTIONS)} each is, below "
+        f"ingest.corpora.{name}.options (guessed here; look them through):\n  emotions: {{{guessed}}}"
+    )
 
 
 def _scales(reader: Reader, corpus: CorpusOptions) -> dict[str, tuple[float, float]]:
@@ -163,12 +177,15 @@ class Tally:
     with_transcript: int = 0
     speakers: set[str] = field(default_factory=set)
     emotions: Counter[str | None] = field(default_factory=Counter)
+    unknown_words: Counter[str] = field(default_factory=Counter)
     splits: Counter[str | None] = field(default_factory=Counter)
 
     def count(self, entry: Utterance | Rejected, usable: bool) -> None:
         """Count an entry, which is usable or rejected."""
         if not usable:
             self.rejected += 1
+            if isinstance(entry, Rejected) and entry.word:
+                self.unknown_words[entry.word] += 1
             return
         self.utterances += 1
         self.seconds += entry.duration_s
@@ -200,11 +217,15 @@ class Tally:
         }
 
 
+def _say_hours(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
+
+
 def _log(name: str, summary: dict[str, Any]) -> None:
     found = summary["found"]
     logger.info(
-        "%s: %d utterances, %.2f h, %d speakers, %d quarantined",
-        name, found["utterances"], summary["hours"], found["speakers"], summary["quarantined"],
+        "%s: %d utterances, %s, %d speakers, %d quarantined",
+        name, found["utterances"], _say_hours(summary["hours"]), found["speakers"], summary["quarantined"],
     )  # fmt: skip
     for key, count in summary["differs"].items():
         logger.warning("%s: %d %s found, %d expected", name, count["found"], key, count["expected"])

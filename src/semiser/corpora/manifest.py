@@ -7,6 +7,7 @@ knows. The table is read line by line (Parquet by batches). A line that cannot b
 
 import csv
 import json
+import logging
 import math
 import posixpath
 import re
@@ -18,11 +19,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import AfterValidator, Field, model_validator
 
-from semiser.corpora.emotions import EMOTIONS, EXPRESSIONS, canonical_emotion
+from semiser.corpora.emotions import EXPRESSIONS, UnknownEmotion, canonical_emotion
 from semiser.corpora.files import Misfit
-from semiser.corpora.reader import Reader, ReaderOptions
+from semiser.corpora.reader import (
+    EmotionWords,
+    Language,
+    Reader,
+    ReaderOptions,
+    check_gender,
+    check_language,
+    unknown_emotion,
+)
 from semiser.corpora.text import check_encoding, find_encoding, iter_lines
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance, Word
+
+logger = logging.getLogger(__name__)
 
 BATCH_ROWS = 1024
 
@@ -37,21 +48,13 @@ _PREFIXED = ("utterance_id", "speaker_id", "session_id", "dialogue_id")
 _PATHS = ("audio_path", "video_path")
 _NUMBERS = {name for name in COLUMNS if pa.types.is_floating(UTTERANCES_SCHEMA.field(name).type)}
 _VOTES = ("arousal_votes", "valence_votes", "dominance_votes")
-_GENDERS = {"f": "female", "female": "female", "女": "female", "m": "male", "male": "male", "男": "male"}
 _SIDES = ("left", "right")
 _TIMES = ("start_s", "end_s")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 Label = Literal[
     "arousal", "valence", "dominance", "sentiment", "sentiment_text", "sentiment_vision", "sentiment_multimodal"
 ]
-
-
-def _check_language(tag: str) -> str:
-    if not _LANGUAGE.fullmatch(tag):
-        raise ValueError(f"{tag!r} is no BCP 47 tag: expected one such as de, en, zh-Hans")
-    return tag
 
 
 class ManifestOptions(ReaderOptions):
@@ -60,7 +63,7 @@ class ManifestOptions(ReaderOptions):
     Attributes:
         file: the table, relative to the corpus root; `.csv`, `.tsv`, `.jsonl`, `.ndjson` or `.parquet`.
         aliases: the table's column names to those of `utterances`.
-        ignore: columns of the table to pass over.
+        ignore: columns of the table to pass over; `*`: all that have no meaning here, which are named in the log.
         emotions: the table's emotion words to canonical names.
         language: BCP 47 tag of the rows that have none.
         scales: lowest and highest value of each dimensional label; a value outside rejects its line.
@@ -70,9 +73,9 @@ class ManifestOptions(ReaderOptions):
 
     file: str = "utterances.csv"
     aliases: dict[str, str] = Field(default_factory=dict)
-    ignore: tuple[str, ...] = ()
-    emotions: dict[str, str] = Field(default_factory=dict)
-    language: Annotated[str, AfterValidator(_check_language)] | None = None
+    ignore: tuple[str, ...] | Literal["*"] = ()
+    emotions: EmotionWords = Field(default_factory=dict)
+    language: Language | None = None
     scales: dict[Label, tuple[float, float]] = Field(default_factory=dict)
     encoding: Annotated[str, AfterValidator(check_encoding)] | None = None
     delimiter: str = Field(default=",", min_length=1, max_length=1)
@@ -81,8 +84,6 @@ class ManifestOptions(ReaderOptions):
     def _check_names(self) -> "ManifestOptions":
         if wrong := sorted(set(self.aliases.values()) - set(COLUMNS)):
             raise ValueError(f"aliases: {', '.join(wrong)} is no column; there are {', '.join(COLUMNS)}")
-        if wrong := sorted(set(self.emotions.values()) - set(EMOTIONS)):
-            raise ValueError(f"emotions: {', '.join(wrong)} is no canonical name; there are {', '.join(EMOTIONS)}")
         if wrong := sorted(label for label, (low, high) in self.scales.items() if not low < high):
             raise ValueError(f"scales: {', '.join(wrong)} must be [lowest, highest]")
         return self
@@ -100,7 +101,7 @@ def read(corpus: str, root: Path, options: ManifestOptions) -> Iterator[Utteranc
         try:
             yield _describe(corpus, cells, options)
         except Misfit as misfit:
-            yield Rejected(corpus, f"{options.file}:{line}", str(misfit))
+            yield Rejected(corpus, f"{options.file}:{line}", str(misfit), word=misfit.word)
 
 
 # ---- from the file to cells under our column names
@@ -200,16 +201,24 @@ def _find_encoding(path: Path, options: ManifestOptions) -> str:
     try:
         return find_encoding(path, *([options.encoding] if options.encoding else []))
     except ValueError as error:
-        raise ValueError(f"manifest {options.file}: {error}, or set the option `encoding`, such as gb18030") from error
+        raise ValueError(
+            f"manifest {options.file}: {error}, or set the option `encoding`, such as cp1252 (Excel in Western Europe) "
+            "or gb18030 (Chinese)"
+        ) from error
 
 
 def _name_columns(theirs: list[str], options: ManifestOptions) -> dict[str, str]:
     """Our name of each column that is to be read."""
-    ours = {name: options.aliases.get(name, name) for name in theirs if name not in options.ignore}
+    ignored = () if options.ignore == "*" else options.ignore
+    ours = {name: options.aliases.get(name, name) for name in theirs if name not in ignored}
+    if options.ignore == "*":
+        extra = [name for name, our in ours.items() if our not in COLUMNS and our not in _INGESTED]
+        logger.info("manifest %s: passed over the columns %s", options.file, ", ".join(map(repr, extra)) or "(none)")
+        ours = {name: our for name, our in ours.items() if name not in extra}
     if unknown := sorted(name for name, our in ours.items() if our not in COLUMNS and our not in _INGESTED):
         raise ValueError(
             f"manifest {options.file}: unknown columns {', '.join(map(repr, unknown))}; name each in the option "
-            f"`aliases` (there are {', '.join(COLUMNS)}) or list it in the option `ignore`"
+            f"`aliases` (there are {', '.join(COLUMNS)}) or list it in the option `ignore` (`*`: pass over all of them)"
         )
     kept = {name: our for name, our in ours.items() if our not in _INGESTED}
     if len(theirs) > len(set(theirs)) or len(kept) > len(set(kept.values())):
@@ -343,11 +352,10 @@ def _to_path(name: str, text: str) -> str:
 
 
 def _to_gender(name: str, text: str) -> str | None:
-    if text.lower() in ("unknown", "other"):
-        return None
-    if text.lower() not in _GENDERS:
-        raise Misfit(f"gender {text!r}: expected female, male, unknown or nothing")
-    return _GENDERS[text.lower()]
+    try:
+        return check_gender(text)
+    except ValueError as error:
+        raise Misfit(str(error)) from error
 
 
 def _to_side(name: str, text: str) -> str:
@@ -358,7 +366,7 @@ def _to_side(name: str, text: str) -> str:
 
 def _to_language(name: str, text: str) -> str:
     try:
-        return _check_language(text)
+        return check_language(text)
     except ValueError as error:
         raise Misfit(f"language {error}") from error
 
@@ -399,8 +407,8 @@ def _name_emotion(values: dict[str, Any], own: dict[str, str]) -> None:
 def _canonical(word: str, own: dict[str, str]) -> str:
     try:
         return canonical_emotion(word, own)
-    except ValueError as error:
-        raise Misfit(f"{error}; map it with the option `emotions`") from error
+    except UnknownEmotion as error:
+        raise unknown_emotion(error) from error
 
 
 def _make_id(values: dict[str, Any]) -> str:

@@ -22,15 +22,6 @@ class CorpusOptions(Options):
     options: dict[str, Any] = {}
     expected: dict[str, int] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _root_is_set(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("root", "") is None:
-            raise ValueError(
-                "no folder is set: give its `root` by --params ingest.corpora.<name>.root= or in an env of yours"
-            )
-        return values
-
     @model_validator(mode="after")
     def _reader_knows_its_options(self) -> "CorpusOptions":
         from semiser.corpora.registry import get_reader
@@ -58,6 +49,12 @@ class IngestOptions(Options):
                 "no corpus is named: name those of the experiment in conf/<env>/parameters.yml, "
                 "{<name>: {reader: ..., root: ...}}, and run with --env <env> (docs/corpora.md)"
             )
+        for name, corpus in (corpora if isinstance(corpora, dict) else {}).items():
+            if isinstance(corpus, dict) and corpus.get("root", "") is None:
+                raise ValueError(
+                    f"no folder is set for {name}: give it by --params ingest.corpora.{name}.root=<folder>, or in an "
+                    "env of yours"
+                )
         return corpora
 
     @property

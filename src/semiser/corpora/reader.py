@@ -1,12 +1,61 @@
 """What a corpus reader is: a generator of rows and a few facts to check them against."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from semiser.corpora.emotions import EMOTIONS, UnknownEmotion
+from semiser.corpora.files import Misfit
 from semiser.corpora.utterance import Rejected, Utterance
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_GENDERS = {
+    "f": "female", "female": "female", "w": "female", "weiblich": "female", "女": "female",
+    "m": "male", "male": "male", "männlich": "male", "男": "male",
+}  # fmt: skip
+
+
+def check_language(tag: str) -> str:
+    """A BCP 47 tag.
+
+    Raises:
+        ValueError: it is none by its form.
+    """
+    if not _LANGUAGE.fullmatch(tag):
+        raise ValueError(f"{tag!r} is no BCP 47 tag: expected one such as de, en, zh-Hans")
+    return tag
+
+
+def check_gender(text: str) -> str | None:
+    """The canonical name of a gender, None where it is said to be unknown.
+
+    Raises:
+        ValueError: the word is not known.
+    """
+    if text.lower() in ("unknown", "other"):
+        return None
+    if text.lower() not in _GENDERS:
+        raise ValueError(f"gender {text!r}: expected female, male, unknown or nothing")
+    return _GENDERS[text.lower()]
+
+
+def _check_emotions(emotions: dict[str, str]) -> dict[str, str]:
+    if wrong := sorted(set(emotions.values()) - set(EMOTIONS)):
+        raise ValueError(f"{', '.join(wrong)} is no canonical name; there are {', '.join(EMOTIONS)}")
+    return emotions
+
+
+def unknown_emotion(error: UnknownEmotion) -> Misfit:
+    """The reason for a row whose emotion word the user may map."""
+    return Misfit(f"{error}; map it with the option `emotions`", error.word)
+
+
+Language = Annotated[str, AfterValidator(check_language)]
+EmotionWords = Annotated[dict[str, str], AfterValidator(_check_emotions)]  # own words to canonical names
 
 
 class ReaderOptions(BaseModel):

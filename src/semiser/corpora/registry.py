@@ -3,9 +3,11 @@
 from importlib import import_module
 
 from semiser.corpora.reader import Reader
+from semiser.errors import did_you_mean
 
 READERS = tuple(
-    "ami casia ch_sims crema_d emodb emovoxceleb esd iemocap librispeech manifest nnime omg ravdess savee".split()
+    "ami casia ch_sims crema_d emodb emovoxceleb esd folder iemocap librispeech manifest nnime omg ravdess "
+    "savee".split()
 )
 
 
@@ -16,5 +18,5 @@ def get_reader(name: str) -> Reader:
         ValueError: there is no such reader; the message lists those that there are.
     """
     if name not in READERS:
-        raise ValueError(f"unknown reader {name!r}: expected one of {', '.join(READERS)}")
+        raise ValueError(f"unknown reader {name!r}{did_you_mean(name, READERS)}; there are {', '.join(READERS)}")
     return import_module(f"semiser.corpora.{name}").READER

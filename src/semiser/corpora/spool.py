@@ -4,7 +4,7 @@ import errno
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import asdict, astuple
+from dataclasses import asdict
 from itertools import islice
 
 import pyarrow as pa
@@ -47,7 +47,7 @@ class Spool:
                 return True
             reason = f"duplicate utterance_id {entry.utterance_id!r}, already taken by {self._path_of(entry)}"
             entry = Rejected(entry.corpus, entry.audio_path, reason)
-        self._execute("INSERT INTO rejected VALUES (?, ?, ?, ?)", astuple(entry))
+        self._execute("INSERT INTO rejected VALUES (?, ?, ?, ?)", (entry.corpus, entry.path, entry.reason, entry.stage))
         return False
 
     def _path_of(self, entry: Utterance) -> str:

@@ -73,6 +73,8 @@ class Utterance:
 class Rejected:
     """A file or a line of a corpus that could not be used, and why (a sentence that a person can act on).
 
+    `word` is the emotion word that is not known, where that is why; ingest counts it, and no table has it.
+
     A reason that quotes more than anybody reads (a cell may have 131,072 characters) is cut in its middle.
     """
 
@@ -80,6 +82,7 @@ class Rejected:
     path: str
     reason: str
     stage: str = "ingest"
+    word: str | None = None
 
     def __post_init__(self) -> None:
         if len(self.reason) > _LONGEST_REASON:

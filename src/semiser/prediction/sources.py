@@ -6,7 +6,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
-import soundfile
 
 from semiser.corpora import manifest
 from semiser.corpora.files import Misfit, read_files
@@ -15,12 +14,10 @@ from semiser.corpora.options import CorpusOptions
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.spool import Spool
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance
+from semiser.media.suffixes import AUDIO, VIDEO
 
 CORPUS = "input"
 MANIFESTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-VIDEO = (".mp4", ".m4v", ".mkv", ".mov", ".avi", ".webm", ".mpg", ".mpeg", ".flv", ".wmv", ".3gp")
-AUDIO = (*(f".{name.lower()}" for name in soundfile.available_formats()), ".wave", ".aif", ".sph", ".opus")
-MORE_AUDIO = (".m4a", ".aac", ".wma", ".amr", ".ac3", ".mka")
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,7 @@ def _files(folder: Path) -> Iterator[PurePosixPath]:
 
 def _describe(path: PurePosixPath) -> Utterance:
     suffix = path.suffix.lower()
-    if suffix not in (*AUDIO, *MORE_AUDIO, *VIDEO):
+    if suffix not in (*AUDIO, *VIDEO):
         raise Misfit(f"not an audio or video file by its name ({suffix or 'no suffix'})")
     name = path.as_posix()
     # The whole path is the id: a.wav and a.mp4 may lie side by side.
