@@ -111,3 +111,10 @@ def test_a_face_family_needs_a_network_or_weights(tmp_path):
     assert families_without_network(parameters | {"train_faces": {"expression": {"images": "drawn"}}}) == []
     (tmp_path / "card.json").touch()
     assert families_without_network(parameters) == []
+
+
+@pytest.mark.parametrize("option", ["input", "card"])
+def test_what_is_to_be_predicted_and_by_what_is_looked_for_first(option, tmp_path):
+    check_run({"predict": {option: str(tmp_path)}}, ["predict"])
+    with pytest.raises(FileNotFoundError, match=f"predict.{option}: nothing at nowhere"):
+        check_run({"predict": {option: "nowhere"}}, ["predict"])

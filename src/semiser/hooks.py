@@ -4,7 +4,7 @@ import difflib
 import logging
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from pydantic_core import to_jsonable_python
 from semiser import torchrun
 from semiser.datasets.sharded import ShardedTableDataset
 from semiser.experiments.catalog import file_of, is_metrics, results_folder
-from semiser.needs import check_run, training_pipelines
+from semiser.needs import check_run, configured_systems, training_pipelines
 from semiser.options.tracking import TrackingOptions
 
 if TYPE_CHECKING:
@@ -65,6 +65,40 @@ class Needs:
         """
         command = command_line({"env": run_params.get("env"), "runtime_params": run_params.get("runtime_params")})
         check_run(self._parameters, run_params.get("pipeline_names") or ["__default__"], command)
+
+
+class Feasible:
+    """Refuse a training that the utterances do not allow, once ingest has them and before features are extracted."""
+
+    _asked: Sequence[str] = ()
+    _configured: Sequence[str] = ()
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Keep the parameters."""
+        self._parameters = context.config_loader["parameters"]
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: CatalogProtocol) -> None:
+        """See what is trained; a run that stops at ingest is asked nothing."""
+        self._catalog = catalog
+        more = len(pipeline.only_nodes_with_tags("ingest").nodes) < len(pipeline.nodes)
+        self._configured = configured_systems(self._parameters) if more else ()
+        namespaces = {node.namespace for node in pipeline.nodes}
+        self._asked = [name for name in self._configured if namespaces & {f"train_{name}", f"{name}_sweeps"}]
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str) -> None:
+        """Make the folds that there will be.
+
+        Raises:
+            ValueError: see `semiser.plan.plan_training`.
+        """
+        if dataset_name == "utterances" and self._configured:
+            from semiser.plan import refuse_impossible
+
+            utterances = self._catalog.load("utterances").read()
+            refuse_impossible(self._asked, self._configured, self._parameters, utterances)
 
 
 class Torchrun:

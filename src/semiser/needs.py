@@ -89,7 +89,10 @@ def check_run(parameters: Parameters, pipelines: Iterable[str], command: str = "
 
     Raises:
         ValueError: a training names no corpora, or a face family has no network; the message says what to do.
+        FileNotFoundError: the input of predict is not there.
     """
+    if "predict" in pipelines:
+        check_input(parameters.get("predict") or {})
     asked = ["features", "train_mmmd"] if "__default__" in pipelines else list(pipelines)
     configured = _groups(configured_systems(parameters))
     for name, group in training_pipelines().items():
@@ -101,6 +104,23 @@ def check_run(parameters: Parameters, pipelines: Iterable[str], command: str = "
             f"the features {name} need a network, and none is configured: say what it learns from "
             f"(train_faces.{name}.images.reader and .root, or train_faces.{name}.images=drawn to try the chain), or "
             f"where the weights of one lie (features.{name}.weights)"
+        )
+
+
+def check_input(predict: Parameters) -> None:
+    """Refuse a prediction whose files are not there, before libraries and models are loaded.
+
+    Raises:
+        FileNotFoundError: nothing is at the path of the input or the card.
+    """
+    if (given := predict.get("input")) and not Path(given).exists():
+        raise FileNotFoundError(
+            f"predict.input: nothing at {given}: give an audio or video file, a folder of them, or a manifest"
+        )
+    if (given := predict.get("card")) and not Path(given).exists():
+        raise FileNotFoundError(
+            f"predict.card: nothing at {given}: give the card.json of a trained model, below "
+            "data/06_models/<experiment>/<pipeline>/<variant>"
         )
 
 

@@ -1,10 +1,30 @@
 """Project settings: https://docs.kedro.org/en/stable/configure/ explains each."""
 
 from semiser.configuration import ConfiguredLoader
-from semiser.hooks import KnownParameters, LastWord, Needs, RunRecord, Runs, Torchrun, Tracking, WithdrawTables
+from semiser.hooks import (
+    Feasible,
+    KnownParameters,
+    LastWord,
+    Needs,
+    RunRecord,
+    Runs,
+    Torchrun,
+    Tracking,
+    WithdrawTables,
+)
 
 # The last is called first: names are checked before others read the parameters.
-HOOKS = (WithdrawTables(), RunRecord(), Runs(), Tracking(), LastWord(), Torchrun(), Needs(), KnownParameters())
+HOOKS = (
+    WithdrawTables(),
+    RunRecord(),
+    Runs(),
+    Tracking(),
+    LastWord(),
+    Feasible(),
+    Torchrun(),
+    Needs(),
+    KnownParameters(),
+)
 
 CONFIG_LOADER_CLASS = ConfiguredLoader
 # An env names only what differs from conf/base: with the default strategy it would replace whole groups.

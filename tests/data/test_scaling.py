@@ -71,6 +71,15 @@ def test_speaker_scales_everyone_by_their_own_rows():
     assert result.lone_speakers == 1  # b has one utterance, which becomes 0
 
 
+def test_unlabelled_and_acted_utterances_without_speaker_are_scaled_together():
+    """Rows: x train, x train, x test, y and y unlabelled, x unlabelled."""
+    unknown = np.array(["a", "a", "b", None, None, "a"], dtype=object)
+    result = scale(X, ROLES, CORPORA, unknown, "speaker", "self")
+    np.testing.assert_allclose(result.features[3:5, 0], [-1, 1], rtol=1e-6)
+    roles = np.where(ROLES == "unlabelled", "acted", ROLES)
+    np.testing.assert_allclose(scale(X, roles, CORPORA, unknown, "speaker").features[3:5, 0], [-1, 1], rtol=1e-6)
+
+
 def test_a_lone_utterance_becomes_zeros():
     scaled = scale_by_speaker(np.array([[5, -3], [1, 2], [3, 2]], dtype=np.float32), np.array(["b", "a", "a"]))
     assert scaled.tolist() == [[0, 0], [-1, 0], [1, 0]]
@@ -89,7 +98,7 @@ def test_test_rows_never_move_the_statistics_nor_each_other_speaker():
 
 def test_what_cannot_be_scaled_is_refused_with_its_reason():
     unknown = np.array(["a", "a", None, "c", "c", "a"], dtype=object)
-    with pytest.raises(ValueError, match="x: scaling by speaker needs speaker_id, which is null for 1 utterances"):
+    with pytest.raises(ValueError, match=r"x: scaling by speaker needs the speaker_id of every labelled .* null for 1"):
         scale(X, ROLES, CORPORA, unknown, "speaker", "none")
     with pytest.raises(ValueError, match="combine needs global statistics"):
         scale(X, ROLES, CORPORA, SPEAKERS, "speaker", "combine")

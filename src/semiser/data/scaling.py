@@ -9,12 +9,12 @@ Strategies for the utterances that are trained on with labels, validated and tes
 Strategies for unlabelled utterances of further corpora (MSSGAN, ACII 2019, section V-B, Figure 7):
 
 * `none`: as they are.
-* `self`: each unlabelled corpus by its own statistics (each of its speakers, under the strategy `speaker`).
+* `self`: each unlabelled corpus by its own statistics (each of its speakers, under the strategy `speaker`; those
+  utterances of a corpus whose speaker is not known together, as if of one).
 * `shift`: by the statistics of the rows with the role train.
 * `combine`: by the statistics of the train and unlabelled rows together, which then also scale all other rows.
 
-Acted utterances were recorded elsewhere: their corpus is scaled by its own statistics (each of its speakers, under the
-strategy `speaker`).
+Acted utterances were recorded elsewhere: their corpus is scaled by its own statistics, likewise.
 
 Unlabelled utterances of a corpus that is also trained on with labels (hidden by a label budget) were recorded like the
 labelled ones and are scaled like them, whatever the strategy for unlabelled data.
@@ -28,6 +28,7 @@ import numpy as np
 
 Strategy = Literal["global", "speaker"]
 UnlabelledStrategy = Literal["none", "self", "shift", "combine"]
+JUDGED = ("train", "validation", "test")  # roles of labelled utterances
 
 BLOCK_ROWS = 16_384  # statistics are float64: of a block, never of a copy of all features
 # A deviation of this share of the mean is rounding of float32, not variation: the column counts as constant.
@@ -176,17 +177,17 @@ def scale(
         features: (N, ..., D) of all rows of the fold.
         roles: (N,) train, unlabelled, validation, test or acted.
         corpora: (N,) names.
-        speakers: (N,) names or None; needed by `speaker` only.
+        speakers: (N,) names or None; `speaker` needs those of labelled rows.
         strategy: for labelled, validation and test rows.
         unlabelled_strategy: for unlabelled rows of corpora without a row in train.
 
     Raises:
-        ValueError: an unknown strategy, no training row, a speaker that is needed but not known, or `combine` together
-            with `speaker`, whose statistics nothing can be combined with.
+        ValueError: an unknown strategy, no training row, a labelled row whose speaker is needed and not known, or
+            `combine` together with `speaker`, whose statistics nothing can be combined with.
     """
     _require_strategies(strategy, unlabelled_strategy)
     roles, corpora = np.asarray(roles), np.asarray(corpora)
-    speakers = np.asarray(speakers, dtype=object)
+    groups = scaling_groups(speakers, corpora, np.isin(roles, JUDGED) if strategy == "speaker" else None)
     train = roles == "train"
     acted = roles == "acted"
     foreign = (roles == "unlabelled") & ~np.isin(corpora, np.unique(corpora[train]))
@@ -198,9 +199,9 @@ def scale(
         scaled[~own] = scaler.apply(features[~own])
         scaled[acted] = scale_by_speaker(features[acted], corpora[acted])  # the group is the corpus
     else:
-        scaled[~foreign], lone = _scale_known_speakers(features, corpora, speakers, ~foreign)
+        scaled[~foreign], lone = _scale_groups(features[~foreign], groups[~foreign])
     if unlabelled_strategy == "self" and strategy == "speaker" and foreign.any():
-        scaled[foreign], more = _scale_known_speakers(features, corpora, speakers, foreign)
+        scaled[foreign], more = _scale_groups(features[foreign], groups[foreign])
         lone += more
     else:
         scaled[foreign] = _scale_foreign(features[foreign], corpora[foreign], scaler, unlabelled_strategy)
@@ -217,20 +218,33 @@ def _scale_foreign(
     return scaler.apply(x)
 
 
-def _scale_known_speakers(
-    features: np.ndarray, corpora: np.ndarray, speakers: np.ndarray, mask: np.ndarray
-) -> tuple[np.ndarray, int]:
-    names = speakers[mask]
-    unknown = np.array([name is None or name != name for name in names])
-    if unknown.any():
-        where = ", ".join(sorted(set(corpora[mask][unknown])))
+def scaling_groups(speakers: np.ndarray, corpora: np.ndarray, needed: np.ndarray | None = None) -> np.ndarray:
+    """Who is scaled together under the strategy `speaker`: a speaker, and those of a corpus whose speaker is not known.
+
+    Args:
+        speakers: (N,) names or None.
+        corpora: (N,) names.
+        needed: (N,) bool, rows whose speaker must be known: their scores would hang on the whole corpus.
+
+    Returns:
+        (N,) names of speakers and corpora, which share none: a speaker's begins with the corpus and a slash.
+
+    Raises:
+        ValueError: a speaker that is needed is not known.
+    """
+    unknown = np.array([name is None or name != name for name in speakers], dtype=bool)
+    if needed is not None and (lacking := unknown & needed).any():
+        where = ", ".join(sorted(set(corpora[lacking])))
         raise ValueError(
-            f"{where}: scaling by speaker needs speaker_id, which is null for {int(unknown.sum())} utterances; "
-            "complete it, or choose the strategy global (for unlabelled data: none or shift)"
+            f"{where}: scaling by speaker needs the speaker_id of every labelled utterance, which is null for "
+            f"{int(lacking.sum())}; complete it, or set the training's scaling.strategy to global"
         )
-    names = names.astype(str)
-    lone = int(np.sum(np.unique(names, return_counts=True)[1] == 1))
-    return scale_by_speaker(features[mask], names), lone
+    return np.where(unknown, corpora, np.asarray(speakers, dtype=object)).astype(str)
+
+
+def _scale_groups(x: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, int]:
+    lone = int(np.sum(np.unique(groups, return_counts=True)[1] == 1))
+    return scale_by_speaker(x, groups), lone
 
 
 def _require_strategies(strategy: str, unlabelled_strategy: str) -> None:

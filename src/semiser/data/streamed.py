@@ -13,7 +13,7 @@ import pyarrow.dataset
 import torch
 
 from semiser.data.matrix import MatrixFeatures, read_matrix
-from semiser.data.scaling import Moments, Scaler
+from semiser.data.scaling import Moments, Scaler, scaling_groups
 from semiser.data.stream import SampleStream
 from semiser.data.vector_stream import VectorStream
 from semiser.data.vectors import FoldData
@@ -96,12 +96,7 @@ class StreamedFeatures:
 
     def _fit(self, numbers: np.ndarray, names: np.ndarray, corpora: np.ndarray) -> tuple[np.ndarray, list[Scaler]]:
         """Number of each utterance's group, and the groups' scalers from a pass through the shards, made once."""
-        if unknown := sorted({corpus for name, corpus in zip(names, corpora, strict=True) if name is None}):
-            raise ValueError(
-                f"{', '.join(unknown)}: scaling by speaker needs speaker_id; complete it, or choose none or shift for "
-                "unlabelled data"
-            )
-        known, codes = np.unique(names.astype(str), return_inverse=True)
+        known, codes = np.unique(scaling_groups(names, corpora), return_inverse=True)
         if (key := numbers.tobytes()) not in self._fitted:
             moments, code = [Moments() for _ in known], np.full(len(self.place), -1)
             code[numbers] = codes

@@ -63,7 +63,12 @@ def option_types(system: System) -> dict[str, type]:
 
 def make_folds(system: System, data: Data, pipeline: str) -> "pa.Table":
     """Who is trained on, validated and tested, as data."""
-    return system.make_folds(_work(system, data, pipeline))
+    from semiser.plan import say_speakers_unknown, speakers_unknown
+
+    work = _work(system, data, pipeline)
+    folds = system.make_folds(work)
+    say_speakers_unknown(speakers_unknown(folds, work.utterances, work.options))
+    return folds
 
 
 def make_stage(system: System, data: Data, pipeline: str, name: str) -> tuple[dict[str, Any], "pa.Table"]:

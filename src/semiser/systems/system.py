@@ -38,7 +38,8 @@ class Work:
         training: what all systems share.
         models: folder of the pipeline's models.
         utterances: the table of utterances.
-        tables: name of a feature table to the table; None where its family is off.
+        tables: name of a feature table to the table, None where its family is off. None for all of them where the work
+            is a plan: nothing was extracted, and every utterance counts as one that has its features.
         folds: the table of folds; None while it is being made.
         made: name of a stage to the document that it made.
     """
@@ -48,13 +49,13 @@ class Work:
     training: TrainingOptions
     models: str
     utterances: "pa.Table"
-    tables: Mapping[str, "Dataset | None"]
+    tables: Mapping[str, "Dataset | None"] | None
     folds: Any = None
     made: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     _read: dict[Hashable, "Experiment"] = field(default_factory=dict, repr=False, compare=False)
 
     def table(self, name: str, asked_by: str) -> "Dataset":
-        """A feature table.
+        """A feature table; in a plan None, which `with_features` takes.
 
         Args:
             name: of its family.
@@ -63,6 +64,8 @@ class Work:
         Raises:
             ValueError: its family is off.
         """
+        if self.tables is None:
+            return None
         if (found := self.tables[name]) is None:
             raise ValueError(
                 f"train_{self.system.name}.{asked_by} needs the features {name}, which were not extracted: let "
@@ -85,13 +88,20 @@ class Work:
 
     def folds_over(self, tables: "Iterable[Dataset]", options: "FoldOptions") -> "pa.Table":
         """Folds over the utterances that have a row in all of these tables."""
-        from semiser.data.tables import with_features
         from semiser.folds.make import make_folds
+
+        return make_folds(self.with_features(tables), options)
+
+    def with_features(self, tables: "Iterable[Dataset]") -> "pa.Table":
+        """The utterances that have a row in all of these tables; all utterances where the work is a plan."""
+        if self.tables is None:
+            return self.utterances
+        from semiser.data.tables import with_features
 
         utterances = self.utterances
         for table in tables:
             utterances = with_features(utterances, table)
-        return make_folds(utterances, options)
+        return utterances
 
     def open(self, features: "Callable[[list[str]], Features]", folds: "pa.Table | None" = None) -> "Experiment":
         """The experiment on features that are read here: of the utterances with these ids, in this order.

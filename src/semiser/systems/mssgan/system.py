@@ -29,12 +29,9 @@ def _setting_folds(work: Work, setting: Setting) -> "pa.Table":
     """The folds of a setting; what has no features, such as no face, is counted in the protocol's `left_out`."""
     import json
 
-    from semiser.data.tables import with_features
     from semiser.folds.make import make_folds, protocol_facts
 
-    chosen, usable = work.options.task_folds(setting), work.utterances
-    for table in _tables(work, setting).values():
-        usable = with_features(usable, table)
+    chosen, usable = work.options.task_folds(setting), work.with_features(_tables(work, setting).values())
     before, after = (_count_by_corpus(table) for table in (work.utterances, usable))
     dropped = [
         {"corpus": name, "reason": f"no features {setting.features}", "utterances": before[name] - after.get(name, 0)}
