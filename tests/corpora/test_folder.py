@@ -8,9 +8,9 @@ from pydantic import ValidationError
 
 from semiser.corpora.folder import READER, FolderOptions, compile_pattern
 from semiser.corpora.ingest import ingest
+from semiser.corpora.options import IngestOptions
 from semiser.corpora.utterance import Rejected
 from semiser.errors import TooManyUnusable, Unusable
-from semiser.options.ingest import IngestOptions
 
 
 def _tree(root: Path, *names: str) -> Path:
