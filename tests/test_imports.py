@@ -27,7 +27,8 @@ ROOMS = {
     "experiments": "reporting evaluation",
     "demo": "faces features",
     "datasets": "shards",
-    "pipelines": "demo systems prediction evaluation reporting training shards features faces corpora",
+    "plan": "systems data",
+    "pipelines": "plan demo systems prediction evaluation reporting training shards features faces corpora",
     "torchrun": "",
 }
 BOTTOM = {"options", "errors", "progress", "publish", "claim", "hold", "provenance"}
