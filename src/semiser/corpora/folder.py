@@ -25,8 +25,8 @@ from semiser.corpora.reader import (
     check_language,
     unknown_emotion,
 )
+from semiser.corpora.suffixes import AUDIO, VIDEO
 from semiser.corpora.utterance import Rejected, Utterance
-from semiser.media.suffixes import AUDIO, VIDEO
 
 FIELDS = ("speaker", "emotion", "session", "gender", "split", "language")
 _TOKEN = re.compile(r"\{(?P<name>[^{}:]*)(?::(?P<width>[1-9]\d?))?\}|(?P<wild>[*?])|(?P<text>[^{}*?]+)|(?P<wrong>.)")

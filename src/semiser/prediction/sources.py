@@ -13,8 +13,8 @@ from semiser.corpora.ingest import ingest_corpus
 from semiser.corpora.options import CorpusOptions
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.spool import Spool
+from semiser.corpora.suffixes import AUDIO, VIDEO
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance
-from semiser.media.suffixes import AUDIO, VIDEO
 
 CORPUS = "input"
 MANIFESTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
