@@ -1,6 +1,5 @@
 """The project as Kedro sees it, in a folder of its own: what is registered, what is imported, what a run leaves."""
 
-import csv
 import functools
 import json
 import os
@@ -9,61 +8,25 @@ import subprocess
 import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from helpers import voice, write_wav
+from tiny_project import FOLDS, run_kedro, write_project
 
 from semiser.pipeline_registry import register_pipelines
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A copy of the project's configuration over a tiny corpus: 3 speakers, 2 emotions told apart by pitch."""
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "conf", folder / "conf", ignore=shutil.ignore_patterns("local"))
-    for name in ("pyproject.toml", ".telemetry"):
-        shutil.copy(ROOT / name, folder / name)
-    shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    _write_corpus(folder / "corpus")
-    own = folder / "conf" / "tiny"
-    own.mkdir()
-    corpora = {"tiny": {"reader": "manifest", "root": "corpus"}}
-    folds = {"experiment": "tiny", "corpora": ["tiny"], "classes": ["sadness", "happiness"]}
-    folds |= {"protocol": {"kind": "leave_one_speaker_out"}, "validation": {"kind": "none"}}
-    training = {"folds": folds, "mmd": {"epochs": 2, "hidden": [8, 4]}, "modalities": ["acoustic"]}
+    training = {"folds": FOLDS, "mmd": {"epochs": 2, "hidden": [8, 4]}, "modalities": ["acoustic"]}
     training["variants"] = ["svm", "mmd"]
-    (own / "parameters.yml").write_text(yaml.safe_dump({"ingest": {"corpora": corpora}, "train_mmmd": training}))
-    return folder
-
-
-def _write_corpus(folder):
-    folder.mkdir()
-    with (folder / "utterances.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["audio_path", "speaker_id", "emotion"])
-        for speaker in "abc":
-            for number in range(6):
-                emotion, pitch_hz = ("happiness", 220) if number % 2 else ("sadness", 110)
-                name = f"{speaker}{number}.wav"
-                write_wav(folder / name, voice(0.6, pitch_hz=pitch_hz + number, seed=ord(speaker) * 10 + number))
-                rows.writerow([name, speaker, emotion])
-
-
-def _kedro(project, *arguments, env="tiny"):
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1", "KEDRO_ENV": env}
-    command = [sys.executable, "-m", "kedro", *arguments]
-    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=300)
+    return write_project(tmp_path_factory.mktemp("project"), {"train_mmmd": training})
 
 
 @pytest.fixture(scope="module")
 def first_run(project):
-    return _kedro(project, "run")
+    return run_kedro(project, "run")
 
 
 def test_the_default_pipeline_goes_from_raw_corpus_to_metrics(project, first_run):
@@ -100,7 +63,7 @@ def test_the_default_pipeline_ends_with_a_report_of_the_same_run(project, first_
 @pytest.fixture(scope="module")
 def viz(project, first_run):
     """The address of a static build of kedro-viz, served on this machine."""
-    run = _kedro(project, "viz", "build", "--include-previews")
+    run = run_kedro(project, "viz", "build", "--include-previews")
     assert (project / "build/index.html").is_file(), run.stderr  # a failed build exits with 0
     handler = functools.partial(QuietHandler, directory=project / "build")
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -179,7 +142,7 @@ def test_tables_are_read_by_plain_pandas_and_pyarrow(project, first_run):
 
 def test_a_second_run_computes_no_feature_and_trains_no_fold_again(project, first_run):
     shards = {path: path.stat().st_mtime_ns for path in (project / "data/04_feature/is10").rglob("*.parquet")}
-    again = _kedro(project, "run")
+    again = run_kedro(project, "run")
     assert again.returncode == 0
     assert "is10: 1 of 1 shards are complete" in again.stderr
     assert again.stderr.count("finished before with the same data and options") == 6
@@ -205,7 +168,7 @@ def test_models_lie_there_with_their_cards(project, first_run):
     ],
 )
 def test_a_typo_fails_before_any_work_and_is_named(project, params, named):
-    run = _kedro(project, "run", "--params", params)
+    run = run_kedro(project, "run", "--params", params)
     assert run.returncode != 0
     assert named in run.stderr
     assert "Running node" not in run.stderr
@@ -216,7 +179,7 @@ def test_a_training_pipeline_without_features_says_which_command_makes_them(proj
         shutil.copytree(project / name, tmp_path / name)
     for name in ("pyproject.toml", ".telemetry"):
         shutil.copy(project / name, tmp_path / name)
-    run = _kedro(tmp_path, "run", "--pipelines=train_mmmd")
+    run = run_kedro(tmp_path, "run", "--pipelines=train_mmmd")
     assert run.returncode != 0
     assert "kedro run --pipelines=" in run.stderr.splitlines()[-1]
 
@@ -245,6 +208,6 @@ def test_registering_pipelines_imports_nothing_heavy(project, requested):
 
 
 def test_envs_name_only_what_differs(project):
-    run = _kedro(project, "run", "--pipelines=ingest", "--params=ingest.corpora.casia.root=nowhere", env="casia")
+    run = run_kedro(project, "run", "--pipelines=ingest", "--params=ingest.corpora.casia.root=nowhere", env="casia")
     assert run.returncode != 0
     assert "ingest.corpora.casia.root = nowhere is not a folder" in run.stderr
