@@ -1,7 +1,7 @@
 """Whether a training can be done with the utterances that there are, known before any feature is extracted."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from semiser.options.training import TrainingOptions
@@ -75,7 +75,7 @@ def say_speakers_unknown(counts: Mapping[str, int]) -> None:
 
 
 def refuse_impossible(
-    asked: list[str], configured: list[str], parameters: Mapping[str, Any], utterances: "pa.Table"
+    asked: Sequence[str], configured: Sequence[str], parameters: Mapping[str, Any], utterances: "pa.Table"
 ) -> None:
     """Look at every training before features are extracted.
 
