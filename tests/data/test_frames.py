@@ -117,6 +117,10 @@ def test_the_hash_follows_samples_knowledge_and_of_what_is_streamed_the_shards(t
     assert len(digests) == 4 and _features(table).digest(numbers) in digests
 
 
+def test_the_order_of_a_stream_is_a_fact_and_of_frames_in_memory_there_is_none(table):
+    assert _features(table, memory_mib=0).facts() == _features(table).facts() | {"block_rows": 3}
+
+
 def test_an_utterance_without_frames_is_named(table):
     with pytest.raises(KeyError, match="1 utterances have no stft, the first is z"):
         _features(table, ids=["u0", "z"])

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from semiser.demo import face_data
 from semiser.demo.faces import EXPRESSIONS as DRAWN_EXPRESSIONS
 from semiser.faces import fit as expression
+from semiser.faces.options import FaceNetworkOptions
 from semiser.options.face_features import (
     EXPRESSIONS,
     DenseNetOptions,
@@ -262,3 +263,23 @@ def test_weights_that_are_none_are_refused(tmp_path, weights):
     (tmp_path / "card.json").write_text(json.dumps({"network": MOBILE.model_dump(mode="json"), "classes": ["a", "b"]}))
     with pytest.raises(ValueError, match=r"does not fit the network in card.json"):
         expression.load_expression_network(tmp_path)
+
+
+def test_a_network_is_trained_once_for_each_seed_precision_and_options(tmp_path):
+    drawn = []
+
+    def draw(options, seed):
+        drawn.append((options.epochs, seed))
+        faces = torch.full((4, 1, 16, 16), 100, dtype=torch.uint8)
+        rows = {"train": torch.arange(4), "validation": torch.arange(0), "test": torch.arange(0)}
+        return expression.FaceData(faces, torch.tensor([0, 1, 0, 1]), rows)
+
+    def train(epochs=1, **training):
+        network = FaceNetworkOptions(images="drawn", training=options_of(epochs=epochs))
+        return expression.train(network, TrainingOptions(accelerator="cpu", **training), tmp_path, draw)
+
+    first = train()
+    assert train() == first and drawn == [(1, 0)]
+    keys = {train(**other)["key"] for other in ({"seeds": (1,)}, {"epochs": 2}, {"precision": "bf16-mixed"})}
+    assert len(keys | {first["key"]}) == 4 and drawn == [(1, 0), (1, 1), (2, 0), (1, 0)]
+    assert (first["torch"], first["device"]) == (torch.__version__, "cpu")

@@ -1,6 +1,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -109,6 +110,17 @@ def test_other_options_do_not_destroy_what_was_trained_before(experiment):
     other = _run_variant(experiment, NoOptions(bias=5.0))
     assert len(CALLS) == 3 and other.predictions != first.predictions
     assert _run_variant(experiment) == first and CALLS == []
+
+
+def test_finished_folds_stand_under_the_name_that_the_folds_have_now(experiment):
+    before = _run_variant(experiment).predictions
+    place = experiment.folds.column_names.index("experiment")
+    renamed = experiment.folds.set_column(place, "experiment", [["new"] * len(experiment.folds)])
+    after = _run_variant(replace(experiment, folds=renamed)).predictions
+    assert CALLS == []
+    assert set(before["experiment"].to_pylist()) == {"e"} and set(after["experiment"].to_pylist()) == {"new"}
+    assert after.drop("experiment").equals(before.drop("experiment"))
+    assert after.schema.metadata == before.schema.metadata
 
 
 def _drawn(data, options, run):

@@ -235,8 +235,9 @@ class FrameFeatures:
         return Streamed(stream, self.column, self.frames[numbers], self.pool)
 
     def facts(self) -> dict[str, Any]:
-        """The column, and how it is pooled and scaled."""
-        return {"column": self.column, "pool_frames": self.pool, "shape": self.shape, "by_speaker": self.by_speaker}
+        """The column, how it is pooled and scaled, and what the order of what is streamed hangs on."""
+        facts = {"column": self.column, "pool_frames": self.pool, "shape": self.shape, "by_speaker": self.by_speaker}
+        return facts | ({"block_rows": self.block_rows} if (self.place < 0).any() else {})
 
     def digest(self, numbers: np.ndarray) -> bytes:
         """Hash of samples, frames and visual knowledge; of what is streamed the keys of the table's shards count."""

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from semiser import __version__
 from semiser.errors import Unusable
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.faces.crop import resize_face
@@ -80,7 +81,7 @@ def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | 
     """
     seed = training.seeds[0]
     table = _read_images(options.images)
-    key = _key(options, table, seed)
+    key = _key(options, table, seed, training.precision)
     folder = keyed_folder(Path(parent), key)
     card = folder / "card.json"
     if training.reuse and card.exists():
@@ -101,9 +102,10 @@ def _read_images(options: FaceImagesOptions | Literal["drawn"]) -> pa.Table | No
     return ingest_faces("images", Path(options.root), reader, reader.options(**options.options)).faces
 
 
-def _key(options: FaceNetworkOptions, table: pa.Table | None, seed: int) -> str:
+def _key(options: FaceNetworkOptions, table: pa.Table | None, seed: int, precision: str) -> str:
     """Hash of the options and of the images: their rows, and the size and time stamp of their files."""
-    facts = {"seed": seed, "training": options.training.model_dump(mode="json")}
+    facts = {"version": __version__, "seed": seed, "precision": precision}
+    facts |= {"training": options.training.model_dump(mode="json")}
     if table is not None:
         paths = [Path(options.images.root) / path for path in table["path"].drop_null().to_pylist()]
         facts["files"] = [(stat.st_size, stat.st_mtime_ns) for stat in (path.stat() for path in paths)]

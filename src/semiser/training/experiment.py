@@ -180,7 +180,7 @@ def _run_fold(
     model = labels | {"folder": folder.relative_to(experiment.models).as_posix(), "key": key}
     if training.reuse and (finished := _finished(folder, key)):
         logger.info("%s seed %d fold %d: finished before with the same data and options", variant, seed, number)
-        return (*finished, model)
+        return _under_its_name(finished[0], fold), finished[1], model
     run = TrainingRun(folder, seed, training.in_one_process(), key)
     data, run.provenance = experiment.features.of_fold(rows, run.fabric.device)
     probabilities = fit_in_processes(fit, data, options, training, run)
@@ -234,6 +234,12 @@ def _finished(folder: Path, key: str) -> tuple[pa.Table, list[dict[str, Any]]] |
     except (OSError, pa.ArrowException, ValueError):
         return None
     return (table, curves) if (table.schema.metadata or {}).get(b"key") == key.encode() else None
+
+
+def _under_its_name(predictions: pa.Table, fold: pa.Table) -> pa.Table:
+    """Finished predictions under the name that the folds have now, which no result depends on and no key has."""
+    names = pa.array(fold["experiment"].slice(0, 1).to_pylist() * len(predictions), pa.string())
+    return predictions.set_column(predictions.schema.get_field_index("experiment"), "experiment", names)
 
 
 def tabulate_classes(

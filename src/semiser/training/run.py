@@ -213,14 +213,15 @@ class TrainingRun:
     def save_model(self, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
         """Save final weights as safetensors and, last, their JSON card; then drop the checkpoint.
 
-        Every card says with which seed, data and options (`key`), features and semiser the model was made.
+        Every card says with which seed, data and options (`key`), features, versions and device the model was made.
         """
         if not self.fabric.is_global_zero:
             return
         data = safetensors_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
         with publishing_on_disk(self.folder / "model.safetensors") as file:
             file.write(data)
-        made = {"seed": self.seed, "key": self.key, "semiser": __version__, "families": self.families}
+        made = {"seed": self.seed, "key": self.key, "semiser": __version__, "torch": torch.__version__}
+        made |= {"device": self.fabric.device.type, "families": self.families}
         with publishing_on_disk(self.folder / "card.json") as file:
             file.write(json.dumps({**made, **card}, ensure_ascii=False, indent=1).encode())
         (self.folder / _CHECKPOINT).unlink(missing_ok=True)

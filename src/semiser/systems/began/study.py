@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow.compute as pc
 
+from semiser import __version__
 from semiser.evaluation.report import evaluate
 from semiser.folds.table import folds_hash, protocol_facts
 from semiser.systems.began.classifier import fit
@@ -43,6 +45,10 @@ def tune(work: Work, read: Callable[[Work, str], "Experiment"]) -> dict[str, Any
 
     given = options.model_dump(mode="json")
     facts = {name: given[name] for name in ("scaling", "stage", "cepstrum", "classifier")} | {
+        "version": __version__,
+        "precision": own.precision,
+        "features": experiment.features.digest(np.arange(len(experiment.utterance_ids))).hex(),
+        "sampler": given["tune"]["seed"],
         "folds": folds_hash(validation),
         "encoder": encoder["key"],
         "seed": own.seeds[0],
