@@ -27,7 +27,7 @@ from semiser.progress import progress
 from semiser.shards.store import ShardFolder
 from semiser.shards.table import Receipt, ShardedTable
 from semiser.systems.avspnet.network import AvSpNet
-from semiser.systems.avspnet.options import RECIPES, VARIANTS, AvspnetNetworkOptions, PretrainingOptions
+from semiser.systems.avspnet.options import FRONT_ENDS, RECIPES, AvspnetNetworkOptions, PretrainingOptions
 from semiser.systems.avspnet.pretraining import Background, make_background, train_epoch
 from semiser.training.run import TrainingRun
 
@@ -38,7 +38,7 @@ Convolution = nn.Conv2d | nn.ConvTranspose2d
 def main() -> None:
     """Time ours, the floor and reading in turn; print medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--variant", default="avspnet_arousal", choices=VARIANTS[1:])
+    parser.add_argument("--variant", default="avspnet_arousal", choices=FRONT_ENDS[1:])
     parser.add_argument("--kernels", type=int, default=32)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--batches", type=int, default=4)

@@ -31,17 +31,18 @@ from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
 from semiser.systems.avspnet.options import RecognitionOptions
 from semiser.training.run import TrainingRun
 
-_ADAM = {"optimiser": "adam", "learning_rate": 1e-3, "batch_size": 128, "epochs": 15}
+_DENSE = {"front_end": "dense", "hidden": (512, 128), "reduction": "mean"}
+_ADAM = _DENSE | {"optimiser": "adam", "learning_rate": 1e-3, "batch_size": 128, "epochs": 15}
 _GLOBAL, _SPEAKER = ({"scaling": {"strategy": name}} for name in ("global", "speaker"))
 CANDIDATES: list[dict] = [
-    {},  # as published, 30 epochs
-    {"optimiser": "sgd", "learning_rate": 1e-2, **_SPEAKER},
+    _DENSE,  # the published optimiser with a mean, 30 epochs
+    _DENSE | {"optimiser": "sgd", "learning_rate": 1e-2, **_SPEAKER},
     _ADAM,
     _ADAM | _GLOBAL,
     _ADAM | _SPEAKER,
     _ADAM | _SPEAKER | {"learning_rate": 3e-4},
     _ADAM | _SPEAKER | {"epochs": 8},
-    _ADAM | _SPEAKER | {"front_end": "maps"},
+    _ADAM | _SPEAKER | {"front_end": "maps", "hidden": (1024, 512, 128)},
 ]
 
 

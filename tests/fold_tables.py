@@ -11,7 +11,7 @@ NONE = {"kind": "none"}
 
 def table(rows: list[dict]) -> pa.Table:
     """The columns of `utterances` that folds read; null where a row does not name them."""
-    names = ("utterance_id", "corpus", "speaker_id", "session_id", "split", "emotion")
+    names = ("utterance_id", "corpus", "speaker_id", "session_id", "dialogue_id", "split", "emotion")
     columns = {name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}
     return pa.table(columns | {"arousal": pa.array([row.get("arousal") for row in rows], pa.float64())})
 

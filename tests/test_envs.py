@@ -17,6 +17,8 @@ MUST_SAY = dict.fromkeys(("began", "cmkt", "mmmd", "mssgan"), FOLDS) | {
 # Env to the trainings that it configures, and the families that they need.
 EXPERIMENTS = {
     "avspnet_casia": (["avspnet"], ("segments", "voice")),
+    "avspnet_iemocap": (["avspnet"], ("segments", "voice", "valence")),
+    "avspnet_nnime": (["avspnet"], ("segments", "voice", "valence")),
     "began_emodb": (["began"], ("is10", "chunks")),
     "began_omg": (["began"], ("is10", "chunks")),
     "began_savee": (["began"], ("is10", "chunks")),

@@ -39,7 +39,9 @@ def test_numbers_of_the_papers_by_hand():
     """Read in the papers and not in the tables."""
     base = effective_options(experiment_parameters(ROOT / "conf", "base"))
     assert (base["train_mmmd.mmd.batch_size"], base["train_mmmd.mmd.pooled"]) == (256, 2048)
-    assert (base["train_avspnet.network.kernels"], base["train_avspnet.pretraining.learning_rate"]) == (32, 0.001)
+    iemocap = effective_options(experiment_parameters(ROOT / "conf", "avspnet_iemocap"))
+    assert (iemocap["train_avspnet.network.kernels"], iemocap["train_avspnet.pretraining.learning_rate"]) == (32, 0.001)
+    assert iemocap["train_avspnet.recognition.published.hidden"] == [1024, 512, 128]
     savee = effective_options(experiment_parameters(ROOT / "conf", "began_savee"))
     assert savee["train_began.encoder.learning_rate"] == 0.00005 and savee["train_began.encoder.epochs"] == 100
     mssgan = effective_options(experiment_parameters(ROOT / "conf", "mssgan"))

@@ -1,5 +1,8 @@
+import json
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset
 import pytest
 
 from semiser.features.proxy_labels import (
@@ -8,12 +11,15 @@ from semiser.features.proxy_labels import (
     PROXY_SCHEMA,
     SINGLE,
     UNVOICED,
+    count_by_ties,
     proxy_arousal,
     proxy_valence,
     score_against_baseline,
 )
+from semiser.features.proxy_tables import valence_table
 from semiser.features.voice import measure_voice
 from semiser.media.audio import decode_audio
+from semiser.options.proxies import ProxyOptions
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -40,6 +46,54 @@ def test_scores_worked_by_hand(values, groups, expected):
     as_numpy = np.array([np.nan if value is None else value for value in values])
     again, _ = score_against_baseline(as_numpy, np.array(list(groups), object))
     np.testing.assert_array_equal(again, scores)
+
+
+@pytest.mark.parametrize(
+    "ties, expected",
+    [("strict", [0.5, -1, -0.5, -0.5]), ("half", [0.75, -0.75, 0, 0]), ("at_least", [1, -0.5, 0.5, 0.5])],
+)
+def test_ties_worked_by_hand(ties, expected):
+    # of 2, -1, 0, 0 each value has 3, 0, 1, 1 below it and 1, 1, 2, 2 equal to it
+    scores, _ = score_against_baseline(np.array([2.0, -1, 0, 0]), np.array(["s"] * 4), ties)
+    assert scores.tolist() == expected
+
+
+def test_at_most_half_of_a_baseline_is_positive_by_the_printed_comparison():
+    sums, groups = np.array([1.0, 1, 1, 0, 0, 0, 0, -1, -1, -1]), np.array(["s"] * 10)
+    assert count_by_ties(sums, groups) == {
+        "strict": {"positive": 3, "negative": 7},  # 7, 3 and 0 of 10 are below
+        "half": {"positive": 3, "negative": 7},  # 0 has 3 below and 4 equal: 5 of 10
+        "at_least": {"positive": 7, "negative": 3},
+    }
+
+
+def test_a_sum_of_scores_that_is_zero_is_low_whatever_the_rounding():
+    """69 and 34 of 103 exceeded: 2 * 69 / 103 - 1 + 2 * 34 / 103 - 1 is 0, and 5.6e-17 in floating point."""
+    pitch, intensity = np.arange(103.0), np.arange(103.0)
+    intensity[[69, 34]] = intensity[[34, 69]]
+    found = proxy_arousal(pitch, intensity, np.array(["s"] * 103))
+    assert (found["score"][69].as_py(), found["label"][69].as_py()) == (0.0, "low")
+
+
+@pytest.mark.parametrize(
+    "baseline, expected", [("speaker", [0, 0.5, -1, -0.5, None]), ("speaker_and_episode", [-1, 0, -1, 0, None])]
+)
+def test_a_speaker_has_a_baseline_in_every_episode(baseline, expected):
+    ids = ["1", "2", "3", "4", "5"]
+    utterances = pa.table(
+        {
+            "utterance_id": ids,
+            "corpus": ["c"] * 5,
+            "speaker_id": ["s"] * 4 + [None],
+            "programme": ["p"] * 5,
+            "episode": ["1", "1", "2", "2", "3"],
+        }
+    )
+    sums = pyarrow.dataset.dataset(pa.table({"utterance_id": ids, "valence_sum": [3.0, 4.0, 1.0, 2.0, 9.0]}))
+    found = valence_table(utterances, sums, ProxyOptions(baseline=baseline))
+    assert found["score"].to_pylist() == expected
+    assert found["reason"].to_pylist()[-1] == SINGLE  # without a speaker it is the episode, here with one utterance
+    assert set(json.loads(found.schema.metadata[b"by_ties"])) == {"strict", "half", "at_least"}
 
 
 def test_counts_are_those_of_the_baseline():

@@ -41,6 +41,17 @@ def test_permuting_the_test_labels_leaves_training_and_validation_unchanged():
     assert not parts[0].equals(parts[1])
 
 
+def test_a_speakers_mean_is_that_of_everyone_where_some_take_no_part():
+    """Each says 0.5, 1, 4.5 and 10: of all four the mean is 4, of the last three 5.2."""
+    rows = speech("ab", per_class=2)
+    for row, value in zip(rows, [0.5, 1.0, 4.5, 10.0] * 2, strict=True):
+        row["arousal"] = value
+    part = [row for row in rows if row["arousal"] > 0.5]
+    chosen = options(target="arousal", discretise={"kind": "speaker_mean"})
+    found = [make_folds(table(part), chosen, everyone) for everyone in (None, table(rows))]
+    assert [folds["true_label"].to_pylist()[:3] for folds in found] == [["low", "low", "high"], ["low", "high", "high"]]
+
+
 def test_folds_do_not_depend_on_the_order_of_utterances():
     rows = speech("abcd", per_class=3)
     chosen = options(protocol={"kind": "k_fold", "k": 2}, label_budget={"share": 0.5})

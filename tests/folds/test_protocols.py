@@ -29,6 +29,20 @@ def test_k_fold_deals_whole_groups(group):
         make_folds(table(speech("abcdefgh")), options(protocol={"kind": "k_fold", "k": 9, "group": group}))
 
 
+def test_partners_are_dealt_together_through_all_their_dialogues():
+    """a talks with b, b with c, and nobody else with them; d talks with e, f alone."""
+    rows = speech("abcdef")
+    for row, dialogue in zip(rows, [*(["1"] * 6), *(["2"] * 6), *(["3"] * 8), *(["4"] * 4)], strict=True):
+        row["dialogue_id"] = dialogue  # 4 rows of each speaker: b has two in either dialogue
+    folds = make_folds(table(rows), options(protocol={"kind": "k_fold", "k": 3, "group": "partners"}))
+    tested = [speakers(folds, fold, "test") for fold in range(3)]
+    assert sorted(tested) == [["x/a", "x/b", "x/c"], ["x/d", "x/e"], ["x/f"]]
+    named = [fold["test"] for fold in protocol_facts(folds)["folds"]]
+    assert sorted(named) == ["x/a and x/b and x/c", "x/d and x/e", "x/f"]
+    with pytest.raises(ValueError, match="k is 4, but x has 3 labelled groups of partners; lower k"):
+        make_folds(table(rows), options(protocol={"kind": "k_fold", "k": 4, "group": "partners"}))
+
+
 def test_k_fold_over_utterances_tests_each_once_and_depends_on_the_seed():
     chosen = {"kind": "k_fold", "k": 3, "group": "utterance"}
     first, again, other = (make_folds(table(speech(per_class=6)), options(protocol=chosen, seed=s)) for s in (1, 1, 2))

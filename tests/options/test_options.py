@@ -16,7 +16,7 @@ FOLDS = {"experiment": "e", "corpora": ["c"], "validation": {"kind": "none"}}
     [
         (IngestOptions, {"corpora": {"c": CORPUS | {"raeder": "x"}}}, r"corpora.c.raeder"),
         (IngestOptions, {"corpora": {"c": CORPUS | {"reader": "emodbb"}}}, r"unknown reader 'emodbb'.*casia"),
-        (IngestOptions, {"corpora": {"c": CORPUS | {"root": None}}}, r"no folder is set for c"),
+        (IngestOptions, {"corpora": {"c": CORPUS | {"root": None}}}, r"no folder is set for c, from "),
         (IngestOptions, {"corpora": {"c": CORPUS | {"options": {"colour": 1}}}}, r"colour"),
         (IngestOptions, {"corpora": {"a/b": CORPUS}}, r"corpus name 'a/b'"),
         (IngestOptions, {"corpora": {"c": None}}, r"every corpus is switched off"),

@@ -71,6 +71,14 @@ def test_a_variant_with_a_setting_that_the_paper_does_not_have_is_none_of_its():
     assert set(_matches("cmkt", found)) == {("Table 4", "Consistent & random", "epsilon=0.9", "uar")}
 
 
+def test_of_several_option_sets_the_published_one_meets_the_papers_numbers():
+    names = [f"random/task=arousal/share=1/recognition={name}" for name in ("tuned", "published")]
+    found = _matches("avspnet", metrics({name: {"uar": figure(0.5)} for name in names}))
+    assert {key: ours.variant for key, ours in found.items()} == {
+        ("Table 3", "R", "task=arousal/share=1", "uar"): names[1]
+    }
+
+
 def test_without_metrics_the_paper_stands_alone():
     assert all(ours is None for _, ours in compare("began", []))
     assert compare("unknown", [metrics({"a": {"uar": figure(0.5)}})]) == []

@@ -244,4 +244,5 @@ READER = Reader(
     example="words/ES2002a.A.words.xml and ES2002a/audio/ES2002a.Headset-0.wav",
     language="en",
     options=AmiOptions,
+    source="the AMI consortium: https://groups.inf.ed.ac.uk/ami/corpus",
 )

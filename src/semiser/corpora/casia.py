@@ -81,4 +81,5 @@ READER = Reader(
     example="liuchanhg/angry/201.wav",
     language="zh-Hans",
     expected={"utterances": 1200, "speakers": 4, "emotions": 6},
+    source="the Institute of Automation of the Chinese Academy of Sciences",
 )

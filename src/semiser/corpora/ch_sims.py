@@ -85,4 +85,5 @@ READER = Reader(
     language="zh-Hans",
     expected={"utterances": 2281, "utterances/train": 1368, "utterances/valid": 456, "utterances/test": 457},
     scales=dict.fromkeys(_SENTIMENTS, (-1, 1)),
+    source="its authors: https://github.com/thuiar/MMSA",
 )

@@ -89,4 +89,5 @@ READER = Reader(
     example="AudioWAV/1001_DFA_ANG_XX.wav",
     language="en",
     expected={"utterances": 7442, "speakers": 91, "emotions": 6},
+    source="its authors: https://github.com/CheyneyComputerScience/CREMA-D",
 )

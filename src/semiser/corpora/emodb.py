@@ -82,4 +82,5 @@ READER = Reader(
     example="wav/03a01Fa.wav",
     language="de",
     expected={"utterances": 535, "speakers": 10, "emotions": 7},
+    source="the Technical University of Berlin: http://emodb.bilderbar.info",
 )

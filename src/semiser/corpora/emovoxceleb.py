@@ -170,4 +170,5 @@ READER = Reader(
     example="wav/id10001/1zcIwhmdeo4/00001.wav",
     language="en",
     options=EmovoxcelebOptions,
+    source="the Visual Geometry Group of the University of Oxford",
 )

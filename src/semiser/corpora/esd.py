@@ -126,4 +126,5 @@ READER = Reader(
     pattern="<speaker>/<emotion>/[<split>/]<speaker>_<number>.wav",
     example="0011/Angry/train/0011_000351.wav",
     expected={"utterances": 35000, "speakers": 20, "emotions": 5},
+    source="its authors, on request: https://github.com/HLTSingapore/Emotional-Speech-Data",
 )

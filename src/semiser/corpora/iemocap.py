@@ -235,4 +235,5 @@ READER = Reader(
     expected={"utterances": 10039, "speakers": 10, "emotions": 10},
     scales={"arousal": (1, 5), "valence": (1, 5), "dominance": (1, 5)},
     options=IemocapOptions,
+    source="the University of Southern California, on request: https://sail.usc.edu/iemocap",
 )

@@ -84,4 +84,5 @@ READER = Reader(
         "utterances/train-clean-360": 104014,
         "utterances/train-other-500": 148688,
     },
+    source="OpenSLR: https://www.openslr.org/12",
 )

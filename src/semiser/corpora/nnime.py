@@ -184,4 +184,5 @@ READER = Reader(
     expected={"utterances": 6699, "speakers": 44},
     scales={"arousal": (-1, 1), "valence": (-1, 1)},
     options=NnimeOptions,
+    source="National Tsing Hua University, on request: https://nnime.ee.nthu.edu.tw",
 )

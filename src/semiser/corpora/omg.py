@@ -141,4 +141,5 @@ READER = Reader(
     expected={"utterances/train": 2442, "utterances/validation": 617, "utterances/test": 2229},
     scales={"arousal": (0, 1), "valence": (-1, 1)},
     options=OmgOptions,
+    source="its authors: https://github.com/knowledgetechnologyuhh/OMGEmotionChallenge",
 )

@@ -15,12 +15,14 @@ class CorpusOptions(Options):
         root: folder of the corpus, relative to the project or absolute.
         options: options of that reader.
         expected: counts to compare with instead of the published ones, such as `{utterances: 1200, speakers: 4}`.
+        source: who gives the corpus out, for the one who has to get it; None: as the reader knows it.
     """
 
     reader: str
     root: str
     options: dict[str, Any] = {}
     expected: dict[str, int] | None = None
+    source: str | None = None
 
     @model_validator(mode="after")
     def _reader_knows_its_options(self) -> "CorpusOptions":
@@ -49,12 +51,10 @@ class IngestOptions(Options):
                 "no corpus is named: name those of the experiment in conf/<env>/parameters.yml, "
                 "{<name>: {reader: ..., root: ...}}, and run with --env <env> (docs/corpora.md)"
             )
-        for name, corpus in (corpora if isinstance(corpora, dict) else {}).items():
-            if isinstance(corpus, dict) and corpus.get("root", "") is None:
-                raise ValueError(
-                    f"no folder is set for {name}: give it by --params ingest.corpora.{name}.root=<folder>, or in an "
-                    "env of yours"
-                )
+        if isinstance(corpora, dict) and (missing := _without_root(corpora)):
+            given = ",".join(f"ingest.corpora.{name}.root=<folder>" for name in missing)
+            wanted = "; ".join(f"{name}, from {source}" if source else name for name, source in missing.items())
+            raise ValueError(f"no folder is set for {wanted}. Give them by --params {given} or in an env of yours")
         return corpora
 
     @property
@@ -70,3 +70,14 @@ class IngestOptions(Options):
         if not self.active:
             raise ValueError("every corpus is switched off: name at least one under ingest.corpora")
         return self
+
+
+def _without_root(corpora: dict[str, Any]) -> dict[str, str]:
+    """The corpora whose root is null, and who gives them out."""
+    from semiser.corpora.registry import get_reader
+
+    found = {}
+    for name, corpus in corpora.items():
+        if isinstance(corpus, dict) and corpus.get("root", "") is None:
+            found[name] = corpus.get("source") or get_reader(corpus.get("reader", "manifest")).source
+    return found

@@ -100,4 +100,5 @@ READER = Reader(
     language="en",
     expected={"utterances": 1440, "speakers": 24, "emotions": 8},
     options=RavdessOptions,
+    source="Zenodo: https://zenodo.org/record/1188976",
 )

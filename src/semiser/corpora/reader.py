@@ -79,6 +79,7 @@ class Reader:
             parts, `utterances/<split>`, which is checked for the splits that are there.
         scales: published range of each dimensional label, such as `{"arousal": (1, 5)}`.
         options: pydantic model of the reader's options.
+        source: who gives the corpus out, and where; empty where it is the user's own.
     """
 
     read: Callable[[str, Path, ReaderOptions], Iterator[Utterance | Rejected]]
@@ -88,3 +89,4 @@ class Reader:
     expected: Mapping[str, int] = field(default_factory=dict)
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     options: type[ReaderOptions] = ReaderOptions
+    source: str = ""

@@ -59,4 +59,5 @@ READER = Reader(
     example="AudioData/DC/a01.wav",
     language="en",
     expected={"utterances": 480, "speakers": 4, "emotions": 7},
+    source="the University of Surrey, on registration",
 )

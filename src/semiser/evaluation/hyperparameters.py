@@ -18,7 +18,7 @@ OURS = "ours"
 # The experiments of each paper that there is an env for; `base` where the user brings the corpora.
 PUBLISHED_ENVS = {
     "mmmd": ("base",),
-    "avspnet": ("base",),
+    "avspnet": ("avspnet_iemocap", "avspnet_nnime"),
     "began": ("began_savee", "began_omg"),
     "mssgan": ("mssgan",),
     "cmkt": ("cmkt_ch_sims", "cmkt_iemocap"),

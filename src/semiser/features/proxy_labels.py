@@ -4,10 +4,12 @@ Source: AV-SpNET (Lu et al. 2018), sections 2.2.2 and 2.2.3, Eq. 1-4; the rule i
 
 What the paper leaves open is decided so:
 * The baseline N is made of all of the group's values, the utterance's own among them ("constructed by v_u per
-  speaker"). The comparison is the paper's strict one, so neither the utterance itself nor a tie counts as exceeded,
-  and n utterances score -1 to 1 - 2 / n.
-* A group is a speaker, or an episode of a programme, as the paper's background corpus has it.
-* A score above 0 is high, 0 and below is low.
+  speaker").
+* Ties. The printed comparison is strict: neither the utterance itself nor an equal one counts as exceeded, and n
+  utterances score -1 to 1 - 2 / n, so that at most half of a group can score above 0. Table 1 has 58 % of positive
+  valence, which that cannot give: sums of sentiment are small integers, and ties decide. Two other readings are
+  `half` and `at_least`, where an equal value (the utterance's own, too) counts half and whole.
+* A score above 0 is high, 0 and below is low; decided in integers, so that no rounding does.
 * An utterance without a value, or whose group has no second one with a value, gets no score but a reason. It is no
   part of the baseline.
 """
@@ -16,6 +18,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
+from semiser.options.proxies import TIES, Ties
 
 ARRAYS = np.ndarray | pa.Array | pa.ChunkedArray
 
@@ -34,14 +38,16 @@ NO_INTENSITY = "no vocal intensity"
 NO_TRANSCRIPT = "no transcript"
 
 
-def score_against_baseline(values: ARRAYS, groups: ARRAYS) -> tuple[np.ndarray, np.ndarray]:
+def score_against_baseline(values: ARRAYS, groups: ARRAYS, ties: Ties = "strict") -> tuple[np.ndarray, np.ndarray]:
     """The share of its group's values that each value exceeds, scaled to [-1, 1] (Eq. 1 and 4).
 
         a_u = 2 * E[x_u > N] - 1
 
     Args:
         values: x_u, one per utterance; null or NaN where there is none.
-        groups: speaker or episode of each utterance; null where it is unknown.
+        groups: whose baseline each utterance is held against; null where it is unknown.
+        ties: what a value of the baseline counts that is equal to the utterance's: nothing (`strict`), `half`, or as
+            one that is exceeded (`at_least`).
 
     Returns:
         Scores, float64, NaN where there is none; and the number of values in the utterance's baseline, 0 where its
@@ -49,6 +55,15 @@ def score_against_baseline(values: ARRAYS, groups: ARRAYS) -> tuple[np.ndarray, 
 
     Raises:
         ValueError: values and groups differ in number, or a value is infinite.
+    """
+    surplus, counts = _surplus(values, groups, ties)
+    return np.where(counts > 1, surplus / np.maximum(counts, 1), np.nan), counts
+
+
+def _surplus(values: ARRAYS, groups: ARRAYS, ties: Ties) -> tuple[np.ndarray, np.ndarray]:
+    """How many values of the baseline more are exceeded than not, and how many there are; NaN where there is none.
+
+    A score is their quotient. The first are whole numbers, for what `half` counts is halved twice.
     """
     x, codes = _as_floats(values), _as_codes(groups)
     if x.shape != codes.shape:
@@ -61,10 +76,12 @@ def score_against_baseline(values: ARRAYS, groups: ARRAYS) -> tuple[np.ndarray, 
     new_value = new_group | (np.diff(x[order], prepend=np.nan) != 0)
     first_of_group = np.maximum.accumulate(np.where(new_group, position, 0))
     first_of_equals = np.maximum.accumulate(np.where(new_value, position, 0))
+    equals = np.bincount(np.cumsum(new_value) - 1)[np.cumsum(new_value) - 1]
     counts = np.where(codes >= 0, np.append(sizes, 0)[codes], 0)
-    scores = np.full(x.size, np.nan)
-    scores[order] = 2 * (first_of_equals - first_of_group) / counts[order] - 1
-    return np.where(counts > 1, scores, np.nan), counts
+    surplus = np.full(x.size, np.nan)
+    twice_exceeded = 2 * (first_of_equals - first_of_group) + {"strict": 0, "half": 1, "at_least": 2}[ties] * equals
+    surplus[order] = twice_exceeded - counts[order]
+    return surplus, counts
 
 
 def proxy_arousal(pitch_hz: ARRAYS, intensity_db: ARRAYS, groups: ARRAYS) -> pa.Table:
@@ -72,14 +89,14 @@ def proxy_arousal(pitch_hz: ARRAYS, intensity_db: ARRAYS, groups: ARRAYS) -> pa.
 
     Args:
         pitch_hz, intensity_db: medians of each utterance (the `voice` family); null or NaN where there is none.
-        groups: speaker or episode of each utterance; null where it is unknown.
+        groups: whose baseline each utterance is held against; null where it is unknown.
 
     Returns:
         `PROXY_SCHEMA`, a row per utterance in the order given: score and label (`high`, `low`), or the reason why
         there is none.
     """
-    pitch, pitch_counts = score_against_baseline(pitch_hz, groups)
-    intensity, intensity_counts = score_against_baseline(intensity_db, groups)
+    pitch, pitch_counts = _surplus(pitch_hz, groups, "strict")
+    intensity, intensity_counts = _surplus(intensity_db, groups, "strict")
     reasons = np.select(
         [
             np.isnan(_as_floats(pitch_hz)),
@@ -90,30 +107,42 @@ def proxy_arousal(pitch_hz: ARRAYS, intensity_db: ARRAYS, groups: ARRAYS) -> pa.
         [UNVOICED, NO_INTENSITY, NO_GROUP, SINGLE],
         "",
     )
-    return _table((pitch + intensity) / 2, reasons, high="high", low="low")
+    both = pitch * intensity_counts + intensity * pitch_counts  # the sign of the scores' sum
+    scores = both / np.maximum(2 * pitch_counts * intensity_counts, 1)
+    return _table(scores, both > 0, reasons, ("low", "high"))
 
 
-def proxy_valence(sentiment: ARRAYS, groups: ARRAYS) -> pa.Table:
+def proxy_valence(sentiment: ARRAYS, groups: ARRAYS, ties: Ties = "strict") -> pa.Table:
     """Dictionary-based valence: the score of an utterance's sentiment sum (Eq. 4).
 
     Args:
         sentiment: v_u of each utterance (Eq. 3, the `valence` family); null where the transcript is missing or empty.
-        groups: speaker or episode of each utterance; null where it is unknown.
+        groups: whose baseline each utterance is held against; null where it is unknown.
+        ties: see `score_against_baseline`.
 
     Returns:
         `PROXY_SCHEMA`, a row per utterance in the order given: score and label (`positive`, `negative`), or the
         reason why there is none.
     """
-    scores, counts = score_against_baseline(sentiment, groups)
+    scores, counts = score_against_baseline(sentiment, groups, ties)
     reasons = np.select(
         [np.isnan(_as_floats(sentiment)), _as_codes(groups) < 0, counts < 2], [NO_TRANSCRIPT, NO_GROUP, SINGLE], ""
     )
-    return _table(scores, reasons, high="positive", low="negative")
+    return _table(scores, scores > 0, reasons, ("negative", "positive"))
 
 
-def _table(scores: np.ndarray, reasons: np.ndarray, high: str, low: str) -> pa.Table:
+def count_by_ties(sentiment: ARRAYS, groups: ARRAYS) -> dict[str, dict[str, int]]:
+    """How many utterances are positive and negative by each reading of ties, to be set beside Table 1."""
+    found = {}
+    for ties in TIES:
+        labels = proxy_valence(sentiment, groups, ties)["label"].to_pylist()
+        found[ties] = {name: labels.count(name) for name in ("positive", "negative")}
+    return found
+
+
+def _table(scores: np.ndarray, above: np.ndarray, reasons: np.ndarray, names: tuple[str, str]) -> pa.Table:
     missing = reasons != ""
-    labels = np.where(scores > 0, high, low)
+    labels = np.where(above, names[1], names[0])
     columns: list[Any] = [
         pa.array(scores, pa.float32(), mask=missing),
         pa.array(labels, pa.string(), mask=missing),

@@ -8,8 +8,13 @@ from semiser.folds.coded import ABSENT, Coded, encode, encode_column, to_numpy
 from semiser.folds.options import FoldOptions, Levels, SpeakerMean
 
 
-def class_names(table: pa.Table, options: FoldOptions) -> pa.Array:
+def class_names(table: pa.Table, options: FoldOptions, everyone: pa.Table | None = None) -> pa.Array:
     """The class of every row, merges applied, as strings; null where there is none.
+
+    Args:
+        table: the rows.
+        options: target, discretisation, merges.
+        everyone: table whose rows a speaker's mean is taken of, those of `table` among them; None: `table`.
 
     Raises:
         ValueError: `discretise` and the type of the target do not go together, or a value cannot be discretised.
@@ -19,7 +24,8 @@ def class_names(table: pa.Table, options: FoldOptions) -> pa.Array:
     if numeric != (options.discretise is not None):
         needed = "a numeric target needs the option discretise" if numeric else "discretise needs a numeric target"
         raise ValueError(f"target {options.target!r} is a column of {column.type}: {needed}")
-    words = _discretise(table, options) if numeric else pc.cast(column, pa.string())
+    of_all = table if everyone is None else everyone
+    words = _discretise(table, options, of_all) if numeric else pc.cast(column, pa.string())
     coded = encode(words)
     merged = pa.array([options.merges.get(name, name) for name in coded.names], pa.string())
     return merged.take(pa.array(coded.codes, mask=coded.codes == ABSENT))
@@ -41,11 +47,11 @@ def map_acted(words: pa.Array, table: pa.Table, options: FoldOptions) -> pa.Arra
     return words
 
 
-def _discretise(table: pa.Table, options: FoldOptions) -> pa.Array:
-    values = to_numpy(pc.fill_null(pc.cast(table[options.target], pa.float64()), np.nan))
+def _discretise(table: pa.Table, options: FoldOptions, everyone: pa.Table) -> pa.Array:
+    values = _numbers(table, options.target)
     how = options.discretise
     if isinstance(how, SpeakerMean):
-        level = (values > _speaker_means(table, values, options.target)).astype(int)
+        level = (values > _speaker_means(table, values, everyone, options.target)).astype(int)
     else:
         level = level_numbers(values, how, f"target {options.target!r}")
     return pa.array(how.names).take(pa.array(level, mask=np.isnan(values)))
@@ -67,13 +73,20 @@ def level_numbers(values: np.ndarray, levels: Levels, what: str) -> np.ndarray:
     return number
 
 
-def _speaker_means(table: pa.Table, values: np.ndarray, target: str) -> np.ndarray:
-    """The mean of the speaker of each row, over the rows with a value."""
-    speaker, known = encode_column(table, "speaker_id").codes, ~np.isnan(values)
-    if (speaker[known] == ABSENT).any():
+def _numbers(table: pa.Table, target: str) -> np.ndarray:
+    return to_numpy(pc.fill_null(pc.cast(table[target], pa.float64()), np.nan))
+
+
+def _speaker_means(table: pa.Table, values: np.ndarray, everyone: pa.Table, target: str) -> np.ndarray:
+    """The mean of the speaker of each row, over everyone's rows with a value; NaN where the row has none."""
+    names = encode_column(everyone, "speaker_id")
+    speaker = to_numpy(pc.fill_null(pc.index_in(table["speaker_id"], pa.array(names.names, pa.string())), ABSENT))
+    if (speaker[~np.isnan(values)] == ABSENT).any():
         raise ValueError(f"target {target!r}: a speaker's own mean needs speaker_id, which is null in some rows")
-    total = np.bincount(speaker[known], values[known], minlength=speaker.max(initial=0) + 1)
-    count = np.bincount(speaker[known], minlength=len(total))
+    of_all = _numbers(everyone, target)
+    known = ~np.isnan(of_all) & (names.codes != ABSENT)
+    total, count = (np.bincount(names.codes[known], of_all[known], len(names.names) + 1),
+                    np.bincount(names.codes[known], minlength=len(names.names) + 1))  # fmt: skip
     return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)[speaker]
 
 

@@ -17,13 +17,15 @@ from semiser.folds.table import FOLDS_SCHEMA, ROLES, UNLABELLED, folds_hash, pro
 __all__ = ["FOLDS_SCHEMA", "ROLES", "check_folds", "folds_hash", "make_folds", "protocol_facts"]
 
 
-def make_folds(utterances: pa.Table, options: FoldOptions) -> pa.Table:
+def make_folds(utterances: pa.Table, options: FoldOptions, everyone: pa.Table | None = None) -> pa.Table:
     """The folds of one experiment, checked by `check_folds`.
 
     Args:
-        utterances: table with `utterance_id`, `corpus`, the target column, and those of `speaker_id`, `session_id`
-            and `split` that the protocol needs; its order does not matter.
+        utterances: table with `utterance_id`, `corpus`, the target column, and those of `speaker_id`, `session_id`,
+            `dialogue_id` and `split` that the protocol needs; its order does not matter.
         options: protocol, classes, budget and seed.
+        everyone: table of all utterances, of which a speaker's mean is taken where numbers become classes by it; None:
+            of `utterances`.
 
     Returns:
         A table of `FOLDS_SCHEMA`, a chunk per fold. Its metadata `protocol` (see `protocol_facts`) says in JSON what
@@ -33,7 +35,7 @@ def make_folds(utterances: pa.Table, options: FoldOptions) -> pa.Table:
         ValueError: a corpus, a split, labels, speakers or sessions that the protocol needs are missing, or the folds
             do not pass the check.
     """
-    rows, left_out = select_rows(utterances, options)
+    rows, left_out = select_rows(utterances, options, everyone)
     tables, described = [], []
     for fold, part in enumerate(each_test_part(rows, options)):
         roles = complete_roles(rows, part, options, fold)

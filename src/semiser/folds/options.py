@@ -30,11 +30,17 @@ class LeaveOneSessionOut(Options):
 
 
 class KFold(Options):
-    """The groups, shuffled by the seed, are dealt into `k` test parts; `group: utterance` is speaker-dependent."""
+    """The groups, shuffled by the seed, are dealt into `k` test parts.
+
+    Attributes:
+        k: test parts.
+        group: what is dealt. `partners` are the speakers who share a dialogue, directly or through others, so that no
+            conversation is trained on and tested; `utterance` is speaker-dependent.
+    """
 
     kind: Literal["k_fold"] = "k_fold"
     k: int = Field(default=5, ge=2)
-    group: Literal["speaker", "session", "utterance"] = "speaker"
+    group: Literal["speaker", "partners", "session", "utterance"] = "speaker"
 
 
 class SpeakerDependentShare(Options):

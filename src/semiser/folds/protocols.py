@@ -67,8 +67,8 @@ def _dealt_parts(rows: Rows, protocol: KFold, seed: int) -> Iterator[Part]:
     present = np.unique(groups.codes[rows.labelled])
     if len(present) < protocol.k:
         raise ValueError(
-            f"k_fold: k is {protocol.k}, but {rows.target_corpora} has {len(present)} labelled {protocol.group}s; "
-            "lower k"
+            f"k_fold: k is {protocol.k}, but {rows.target_corpora} has {len(present)} labelled "
+            f"{'groups of partners' if protocol.group == 'partners' else protocol.group + 's'}; lower k"
         )
     shuffled = random_stream(seed, 0, Draw.DEAL).permutation(present)
     for fold in range(protocol.k):
@@ -124,6 +124,8 @@ def _require_splits(rows: Rows, split: Coded, protocol: OfficialSplit) -> None:
 
 def _groups(rows: Rows, kind: str) -> Coded:
     """Codes of speakers or sessions, known for every labelled row."""
+    if kind == "partners":
+        return _partners(rows)
     groups = rows.speaker if kind == "speaker" else encode_column(rows.table, f"{kind}_id")
     unknown = rows.labelled & (groups.codes == ABSENT)
     if unknown.any():
@@ -133,6 +135,20 @@ def _groups(rows: Rows, kind: str) -> Coded:
             f"needs it; complete the corpus's {kind}s, or choose official_split or k_fold over utterances"
         )
     return groups
+
+
+def _partners(rows: Rows) -> Coded:
+    """Codes of the speakers who share dialogues, each group named after its speakers; rows without class link, too."""
+    speakers, dialogues = _groups(rows, "speaker"), encode_column(rows.table, "dialogue_id").codes
+    group = np.arange(len(speakers.names))
+    known = (speakers.codes != ABSENT) & (dialogues != ABSENT)
+    for dialogue in np.unique(dialogues[known]):
+        linked = np.unique(group[speakers.codes[known & (dialogues == dialogue)]])
+        group[np.isin(group, linked)] = linked[0]
+    names = {code: " and ".join(np.array(speakers.names)[group == code]) for code in np.unique(group)}
+    place = {code: number for number, code in enumerate(names)}
+    codes = np.array([*(place[code] for code in group), ABSENT])[speakers.codes]
+    return Coded(codes, list(names.values()))
 
 
 def _require_two_groups(rows: Rows, groups: Coded, kind: str) -> None:

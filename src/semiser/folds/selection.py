@@ -11,7 +11,14 @@ from semiser.folds.classes import class_names, code_classes, map_acted
 from semiser.folds.coded import ABSENT, Coded, encode, encode_column, to_numpy
 from semiser.folds.options import FoldOptions
 
-_COLUMNS = ("utterance_id", "corpus", "speaker_id", "session_id", "split")  # what protocols ask for, beside the target
+_COLUMNS = (
+    "utterance_id",
+    "corpus",
+    "speaker_id",
+    "session_id",
+    "dialogue_id",
+    "split",
+)  # what protocols ask for, beside the target
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,15 @@ class Rows:
         return ", ".join(self.corpus.names[code] for code in np.unique(self.corpus.codes[self.is_target]))
 
 
-def select_rows(utterances: pa.Table, options: FoldOptions) -> tuple[Rows, list[dict]]:
+def select_rows(
+    utterances: pa.Table, options: FoldOptions, everyone: pa.Table | None = None
+) -> tuple[Rows, list[dict]]:
     """The rows of the experiment's corpora with their classes, and what was left out.
+
+    Args:
+        utterances: those that take part.
+        options: corpora and classes.
+        everyone: of whom a speaker's mean is taken; None: of those that take part.
 
     Raises:
         ValueError: a column or a corpus is missing, an id occurs twice, or no utterance has one of the classes.
@@ -52,7 +66,7 @@ def select_rows(utterances: pa.Table, options: FoldOptions) -> tuple[Rows, list[
         raise ValueError("utterances: an utterance_id occurs more than once; ids must be unique, ingest again")
     is_target = to_numpy(pc.is_in(table["corpus"], value_set=pa.array(options.corpora)))
     is_acted = to_numpy(pc.is_in(table["corpus"], value_set=pa.array(options.acted_corpora, pa.string())))
-    words = map_acted(class_names(table, options), table, options)
+    words = map_acted(class_names(table, options, everyone), table, options)
     label, dropped = code_classes(words, is_target, options)
     _require_mapped_classes(options, label.names)
     # A target row of another class goes; an acted one without class too; in an unlabelled corpus it is unlabelled.

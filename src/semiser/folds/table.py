@@ -53,3 +53,24 @@ def each_fold(folds: pa.Table) -> Iterator[tuple[str, int, pa.Table]]:
     for key in keys.sort_by([("experiment", "ascending"), ("fold", "ascending")]).to_pylist():
         inside = pc.and_(pc.equal(folds["experiment"], key["experiment"]), pc.equal(folds["fold"], key["fold"]))
         yield key["experiment"], key["fold"], folds.filter(inside)
+
+
+def count_left_out(before: pa.Table, after: pa.Table, reason: str) -> list[dict]:
+    """Rows for a protocol's `left_out`: the utterances of every corpus that are in the one table and not in the other.
+
+    Args:
+        before, after: tables with `corpus`.
+        reason: why they are left out.
+    """
+    counts = [dict(zip(*(part.to_pylist() for part in t["corpus"].value_counts().flatten()), strict=True))
+              for t in (before, after)]  # fmt: skip
+    gone = {name: count - counts[1].get(name, 0) for name, count in counts[0].items()}
+    return [{"corpus": name, "reason": reason, "utterances": count} for name, count in gone.items() if count]
+
+
+def with_left_out(folds: pa.Table, rows: list[dict]) -> pa.Table:
+    """The folds with further rows in their protocol's `left_out`, of the corpora that take part."""
+    facts = protocol_facts(folds)
+    corpora = {*facts["corpora"], *facts["unlabelled_corpora"]}
+    facts["left_out"] = facts["left_out"] + [row for row in rows if row["corpus"] in corpora]
+    return folds.replace_schema_metadata({"protocol": json.dumps(facts, ensure_ascii=False)})

@@ -17,6 +17,7 @@ from semiser.options.audio_features import (
 from semiser.options.base import Options
 from semiser.options.face_features import DfaceOptions, ExpressionOptions, FaceTrackOptions
 from semiser.options.family import FamilyOptions
+from semiser.options.proxies import ProxyOptions
 from semiser.options.text_features import SocialOptions, ValenceOptions, Word2VecOptions
 
 
@@ -46,10 +47,12 @@ class FeaturesOptions(Options):
         extract: families that are on. None, in conf, stands for what the configured trainings need
             (`semiser.needs.as_configured` puts them here); to the code it is none.
         shards: how a corpus is cut.
+        proxies: what is made of `voice` and `valence`.
     """
 
     extract: tuple[str, ...] | None = None
     shards: ShardOptions = ShardOptions()
+    proxies: ProxyOptions = ProxyOptions()
     is10: OpenSmileOptions = OpenSmileOptions()
     egemaps: OpenSmileOptions = OpenSmileOptions()
     compare2016: OpenSmileOptions = OpenSmileOptions()
@@ -82,12 +85,12 @@ class FeaturesOptions(Options):
         for name in self.extract or ():
             if name not in FAMILIES:
                 raise ValueError(f"extract names {name}, which is no family: there are {', '.join(FAMILIES)}")
-            if getattr(self, name) is None:
+            if getattr(self, name) is None or (name == "valence" and not self.valence.dictionaries):
                 raise ValueError(f"the family {name} is to be extracted and lacks files of yours: give {GIVE[name]}")
         return self
 
 
-FAMILIES = tuple(name for name in FeaturesOptions.model_fields if name not in ("extract", "shards"))
+FAMILIES = tuple(name for name in FeaturesOptions.model_fields if name not in ("extract", "shards", "proxies"))
 # What families cannot do without, and nobody but the user has.
 GIVE = {
     "wav2vec": "features.wav2vec.checkpoint, the folder of a wav2vec 2.0 model",

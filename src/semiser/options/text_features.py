@@ -102,3 +102,8 @@ class ValenceOptions(FamilyOptions):
     cvaw: str | None = Field(default=None, exclude=True)
     cliwc: CliwcOptions | None = None
     lexicons_sha256: str | None = None
+
+    @property
+    def dictionaries(self) -> int:
+        """How many are given."""
+        return sum(given is not None for given in (self.ntusd, self.cvaw, self.cliwc))

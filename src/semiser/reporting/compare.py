@@ -13,6 +13,7 @@ from semiser.evaluation.published import Published, read_published
 from semiser.reporting.protocol import protocol_of
 
 SAME, OTHER_CLASSES, ELSEWHERE = "same corpus", "same corpus, other classes", "another corpus"
+_OF_THE_PAPER = "published"  # the option set of that name where a system has several
 _ALIASES = {"omgemotion": "omg"}
 
 
@@ -63,7 +64,8 @@ def _is_that(variant: str, wanted: str, protocol: Mapping[str, Any]) -> bool:
     """Whether a variant has the wanted name and settings; what its name does not say, the protocol may."""
     name, own = _parse(variant)
     wanted_name, settings = _parse(wanted)
-    if name != wanted_name or set(own) - set(settings):
+    further = {value for key, value in own.items() if key not in settings}
+    if name != wanted_name or further - {_OF_THE_PAPER}:
         return False
     return all(_same(own.get(key, _of_protocol(key, protocol)), value) for key, value in settings.items())
 

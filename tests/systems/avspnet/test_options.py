@@ -14,9 +14,10 @@ def test_the_defaults_are_the_published_ones():
     assert (network.kernels, network.dense, network.latent, network.proxy_hidden) == (32, 1024, 256, (512, 128))
     assert (pretraining.learning_rate, pretraining.batch_size) == (1e-3, 32)
     assert (recognition.optimiser, recognition.learning_rate, recognition.batch_size) == ("sgd", 1e-5, 32)
-    assert recognition.hidden == (512, 128) and recognition.front_end == "dense"
+    assert recognition.hidden == (1024, 512, 128) and recognition.front_end == "maps"  # 2.3: three layers on them
+    assert (pretraining.reduction, recognition.reduction, options.overlapping) == ("mean", "sum", "leave_out")
     assert options.shares == (0.25, 0.5, 0.75, 1.0) and (options.protocol.kind, options.protocol.k) == ("k_fold", 5)
-    assert options.variants == VARIANTS and len(RECIPES) == 8
+    assert options.variants == VARIANTS and len(RECIPES) == 8 and len(VARIANTS) == 9
 
 
 def test_a_front_end_comes_after_the_one_that_it_starts_from_even_where_that_is_no_variant():

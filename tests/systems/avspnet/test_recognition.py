@@ -13,7 +13,13 @@ from semiser.systems.avspnet import pretraining
 from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.front_end import load_front_end
 from semiser.systems.avspnet.network import Outputs
-from semiser.systems.avspnet.options import VARIANTS, AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
+from semiser.systems.avspnet.options import (
+    FRONT_ENDS,
+    AvspnetNetworkOptions,
+    EndToEndOptions,
+    PretrainingOptions,
+    RecognitionOptions,
+)
 from semiser.training.run import TrainingRun
 
 CPU = TrainingOptions(accelerator="cpu")
@@ -52,8 +58,21 @@ def test_the_losses_are_those_of_the_paper():
     assert losses["reconstruction_loss"].item() == pytest.approx((1 + 9) / 4)  # Eq. 5
     assert losses["proxy_loss"].item() == pytest.approx(-math.log(0.8))  # Eq. 6
     assert pretraining.total_loss(losses, 0.3).item() == pytest.approx(0.3 * 2.5 - 0.7 * math.log(0.8))  # Eq. 7
+    summed = pretraining.front_end_losses(outputs, x, torch.tensor([1]), reduction="sum")
+    assert summed["reconstruction_loss"].item() == pytest.approx(1 + 9)  # as printed: no mean
     alone = pretraining.front_end_losses(Outputs(None, outputs.proxy), x, torch.tensor([1]))
     assert list(alone) == ["proxy_loss"] and pretraining.total_loss(alone, 0.3) == alone["proxy_loss"]
+
+
+def test_sums_are_over_the_whole_batch_whatever_a_process_has_of_it():
+    """Of four segments a process has one: its part of the mean is a quarter, of the sum all of it."""
+    x, logits = torch.zeros(1, 2, 2), torch.log(torch.tensor([[0.2, 0.8]]))
+    outputs = Outputs(x + 1, logits)
+    given = {"outputs": outputs, "x": x, "y": torch.tensor([1]), "size": 4, "segments": 4}
+    mean, total = (pretraining.front_end_losses(**given, reduction=how) for how in ("mean", "sum"))
+    assert mean["reconstruction_loss"].item() == pytest.approx(1 / 4)
+    assert total["reconstruction_loss"].item() == pytest.approx(4)
+    assert total["proxy_loss"].item() == pytest.approx(-math.log(0.8)) == pytest.approx(4 * mean["proxy_loss"].item())
 
 
 @pytest.mark.parametrize(
@@ -88,7 +107,7 @@ def test_utterances_are_held_out_and_labels_that_are_missing_stay_missing(backgr
     assert sum(len(part.stream) for part in everything) == sum(row["segments"] for row in ROWS)
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", FRONT_ENDS)
 def test_every_front_end_of_table_2_comes_with_weights_and_a_card(tmp_path, background, variant):
     after = variant.startswith("autoencoder_then")
     initial = train("autoencoder", background, tmp_path)["folder"] if after else None
@@ -166,9 +185,19 @@ def test_a_front_end_that_was_killed_inside_an_epoch_ends_as_an_undisturbed_one(
     assert resumed["curves"] == undisturbed["curves"]
 
 
+def test_the_batch_norm_of_a_front_end_that_learns_nothing_is_calibrated_on_the_background(tmp_path, background):
+    calibrated = weights(train("random", background, tmp_path)["folder"])
+    as_made = PRETRAINING.model_copy(update={"calibrate_random": False})
+    plain = weights(train("random", background, tmp_path, as_made)["folder"])
+    names = [name for name in plain if "running" in name]
+    assert len(names) == 8 and all((plain[name] == ("var" in name)).all() for name in names)
+    assert not any(torch.equal(plain[name], calibrated[name]) for name in names)
+    assert all(torch.equal(plain[name], calibrated[name]) for name in plain if "weight" in name or "bias" in name)
+
+
 def test_without_proxy_labels_a_front_end_is_left_out_and_says_why(tmp_path):
     background = make_background(tmp_path, valence=("negative", "negative"))
-    reasons = pretraining.left_out(background, VARIANTS)
+    reasons = pretraining.left_out(background, FRONT_ENDS)
     assert set(reasons) == {"proxy_valence", "autoencoder_then_valence", "avspnet_valence"}
     assert "proxy valence of bg: 18 negative, 0 positive among 26" in reasons["proxy_valence"]
     with pytest.raises(ValueError, match="front end proxy_valence: proxy valence of bg"):
@@ -199,7 +228,42 @@ def fold() -> SampleData:
     return SampleData({"embedding": x}, utterance, y, rows, ("low", "high"))
 
 
-RECOGNITION = RecognitionOptions(hidden=(8,), optimiser="adam", learning_rate=0.01, epochs=15, batch_size=4)
+RECOGNITION = RecognitionOptions(
+    hidden=(8,), optimiser="adam", learning_rate=0.01, epochs=15, batch_size=4, reduction="mean"
+)
+
+
+def test_a_step_with_the_sum_of_a_batch_is_as_many_times_larger(tmp_path):
+    """Plain SGD, one step over all 12 segments of training: weights move 12 times as far as with their mean."""
+    moved, data = {}, fold()
+    size = len(data.samples("train"))
+    for reduction in ("mean", "sum"):
+        how = RecognitionOptions(hidden=(), dropout=0, epochs=1, learning_rate=1e-3, reduction=reduction)
+        avspnet.fit(data, how, TrainingRun(tmp_path / reduction, 0, CPU, "k"), FRONT_END)
+        moved[reduction] = load_file(tmp_path / reduction / "model.safetensors")["1.weight"]
+    torch.manual_seed(0)
+    begin = avspnet.dense_head(6, (), 2)[1].weight.detach()
+    torch.testing.assert_close(moved["sum"] - begin, size * (moved["mean"] - begin), rtol=1e-3, atol=1e-7)
+
+
+@pytest.mark.parametrize("front_end", ["maps", "dense"])
+def test_end_to_end_the_encoder_is_trained_too(tmp_path, front_end):
+    embedded = fold()
+    x = embedded.x["embedding"].mean(1)[:, None, None] + torch.zeros(1, 20, 20)
+    data = SampleData({"segments": x}, embedded.utterance, embedded.y, embedded.rows, embedded.classes)
+    how = EndToEndOptions(
+        network=NETWORK, recognition=RECOGNITION.model_copy(update={"front_end": front_end}), size=(20, 20)
+    )
+    scores = avspnet.fit_end_to_end(data, how, TrainingRun(tmp_path, 0, CPU, "k"))
+    assert scores.argmax(1).tolist() == [1, 0, 1, 0]
+    torch.manual_seed(0)
+    before = avspnet.EndToEnd(how, 2).state_dict()
+    after = load_file(tmp_path / "model.safetensors")
+    first = "encoder.stages.0.weight"
+    assert set(before) == set(after) and not torch.equal(before[first], after[first])
+    assert ("encoder.dense.weight" in after) == (front_end == "dense")
+    with pytest.raises(ValueError, match="trained end to end"):
+        avspnet.load_avspnet(tmp_path)
 
 
 def test_recognition_learns_and_answers_in_the_order_of_the_test_rows(tmp_path):

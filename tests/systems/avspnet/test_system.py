@@ -18,6 +18,9 @@ ROWS = utterances("ab", "bg", per_class=4) + utterances("cde", "tg")
 CPU = TrainingOptions(accelerator="cpu", seeds=(0, 1))
 
 
+TUNED = {"front_end": "dense", "hidden": [4], "optimiser": "adam", "epochs": 2, "scaling": {"strategy": "speaker"}}
+
+
 def make_options(**changes) -> TrainAvspnetOptions:
     given = {
         "background": {"corpora": ["bg"]},
@@ -30,7 +33,7 @@ def make_options(**changes) -> TrainAvspnetOptions:
         "protocol": {"kind": "leave_one_speaker_out"},
         "network": {"kernels": 2, "dense": 6, "latent": 3, "proxy_hidden": [4]},
         "pretraining": {"epochs": 1, "batch_size": 8, "held_out_share": 0.2},
-        "recognition": {"tuned": {"hidden": [4], "optimiser": "adam", "epochs": 2, "scaling": {"strategy": "speaker"}}},
+        "recognition": {"tuned": TUNED},
     }
     return TrainAvspnetOptions(**given | changes)
 
@@ -136,21 +139,24 @@ def test_a_background_with_test_speakers_is_refused_unless_it_is_declared(tmp_pa
 
 def test_metrics_have_a_row_for_every_setting_and_compare_with_random(made):
     metrics = made["train_avspnet_metrics"]
-    assert len(metrics["variants"]) == 8 * 2 * 2 == len(made["metrics_table"])
+    assert len(metrics["variants"]) == 9 * 2 * 2 == len(made["metrics_table"])
     assert metrics["protocol"]["tasks"]["arousal"]["discretise"] == {"kind": "speaker_mean"}
     assert metrics["protocol"]["tasks"]["emotion"]["classes"] == ["low", "high"]
     pair = "avspnet_arousal/task=emotion/share=0.5 - random/task=emotion/share=0.5"
-    assert pair in metrics["paired"] and len(metrics["paired"]) == 7 * 2 * 2
+    assert pair in metrics["paired"] and len(metrics["paired"]) == 8 * 2 * 2
     assert len(metrics["variants"]["random/task=arousal/share=1"]["uar"]["per_fold"]) == 3
+    protocol = metrics["protocol"]
+    assert protocol["network"]["kernels"] == 2 and protocol["recognition"]["tuned"]["optimiser"] == "adam"
+    assert protocol["overlapping"] == "leave_out"
     json.dumps(metrics)
-    assert len(made["confusion_figure"].axes) == 8
+    assert len(made["confusion_figure"].axes) == 9
     assert [axis.get_title() for axis in made["shares_figure"].axes] == ["task=emotion", "task=arousal"]
 
 
 def test_figures_show_curves_and_a_held_out_segment_beside_its_reconstructions(made):
     titles = {axis.get_title() for axis in made["curves_figure"].axes}
     assert {"reconstruction_loss", "proxy_loss", "loss task=emotion", "loss task=arousal"} <= titles
-    assert len(made["curves_figure"].legends[0].texts) == 8
+    assert len(made["curves_figure"].legends[0].texts) == 9
     titles = [axis.get_title() for axis in made["reconstructions_figure"].axes if axis.get_title()]
     assert titles[0].startswith("held out: bg/") and titles[1:] == ["autoencoder", "avspnet_arousal", "avspnet_valence"]
 
@@ -169,7 +175,7 @@ def test_a_second_run_trains_nothing_again(made, folder, monkeypatch):
 def test_a_recogniser_is_loaded_with_its_front_end_and_says_what_it_said(tmp_path):
     options = make_options(
         variants=["proxy_arousal"],
-        recognition={"tuned": {"hidden": [4], "epochs": 1, "scaling": {"strategy": "global"}}},
+        recognition={"tuned": {"hidden": [4], "front_end": "dense", "epochs": 1, "scaling": {"strategy": "global"}}},
     )
     made = run(tmp_path, options)
     predictions = made["proxy_arousal_predictions"].to_pylist()

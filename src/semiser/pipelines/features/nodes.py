@@ -83,13 +83,13 @@ def _extract(
 
 
 def label_proxies(
-    utterances: UtteranceFile, voice: Dataset | None, valence: Dataset | None
+    utterances: UtteranceFile, voice: Dataset | None, valence: Dataset | None, features: FeaturesOptions
 ) -> tuple[pa.Table, pa.Table]:
     """Proxy arousal from pitch and intensity, proxy valence from dictionaries, each against the speaker's baseline."""
     from semiser.features.proxy_tables import BASELINE, arousal_table, valence_table
 
     about = utterances.read(list(BASELINE))
-    return arousal_table(about, voice), valence_table(about, valence)
+    return arousal_table(about, voice, features.proxies), valence_table(about, valence, features.proxies)
 
 
 def summarise_features(

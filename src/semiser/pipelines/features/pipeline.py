@@ -54,7 +54,7 @@ def create_pipeline() -> Pipeline:
                 ),
                 Node(
                     func=label_proxies,
-                    inputs=["utterances", table_name("voice"), table_name("valence")],
+                    inputs=["utterances", table_name("voice"), table_name("valence"), "params:features"],
                     outputs=["proxy_arousal", "proxy_valence"],
                     name="label_proxies",
                     tags=["audio", "text"],

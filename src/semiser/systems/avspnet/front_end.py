@@ -272,6 +272,11 @@ def embed_utterances(
     return pa.dataset.dataset(str(folder / shard_path(layer, key)), format="parquet")
 
 
+def segment_size(table: pa.dataset.Dataset) -> tuple[int, int]:
+    """Bins and frames of a segment, as the table says."""
+    return tuple(json.loads(table.schema.field(COLUMN).metadata[b"shape"]))
+
+
 def first_segment(table: pa.dataset.Dataset, utterance_id: str) -> np.ndarray:
     """The first segment of an utterance, (bins, frames)."""
     return next(SampleStream(table, [COLUMN], [utterance_id]).in_order(1)).x[COLUMN][0].numpy()

@@ -17,7 +17,7 @@ from semiser.folds.options import (
 from semiser.options.base import Options
 from semiser.options.training import ScalingOptions
 
-VariantName = Literal[
+FrontEndName = Literal[
     "random",
     "proxy_arousal",
     "proxy_valence",
@@ -27,8 +27,12 @@ VariantName = Literal[
     "avspnet_arousal",
     "avspnet_valence",
 ]
-VARIANTS: tuple[VariantName, ...] = VariantName.__args__
+VariantName = Literal[FrontEndName, "random_end_to_end"]
+FRONT_ENDS: tuple[FrontEndName, ...] = FrontEndName.__args__
+END_TO_END = "random_end_to_end"  # R as the abstract has it: random weights, all of them trained on the target
+VARIANTS: tuple[VariantName, ...] = (*FRONT_ENDS, END_TO_END)
 Proxy = Literal["arousal", "valence"]
+Reduction = Literal["sum", "mean"]
 
 
 class Recipe(NamedTuple):
@@ -42,7 +46,7 @@ class Recipe(NamedTuple):
 
     reconstruction: bool
     proxy: Proxy | None
-    initial: VariantName | None = None
+    initial: FrontEndName | None = None
 
     @property
     def trained(self) -> bool:
@@ -50,7 +54,7 @@ class Recipe(NamedTuple):
         return self.reconstruction or self.proxy is not None
 
 
-RECIPES: dict[VariantName, Recipe] = {
+RECIPES: dict[FrontEndName, Recipe] = {
     "random": Recipe(False, None),  # R
     "proxy_arousal": Recipe(False, "arousal"),  # W_a
     "proxy_valence": Recipe(False, "valence"),  # W_v
@@ -84,50 +88,73 @@ class PretrainingOptions(Options):
     """How a front end is trained on the background corpora.
 
     Attributes:
-        alpha: balance of L = alpha L_m + (1 - alpha) L_x (Eq. 7), of the avspnet variants; L_m is here the squared
-            error averaged over bins and frames.
+        alpha: balance of L = alpha L_m + (1 - alpha) L_x (Eq. 7), of the avspnet variants.
+        reduction: `mean` takes L_m (Eq. 5) as the mean over segments, bins and frames, and L_x (Eq. 6) over segments;
+            `sum` takes both as they are printed, with which L_m has as many more terms as a segment has values.
         learning_rate: of Adam.
         batch_size: segments per step.
         epochs: passes over the background.
         held_out_share: of the background's utterances, which are not trained on; the curves show their losses.
         scaling: segments are standardised per bin: `background` by the background's statistics, or `speaker` by each
             speaker's own (its corpus's, where the speaker is unknown), on targets too, which is transductive.
+        calibrate_random: whether the batch norm of a front end that learns nothing takes its statistics from one pass
+            over the background, as those of the others come from it; otherwise they stay 0 and 1.
         precision: as Lightning Fabric names it; None: `training.precision`. Embeddings are always 32-bit.
         block_rows: segments that are shuffled with each other; two blocks are held in memory.
     """
 
     alpha: float = Field(default=0.5, gt=0, lt=1)
+    reduction: Reduction = "mean"
     learning_rate: float = Field(default=1e-3, gt=0)
     batch_size: int = Field(default=32, ge=2)
     epochs: int = Field(default=10, ge=1)
     held_out_share: float = Field(default=0.05, gt=0, lt=1)
     scaling: Literal["background", "speaker"] = "background"
+    calibrate_random: bool = True
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] | None = None
     block_rows: int = Field(default=2048, ge=1)
 
 
 class RecognitionOptions(Options):
-    """The recognition network on a frozen front end; the defaults are the paper's, epochs and dropout aside.
+    """The recognition network on a front end; the defaults are the paper's, epochs and dropout aside.
 
     Attributes:
-        front_end: what it takes: the encoder's `dense` layer, or the `maps` of its convolutions, flattened.
-        hidden: units of its hidden layers; the paper's are (512, 128), with `maps` (1024, 512, 128).
+        front_end: what it takes: the `maps` of the encoder's convolutions, flattened, as section 2.3 stacks three
+            layers on them; or the encoder's `dense` layer, the first of the three, frozen like them.
+        hidden: units of its hidden layers; the paper's are (1024, 512, 128), with `dense` (512, 128).
         dropout: before the output layer.
+        reduction: of the cross entropy over a batch: `sum` as Eq. 6 is printed, or `mean`. A step of SGD is as many
+            times larger with a sum as the batch has segments.
         optimiser: `sgd`, without momentum, or `adam`.
         learning_rate: of the optimiser.
         batch_size: segments per step.
         epochs: passes over the labelled segments.
-        scaling: how embeddings are standardised in each fold; None leaves them as they are.
+        scaling: how the network's input is standardised in each fold; None leaves it as it is.
     """
 
-    front_end: Literal["dense", "maps"] = "dense"
-    hidden: tuple[int, ...] = (512, 128)
+    front_end: Literal["dense", "maps"] = "maps"
+    hidden: tuple[int, ...] = (1024, 512, 128)
     dropout: float = Field(default=0.5, ge=0, lt=1)
+    reduction: Reduction = "sum"
     optimiser: Literal["sgd", "adam"] = "sgd"
     learning_rate: float = Field(default=1e-5, gt=0)
     batch_size: int = Field(default=32, ge=1)
     epochs: int = Field(default=30, ge=1)
     scaling: ScalingOptions | None = None
+
+
+class EndToEndOptions(Options):
+    """A recognition network that is trained together with its encoder, from random weights.
+
+    Attributes:
+        network: of the encoder.
+        recognition: what stands on it, and how both are trained.
+        size: bins and frames of a segment.
+    """
+
+    network: AvspnetNetworkOptions
+    recognition: RecognitionOptions
+    size: tuple[int, int]
 
 
 class BackgroundOptions(Options):
@@ -167,12 +194,14 @@ class TrainAvspnetOptions(Options):
     Attributes:
         background: corpora of the front ends.
         corpora: targets, trained on and tested.
+        overlapping: what becomes of an utterance during which someone else of its dialogue speaks: `leave_out`, as the
+            paper does with IEMOCAP (2.1.2), or `keep`. It is known where `utterances` has times in the dialogue.
         tasks: name to what is recognised; null switches one off.
         shares: of each fold's labels that are trained on; smaller ones are parts of larger ones.
         protocol: who is tested.
         validation: who is kept apart from training; nothing here selects by them.
         seed: of the folds.
-        variants: front ends that are compared; the others give empty tables.
+        variants: front ends that are compared, and `random_end_to_end`; the others give empty tables.
         network: of the front ends.
         pretraining: of the front ends.
         front_end_seeds: how often each front end is trained; recognition with the n-th of `training.seeds` takes the
@@ -182,6 +211,7 @@ class TrainAvspnetOptions(Options):
 
     background: BackgroundOptions
     corpora: list[str] = Field(min_length=1)
+    overlapping: Literal["leave_out", "keep"] = "leave_out"
     tasks: dict[str, TaskOptions | None] = Field(min_length=1)
     shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=(0.25, 0.5, 0.75, 1.0), min_length=1)
     protocol: Protocol = KFold(k=5, group="speaker")
@@ -219,10 +249,17 @@ class TrainAvspnetOptions(Options):
         return {name: options for name, options in self.recognition.items() if options is not None}
 
     @property
-    def front_ends(self) -> list[VariantName]:
+    def front_ends(self) -> list[FrontEndName]:
         """The front ends that are needed, each after the one that it starts from."""
-        needed = {name for variant in self.variants for name in (variant, RECIPES[variant].initial)}
-        return sorted(needed - {None}, key=lambda name: (RECIPES[name].initial is not None, VARIANTS.index(name)))
+        asked = [name for name in FRONT_ENDS if name in self.variants]
+        needed = {*asked, *(before for name in asked if (before := RECIPES[name].initial))}
+        return sorted(needed, key=lambda name: (RECIPES[name].initial is not None, FRONT_ENDS.index(name)))
+
+    @property
+    def settings(self) -> list[tuple[str, float, str]]:
+        """Every option set of the recognition with every task and share of the labels: (task, share, option set)."""
+        sets, tasks = self.active_recognition, self.active_tasks
+        return [(task, share, name) for name in sets for task in tasks for share in self.shares]
 
     def families(self) -> tuple[str, ...]:
         """The feature families that the trainings need: segments, and what the proxies are made of."""

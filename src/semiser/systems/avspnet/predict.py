@@ -1,17 +1,18 @@
-"""Trained models of AV-SpNET: a frozen front end, the recognition network on its embeddings, and the segments' vote."""
+"""Trained models of AV-SpNET: a front end, the recognition network on its embeddings, and the segments' vote."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from semiser.data.scaling import Scaler
 from semiser.prediction.loaded import Features, Loaded, Step, Values
 from semiser.systems.avspnet.front_end import COLUMN, LEAST_STD, Statistics
-from semiser.systems.avspnet.recognition import load_avspnet, majority_vote
+from semiser.systems.avspnet.recognition import load_avspnet, load_end_to_end, majority_vote
 
 
 def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Loaded:
@@ -21,6 +22,8 @@ def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Load
         ValueError: the front end was trained anew since.
         FileNotFoundError: the front end is gone.
     """
+    if "end_to_end" in card:
+        return _load_end_to_end(card, tensors)
     recogniser = load_avspnet(folder)
     front_end, background = recogniser.front_end, recogniser.front_end.statistics
     by_bin = Scaler(*(values[0].numpy().astype(np.float64) for values in (background.mean, background.std)))
@@ -32,16 +35,27 @@ def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Load
     def embed(row: Mapping[str, Any], values: Values) -> Values:
         return {COLUMN: front_end(values[COLUMN], recogniser.layer, as_they_are).numpy()}
 
-    @torch.no_grad()
-    def predict(features: Features) -> np.ndarray:
-        samples = features[COLUMN]
-        probabilities = recogniser.network(torch.from_numpy(np.concatenate(samples))).float().softmax(1)
-        utterance = torch.arange(len(samples)).repeat_interleave(torch.tensor([len(values) for values in samples]))
-        return majority_vote(probabilities, utterance, len(samples)).numpy()
-
     own_bins = front_end.card["options"]["pretraining"]["scaling"] == "speaker"
     steps = (
         Step(scaling={COLUMN: by_bin}, band_axis=0, by_speaker=own_bins, least_std=LEAST_STD),
         Step(embed, embeddings, by_speaker=card["scaling"] == "speaker"),
     )
-    return Loaded(recogniser.classes, (COLUMN,), steps, predict)
+    return Loaded(recogniser.classes, (COLUMN,), steps, partial(_vote, recogniser.network))
+
+
+def _load_end_to_end(card: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
+    """An encoder that was trained along: segments are scaled by bin, and that is all."""
+    network, scaling = load_end_to_end(card, tensors)
+    by_bin = Scaler(*(scaling[name].numpy() for name in ("mean", "std")))
+    step = Step(scaling={COLUMN: by_bin}, band_axis=0, by_speaker=card["scaling"] == "speaker")
+    return Loaded(tuple(card["classes"]), (COLUMN,), (step,), partial(_vote, network))
+
+
+@torch.no_grad()
+def _vote(network: nn.Module, features: Features) -> np.ndarray:
+    """What the segments of every utterance decide, (utterances, classes)."""
+    samples = features[COLUMN]
+    x = torch.from_numpy(np.concatenate(samples))
+    logits = torch.cat([network(part).float() for part in x.split(64)])
+    utterance = torch.arange(len(samples)).repeat_interleave(torch.tensor([len(values) for values in samples]))
+    return majority_vote(logits.softmax(1), utterance, len(samples)).numpy()

@@ -34,6 +34,7 @@ from semiser.systems.avspnet.front_end import (
     Statistics,
     load_front_end,
     read_card,
+    segment_size,
     segments_options,
     shard_keys,
     sum_moments,
@@ -42,9 +43,10 @@ from semiser.systems.avspnet.network import AvSpNet, Outputs
 from semiser.systems.avspnet.options import (
     RECIPES,
     AvspnetNetworkOptions,
+    FrontEndName,
     PretrainingOptions,
     Proxy,
-    VariantName,
+    Reduction,
 )
 from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun, keyed_folder
@@ -105,7 +107,7 @@ class Background:
     @cached_property
     def size(self) -> tuple[int, int]:
         """Bins and frames of a segment."""
-        return tuple(json.loads(self.table.schema.field(COLUMN).metadata[b"shape"]))
+        return segment_size(self.table)
 
     def used(self, proxy: Proxy | None) -> Tensor:
         """Which utterances a front end uses, bool of shape (U,): those with the proxy label, or all."""
@@ -210,7 +212,7 @@ def _known(table: pa.Table, column: str) -> set[str]:
 
 
 def train_front_end(
-    variant: VariantName,
+    variant: FrontEndName,
     background: Background,
     network: AvspnetNetworkOptions,
     pretraining: PretrainingOptions,
@@ -271,7 +273,7 @@ def train_front_end(
 class FrontEndOptions(NamedTuple):
     """What a front end is trained by."""
 
-    variant: VariantName
+    variant: FrontEndName
     network: AvspnetNetworkOptions
     pretraining: PretrainingOptions
     initial: FrontEnd | None  # whose encoder it starts from
@@ -280,7 +282,7 @@ class FrontEndOptions(NamedTuple):
 def fit_front_end(background: Background, how: FrontEndOptions, run: TrainingRun) -> Tensor:
     """Train a front end of Table 2 on the background; weights and card go to the run's folder.
 
-    `random` is saved as it is made. Front ends of one seed start from the same encoder.
+    `random` is saved as it is made, its batch norm calibrated. Front ends of one seed start from the same encoder.
 
     Returns:
         The figures on held-out utterances after the last epoch, in the order of the card; none of `random`.
@@ -310,8 +312,24 @@ def fit_front_end(background: Background, how: FrontEndOptions, run: TrainingRun
                 run.log(state["epoch"], **losses, **figures)
                 state |= {"epoch": state["epoch"] + 1, "step": 0, "sums": {}}
                 run.save_checkpoint(state)
+    elif options.calibrate_random:
+        _calibrate(network, background, options, run)
     _save_front_end(variant, network, background, network_options, options, figures, run)
     return torch.tensor(list(figures.values()))
+
+
+@torch.no_grad()
+def _calibrate(network: nn.Module, background: Background, options: PretrainingOptions, run: TrainingRun) -> None:
+    """Give batch norm the statistics of the background: the mean over its batches, in one pass."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = None  # the mean of all batches
+    network.to(run.fabric.device).train()
+    part, _ = background.parts(None)
+    statistics = background.statistics.to(run.fabric.device)
+    for batch in part.stream.in_order(options.batch_size):
+        x, group = (values.to(run.fabric.device) for values in (batch.x[COLUMN], part.group[batch.utterance]))
+        network(statistics.standardise(x, group))
 
 
 def train_epoch(
@@ -321,7 +339,7 @@ def train_epoch(
     network, optimiser = state["network"], state["optimiser"]
     for batch in part.stream.batches(options.batch_size, run.seed, state["epoch"], first=state["step"]):
         network.train()
-        losses, _, _ = _batch_losses(network, batch, part, statistics, run)
+        losses, _, _ = _batch_losses(network, batch, part, statistics, options, run)
         optimiser.zero_grad()
         run.fabric.backward(total_loss(losses, options.alpha))
         optimiser.step()
@@ -333,17 +351,30 @@ def train_epoch(
 
 
 def _batch_losses(
-    network: nn.Module, batch: Batch, part: Part, statistics: Statistics, run: TrainingRun
+    network: nn.Module,
+    batch: Batch,
+    part: Part,
+    statistics: Statistics,
+    options: PretrainingOptions,
+    run: TrainingRun,
 ) -> tuple[dict[str, Tensor], Tensor, Outputs]:
     """Of this process's part of a batch: what it adds to the losses, proxy classes, and what the network gives."""
     rows, device = run.share(torch.arange(len(batch.utterance))), run.fabric.device
     utterance = batch.utterance[rows]
     x = statistics.standardise(batch.x[COLUMN][rows].to(device), part.group[utterance].to(device))
     y, outputs = part.y[utterance].to(device), network(x)
-    return front_end_losses(outputs, x, y, run.divisor(len(batch.utterance))), y, outputs
+    size = run.divisor(len(batch.utterance))
+    return front_end_losses(outputs, x, y, size, options.reduction, len(batch.utterance)), y, outputs
 
 
-def front_end_losses(outputs: Outputs, x: Tensor, y: Tensor, size: float | None = None) -> dict[str, Tensor]:
+def front_end_losses(
+    outputs: Outputs,
+    x: Tensor,
+    y: Tensor,
+    size: float | None = None,
+    reduction: Reduction = "mean",
+    segments: int | None = None,
+) -> dict[str, Tensor]:
     """The losses of the heads that there are.
 
     Args:
@@ -351,17 +382,24 @@ def front_end_losses(outputs: Outputs, x: Tensor, y: Tensor, size: float | None 
         x: standardised segments, (B, bins, frames).
         y: proxy classes, (B,).
         size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
+        reduction: `mean`, or `sum` over the whole batch.
+        segments: of the whole batch; None: B.
 
     Returns:
-        `reconstruction_loss`: L_m (Eq. 5), here the mean over segments, bins and frames, so that alpha does not depend
-        on the size of a segment; `proxy_loss`: L_x (Eq. 6), the mean over segments, with one output per class.
+        `reconstruction_loss`: L_m (Eq. 5), as a mean over segments, bins and frames, so that alpha does not depend on
+        the size of a segment; `proxy_loss`: L_x (Eq. 6), over segments, with one output per class.
     """
     losses, size = {}, len(x) if size is None else size
+    terms = x.shape[1:].numel()
     if outputs.reconstruction is not None:
         squares = F.mse_loss(outputs.reconstruction.float(), x, reduction="sum")
-        losses["reconstruction_loss"] = squares / (size * x.shape[1:].numel())
+        losses["reconstruction_loss"] = squares / (size * terms)
     if outputs.proxy is not None:
         losses["proxy_loss"] = F.cross_entropy(outputs.proxy.float(), y, reduction="sum") / size
+    if reduction == "sum":
+        segments = len(x) if segments is None else segments
+        factor = {"reconstruction_loss": segments * terms, "proxy_loss": segments}
+        losses = {name: factor[name] * loss for name, loss in losses.items()}
     return losses
 
 
@@ -378,10 +416,11 @@ def _held_out_figures(
 ) -> dict[str, float]:
     """Mean losses of held-out segments, and the UAR of their proxy classes."""
     network.eval()
+    as_means = options.model_copy(update={"reduction": "mean"})
     sums: dict[str, float] = {}
     counts = np.zeros((2, 2), np.int64)
     for batch in part.stream.in_order(options.batch_size):
-        losses, y, outputs = _batch_losses(network, batch, part, statistics, run)
+        losses, y, outputs = _batch_losses(network, batch, part, statistics, as_means, run)
         for name, loss in losses.items():
             sums[name] = sums.get(name, 0.0) + float(loss) * len(batch.utterance)
         if outputs.proxy is not None:
@@ -394,7 +433,7 @@ def _held_out_figures(
 
 
 def _save_front_end(
-    variant: VariantName,
+    variant: FrontEndName,
     network: nn.Module,
     background: Background,
     network_options: AvspnetNetworkOptions,
@@ -434,7 +473,7 @@ def _save_front_end(
     run.save_model({**network.state_dict(), **scaling}, card)
 
 
-def left_out(background: Background, variants: Sequence[VariantName]) -> dict[str, str]:
+def left_out(background: Background, variants: Sequence[FrontEndName]) -> dict[str, str]:
     """Variants that cannot be trained on the background, with the reason."""
     reasons = {variant: background.why_not(RECIPES[variant].proxy) for variant in variants}
     return {variant: reason for variant, reason in reasons.items() if reason}

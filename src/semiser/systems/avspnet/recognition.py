@@ -1,7 +1,7 @@
-"""AV-SpNET's recognition of a target on a frozen front end (Lu et al., AVEC 2018).
+"""AV-SpNET's recognition of a target on a frozen front end, or with it from random weights (Lu et al., AVEC 2018).
 
-Embeddings are the same in every epoch, fold and share and are therefore computed once. An utterance gets the class that
-most of its segments vote for.
+Embeddings of a frozen front end are the same in every epoch, fold and share and are therefore computed once. An
+utterance gets the class that most of its segments vote for.
 """
 
 import logging
@@ -25,15 +25,12 @@ from semiser.systems.avspnet.front_end import (
     load_front_end,
     read_card,
 )
-from semiser.systems.avspnet.network import dense_head
-from semiser.systems.avspnet.options import (
-    Proxy,
-    RecognitionOptions,
-)
+from semiser.systems.avspnet.network import Encoder, dense_head
+from semiser.systems.avspnet.options import EndToEndOptions, RecognitionOptions
 from semiser.training.run import TrainingRun
 
 logger = logging.getLogger(__name__)
-PROXY_CLASSES: dict[Proxy, tuple[str, str]] = {"arousal": ("low", "high"), "valence": ("negative", "positive")}
+_BATCH = {2: 16384, 3: 64}  # embeddings, and segments, whose maps are large, that are scored at a time
 
 
 def fit(data: SampleData, options: RecognitionOptions, run: TrainingRun, front_end: Mapping[str, str]) -> Tensor:
@@ -51,8 +48,53 @@ def fit(data: SampleData, options: RecognitionOptions, run: TrainingRun, front_e
         What `majority_vote` makes of the test utterances, shape (tests, classes).
     """
     run.seed_everything()
-    x, y = data.x["embedding"], data.y[data.utterance]  # -1 takes the last label, of segments that no role has
-    network = dense_head(x.shape[1], options.hidden, len(data.classes), options.dropout)
+    inputs = data.x["embedding"].shape[1]
+    network = dense_head(inputs, options.hidden, len(data.classes), options.dropout)
+    network = _train(network, data, options, run)
+    _save(network, data, run, {"options": options, "inputs": inputs, "front_end": dict(front_end)})
+    return vote(network, data, "test")
+
+
+def fit_end_to_end(data: SampleData, options: EndToEndOptions, run: TrainingRun) -> Tensor:
+    """Train a random encoder and the recognition network together on labelled segments: R, as the abstract has it.
+
+    Args:
+        data: the fold; column `segments`, (M, bins, frames), standardised per bin.
+        options: encoder, recognition and its training.
+        run: as in `fit`.
+
+    Returns:
+        As `fit`.
+    """
+    run.seed_everything()
+    network = _train(EndToEnd(options, len(data.classes)), data, options.recognition, run)
+    _save(network, data, run, {"options": options.recognition, "end_to_end": options.model_dump(mode="json")})
+    return vote(network, data, "test")
+
+
+class EndToEnd(nn.Module):
+    """An encoder with a recognition network on it.
+
+    Shape:
+        input (B, bins, frames), output logits (B, classes).
+    """
+
+    def __init__(self, options: EndToEndOptions, classes: int):
+        super().__init__()
+        how = options.recognition
+        self.encoder, self.maps = Encoder(options.network, options.size), how.front_end == "maps"
+        inputs = self.encoder.map_size if self.maps else options.network.dense
+        if self.maps:
+            del self.encoder.dense  # the first of the three layers stands in the head
+        self.head = dense_head(inputs, how.hidden, classes, how.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.encoder.maps(x) if self.maps else self.encoder(x))
+
+
+def _train(network: nn.Module, data: SampleData, options: RecognitionOptions, run: TrainingRun) -> nn.Module:
+    """The network, trained on the labelled segments."""
+    (x,), y = data.x.values(), data.y[data.utterance]  # -1 takes the last label, of segments that no role has
     network, optimiser = run.fabric.setup(network, _make_optimiser(network, options))
     state = {"network": network, "optimiser": optimiser, "epoch": 0}
     run.resume(state)
@@ -64,17 +106,15 @@ def fit(data: SampleData, options: RecognitionOptions, run: TrainingRun, front_e
             own = run.share(batch)
             with run.own_draws():
                 logits = network(x[own])
-            loss = F.cross_entropy(logits, y[own], reduction="sum") / run.divisor(len(batch))
+            mean = F.cross_entropy(logits, y[own], reduction="sum") / run.divisor(len(batch))
             optimiser.zero_grad()
-            run.fabric.backward(loss)
+            run.fabric.backward(mean * len(batch) if options.reduction == "sum" else mean)
             optimiser.step()
-            losses.append(loss.detach())
-        mean = run.average(torch.stack(losses)).mean()
-        run.log(epoch, loss=mean.item(), **_validation_uar(network, data))
+            losses.append(mean.detach())
+        run.log(epoch, loss=run.average(torch.stack(losses)).mean().item(), **_validation_uar(network, data))
         state["epoch"] = epoch + 1
         run.save_checkpoint(state)
-    _save_recognition(network, data, options, run, front_end)
-    return vote(network, data, "test")
+    return network
 
 
 def _make_optimiser(network: nn.Module, options: RecognitionOptions) -> torch.optim.Optimizer:
@@ -89,8 +129,9 @@ def vote(network: nn.Module, data: SampleData, role: str) -> Tensor:
     samples, rows = data.samples(role), data.rows[role]
     place = torch.full((len(data.y),), -1, device=rows.device)
     place[rows] = torch.arange(len(rows), device=rows.device)
-    probabilities = network(data.x["embedding"][samples]).float().softmax(1)
-    return majority_vote(probabilities, place[data.utterance[samples]], len(rows))
+    (x,) = data.x.values()
+    logits = torch.cat([network(x[part]).float() for part in samples.split(_BATCH[x.dim()])])
+    return majority_vote(logits.softmax(1), place[data.utterance[samples]], len(rows))
 
 
 def majority_vote(probabilities: Tensor, utterance: Tensor, utterances: int) -> Tensor:
@@ -126,20 +167,20 @@ def _validation_uar(network: nn.Module, data: SampleData) -> dict[str, float]:
     return {"validation_uar": float(uar(counts))}
 
 
-def _save_recognition(
-    network: nn.Module, data: SampleData, options: RecognitionOptions, run: TrainingRun, front_end: Mapping[str, str]
-) -> None:
-    scaling = run.scaling.get("embedding", {})
+def _save(network: nn.Module, data: SampleData, run: TrainingRun, facts: dict[str, Any]) -> None:
+    """Weights and scaling as safetensors; what is needed to build and feed the network in the card."""
+    ((column, _),) = data.x.items()
+    scaling = run.scaling.get(column, {})
     tensors = {f"scaling.{name}": torch.from_numpy(values) for name, values in scaling.items()}
+    options = facts.pop("options")
     card = {
         "system": "avspnet",
         "network": "avspnet_recognition",
         "options": options.model_dump(mode="json"),
-        "inputs": data.x["embedding"].shape[1],
         "classes": data.classes,
         "scaling": run.scaling.get("strategy"),
-        "front_end": dict(front_end),
-        "families": {COLUMN: run.families.get("embedding", {})},  # what an embedding is made from
+        "families": {COLUMN: run.families.get(column, {})},  # what an embedding is made from, too
+        **facts,
     }
     run.save_model({**network.state_dict(), **tensors}, card)
 
@@ -183,12 +224,14 @@ def load_avspnet(folder: str | Path) -> Recogniser:
 
     Raises:
         FileNotFoundError: there is no model, or its front end is gone.
-        ValueError: the front end was trained anew since.
+        ValueError: the front end was trained anew since, or there is none: the encoder was trained along.
     """
     folder = Path(folder)
     card = read_card(folder)
     if card is None:
         raise FileNotFoundError(f"no recognition network at {folder} (no card.json)")
+    if "front_end" not in card:
+        raise ValueError(f"{folder}: encoder and recognition were trained end to end: take `semiser.load(<card>)`")
     front_end = load_front_end(find_above(folder, card["front_end"]["folder"]))
     if front_end.card["key"] != card["front_end"]["key"]:
         raise ValueError(f"{folder}: its front end was trained anew since; run `kedro run --pipelines=train_avspnet`")
@@ -198,3 +241,11 @@ def load_avspnet(folder: str | Path) -> Recogniser:
     scaling = {name: tensors.pop(f"scaling.{name}") for name in ("mean", "std") if f"scaling.{name}" in tensors}
     network.load_state_dict(tensors)
     return Recogniser(front_end, network, scaling, card)
+
+
+def load_end_to_end(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[EndToEnd, dict[str, Tensor]]:
+    """A network that `fit_end_to_end` saved, for prediction, and the mean and std of its input's bins."""
+    network = EndToEnd(EndToEndOptions(**card["end_to_end"]), len(card["classes"]))
+    scaling = {name: tensors[f"scaling.{name}"] for name in ("mean", "std")}
+    network.load_state_dict({name: values for name, values in tensors.items() if not name.startswith("scaling.")})
+    return network.requires_grad_(False).eval(), scaling

@@ -6,7 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from semiser.systems.avspnet.options import RECIPES, TrainAvspnetOptions, VariantName, experiment_name
+from semiser.systems.avspnet.options import (
+    END_TO_END,
+    RECIPES,
+    EndToEndOptions,
+    FrontEndName,
+    TrainAvspnetOptions,
+    experiment_name,
+)
 from semiser.systems.system import Job, Product, Stage, System, Work
 
 if TYPE_CHECKING:
@@ -24,22 +31,37 @@ class Setting(NamedTuple):
         task: name of the task.
         share: of the labels.
         recognition: name of the option set.
-        front_end: folder of the front end, below the pipeline's models.
+        front_end: folder of the front end, below the pipeline's models; None: the encoder is trained, too.
     """
 
     task: str
     share: float
     recognition: str
-    front_end: str
+    front_end: str | None
 
 
 def make_folds(work: Work) -> "pa.Table":
-    """The folds of every task with every share of the labels, over the utterances that have segments."""
-    from semiser.folds.settings import join_experiments
+    """The folds of every task with every share of the labels, over the utterances that have segments.
 
-    options, segments = work.options, work.table("segments", "variants")
+    A speaker's mean is that of all their utterances (2.1.2), also of those that take no part.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from semiser.data.tables import with_features
+    from semiser.folds.make import make_folds
+    from semiser.folds.settings import join_experiments
+    from semiser.folds.table import count_left_out, with_left_out
+    from semiser.systems.avspnet.overlap import overlapping
+
+    options, usable = work.options, with_features(work.utterances, work.table("segments", "variants"))
+    dropped: list[dict[str, Any]] = []
+    if options.overlapping == "leave_out":
+        clear = work.utterances["utterance_id"].filter(pa.array(~overlapping(work.utterances)))
+        kept = usable.filter(pc.is_in(usable["utterance_id"], clear))
+        dropped, usable = count_left_out(usable, kept, "someone else of the dialogue speaks meanwhile"), kept
     wanted = [options.fold_options(task, share) for task in options.active_tasks for share in options.shares]
-    return join_experiments([work.folds_over([segments], fold_options) for fold_options in wanted])
+    return join_experiments([with_left_out(make_folds(usable, each, work.utterances), dropped) for each in wanted])
 
 
 def pretrain(work: Work) -> tuple[dict[str, Any], "pa.Table"]:
@@ -75,7 +97,7 @@ def pretrain(work: Work) -> tuple[dict[str, Any], "pa.Table"]:
 
 
 def _train_front_ends(
-    work: Work, variant: VariantName, background: Any, trained: dict[str, dict[str, Any]]
+    work: Work, variant: FrontEndName, background: Any, trained: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
     """The cards of a front end by seed; one that starts from another one takes that of the same seed."""
     from semiser.systems.avspnet.pretraining import train_front_end
@@ -99,48 +121,67 @@ def _train_front_ends(
 
 def jobs(work: Work, variant: str) -> Iterator[Job]:
     """Recognition on the variant's front ends, each seed on one of them, with every task, share and option set."""
+    if variant == END_TO_END:
+        yield from _end_to_end(work)
+        return
     from semiser.systems.avspnet.recognition import fit
 
     options, stage = work.options, work.made["front_ends"]
     cards = list(stage["front_ends"].get(variant, {}).values())
     for number, seed in enumerate(work.training.seeds if cards else ()):
         card = cards[number % len(cards)]
-        for name, recognition in options.active_recognition.items():
-            for task in options.active_tasks:
-                for share in options.shares:
-                    setting = Setting(task, share, name, card["folder"])
-                    reference = {"folder": card["folder"], "key": card["key"]}
-                    key = options.key(variant, task, share, name)
-                    yield Job(key, partial(fit, front_end=reference), recognition, setting, (seed,))
+        reference = {"folder": card["folder"], "key": card["key"]}
+        for task, share, name in options.settings:
+            key = options.key(variant, task, share, name)
+            how = options.active_recognition[name]
+            yield Job(key, partial(fit, front_end=reference), how, Setting(task, share, name, card["folder"]), (seed,))
+
+
+def _end_to_end(work: Work) -> Iterator[Job]:
+    """Encoder and recognition network trained together, in every setting."""
+    from semiser.systems.avspnet.front_end import segment_size
+    from semiser.systems.avspnet.recognition import fit_end_to_end
+
+    options, size = work.options, segment_size(work.table("segments", "variants"))
+    for task, share, name in options.settings:
+        how = EndToEndOptions(network=options.network, recognition=options.active_recognition[name], size=size)
+        yield Job(options.key(END_TO_END, task, share, name), fit_end_to_end, how, Setting(task, share, name, None))
 
 
 def read(work: Work, setting: Setting) -> "Experiment":
-    """What the frozen front end makes of every segment of the utterances."""
+    """What the frozen front end makes of every segment of the utterances; the segments themselves without one.
+
+    Segments are standardised per bin as those of front ends are, by the fold's training part for the background's.
+    """
     import pyarrow.compute as pc
 
     from semiser.data.samples import read_samples
     from semiser.folds.settings import take_experiment
-    from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
+    from semiser.options.training import ScalingOptions
+    from semiser.systems.avspnet.front_end import COLUMN, embed_utterances, load_front_end
     from semiser.training.run import device_of
 
+    own = take_experiment(work.folds, experiment_name(setting.task, setting.share))
+    segments = work.table("segments", "variants")
+    if setting.front_end is None:
+        scaling = ScalingOptions(strategy="speaker" if work.options.pretraining.scaling == "speaker" else "global")
+        return work.open(partial(read_samples, {COLUMN: segments}, scaling=scaling, band_axis=0), own)
     folder = Path(work.models, setting.front_end)
     front_end, recognition = load_front_end(folder), work.options.active_recognition[setting.recognition]
     targets = work.utterances.filter(pc.is_in(work.utterances["utterance_id"], work.folds["utterance_id"]))
     table = embed_utterances(
         front_end.to(device_of(work.training)),
-        work.table("segments", "variants"),
+        segments,
         targets,
         recognition.front_end,
         folder / "embeddings",
         work.training.reuse,
     )
-    own = take_experiment(work.folds, experiment_name(setting.task, setting.share))
-    features = partial(read_samples, {"embedding": table}, scaling=recognition.scaling)
-    return work.open(features, own)
+    return work.open(partial(read_samples, {"embedding": table}, scaling=recognition.scaling), own)
 
 
 def protocol(work: Work) -> dict[str, Any]:
-    """Shares, background and pre-training; for every task the folds with most labels, which test as the others do."""
+    """Shares, background, networks, their training; for every task the folds with most labels, which test as others."""
     from semiser.folds.settings import take_experiment
     from semiser.folds.table import folds_hash, protocol_facts
 
@@ -151,7 +192,10 @@ def protocol(work: Work) -> dict[str, Any]:
     return {
         "shares": options.shares,
         "background": options.background.model_dump() | {"left_out": work.made["front_ends"]["left_out"]},
+        "overlapping": options.overlapping,
+        "network": options.network.model_dump(mode="json"),
         "pretraining": options.pretraining.model_dump(mode="json"),
+        "recognition": {name: how.model_dump(mode="json") for name, how in options.active_recognition.items()},
         "tasks": tasks,
     }
 
@@ -218,6 +262,7 @@ SYSTEM = System(
     tables=("segments",),
     variants={
         "random": "a front end of random weights (R)",
+        "random_end_to_end": "encoder and recognition trained together from random weights (R, as the abstract has it)",
         "proxy_arousal": "a front end that learns proxy arousal (W_a)",
         "proxy_valence": "a front end that learns proxy valence (W_v)",
         "autoencoder": "a front end that learns to reconstruct (AE)",
