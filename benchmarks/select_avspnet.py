@@ -42,7 +42,7 @@ CANDIDATES: list[dict] = [
     _ADAM | _SPEAKER,
     _ADAM | _SPEAKER | {"learning_rate": 3e-4},
     _ADAM | _SPEAKER | {"epochs": 8},
-    _ADAM | _SPEAKER | {"front_end": "maps", "hidden": (1024, 512, 128)},
+    _ADAM | _SPEAKER | {"front_end": "maps"},
 ]
 
 
