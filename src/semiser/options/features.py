@@ -85,7 +85,8 @@ class FeaturesOptions(Options):
         for name in self.extract or ():
             if name not in FAMILIES:
                 raise ValueError(f"extract names {name}, which is no family: there are {', '.join(FAMILIES)}")
-            if getattr(self, name) is None or (name == "valence" and not self.valence.dictionaries):
+            family = getattr(self, name)
+            if family is None or (isinstance(family, ValenceOptions) and not family.dictionaries):
                 raise ValueError(f"the family {name} is to be extracted and lacks files of yours: give {GIVE[name]}")
         return self
 

@@ -1,11 +1,11 @@
 """How utterances without annotation get proxy labels (AV-SpNET, AVEC 2018, sections 2.2.2 and 2.2.3)."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from semiser.options.base import Options
 
 Ties = Literal["strict", "half", "at_least"]
-TIES: tuple[Ties, ...] = Ties.__args__
+TIES: tuple[Ties, ...] = get_args(Ties)
 
 
 class ProxyOptions(Options):

@@ -49,8 +49,8 @@ def fit(data: SampleData, options: RecognitionOptions, run: TrainingRun, front_e
     """
     run.seed_everything()
     inputs = data.x["embedding"].shape[1]
-    network = dense_head(inputs, options.hidden, len(data.classes), options.dropout)
-    network = _train(network, data, options, run)
+    head = dense_head(inputs, options.hidden, len(data.classes), options.dropout)
+    network = _train(head, data, options, run)
     _save(network, data, run, {"options": options, "inputs": inputs, "front_end": dict(front_end)})
     return vote(network, data, "test")
 
