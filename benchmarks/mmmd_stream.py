@@ -28,10 +28,11 @@ from semiser.data.streamed import read_vectors
 from semiser.data.vectors import FoldData
 from semiser.features.functionals import feature_names
 from semiser.folds.rows import FoldRows
+from semiser.options.modalities import ATTRIBUTES
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.shards.store import ShardWriter
 from semiser.systems.mmmd import fit as mmmd
-from semiser.systems.mmmd.options import ONE_HOT, MixMatchOptions, MmdOptions, MmmdOptions
+from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.training.run import TrainingRun
 
 SIZES = {"is10": 1582, "word2vec": 4200, "query_topic": 7, "accent": 34}
@@ -74,7 +75,7 @@ def _write_shards(folder: Path, rows: int) -> None:
             with (folder / f"{column}-{number:05d}.parquet").open("wb") as file:
                 writer = ShardWriter(file, schema, f"c/{number:05d}", f"{column}{number}")
                 for name in ids[first : first + PER_SHARD]:
-                    vector = np.eye(size)[rng.integers(size)] if column in ONE_HOT else rng.standard_normal(size)
+                    vector = np.eye(size)[rng.integers(size)] if column in ATTRIBUTES else rng.standard_normal(size)
                     writer.add({"utterance_id": name, column: vector.astype(np.float32)})
                 writer.close({"key": f"{column}{number}"})
 
@@ -92,7 +93,7 @@ def _data(folder: Path, rows: int, limit_mb: float, block: int, device: str = "c
     corpora = np.array([name[0] for name in ids], dtype=object)
     paths = {column: sorted(map(str, folder.glob(f"{column}-*.parquet"))) for column in SIZES}
     tables = {column: pa.dataset.dataset(paths[column]) for column in SIZES}
-    features = read_vectors(tables, ids, folds, ScalingOptions(unlabelled="shift"), ONE_HOT, limit_mb, block)
+    features = read_vectors(tables, ids, folds, ScalingOptions(unlabelled="shift"), ATTRIBUTES, limit_mb, block)
     run = TrainingRun(folder / "run", 0, TrainingOptions(accelerator="cpu" if device == "cpu" else "cuda"), "")
     rows = FoldRows(np.arange(len(ids)), np.array(roles), labels, corpora, corpora, tuple("abcdef"))
     data, run.provenance = features.of_fold(rows, run.fabric.device)

@@ -18,17 +18,18 @@ from semiser.features.registry import make_families
 from semiser.folds.make import make_folds
 from semiser.folds.options import FoldOptions
 from semiser.options.features import FeaturesOptions, ShardOptions
+from semiser.options.modalities import ATTRIBUTES
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.prediction.features import InProcess
 from semiser.shards.extract import extract
 from semiser.systems.mmmd import fit as mmmd
-from semiser.systems.mmmd.options import ONE_HOT, MmdOptions, MmmdOptions
+from semiser.systems.mmmd.options import MmdOptions, MmmdOptions
 from semiser.training.experiment import experiment_on, run_variant
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Three speakers, two emotions told apart by pitch; MMD on voice and topic, a fold per speaker."""
+    """Three speakers, two emotions told apart by pitch; MMD on voice (functionals, pooled frames) and topic."""
     folder = tmp_path_factory.mktemp("trained")
     for speaker in "abc":
         for number in range(6):
@@ -39,16 +40,17 @@ def trained(tmp_path_factory):
     emotions = ["happiness" if int(name[-1]) % 2 else "sadness" for name in utterances["utterance_id"].to_pylist()]
     place = utterances.column_names.index("emotion")
     utterances = utterances.set_column(place, utterances.schema.field("emotion"), pa.array(emotions))
-    families = make_families(("is10", "social"), FeaturesOptions(extract=["is10", "social"]))
+    names = ("is10", "fbank", "social")
+    families = make_families(names, FeaturesOptions(extract=names))
     roots = {"tiny": str(folder / "corpus")}
     receipts = extract(families.values(), str(folder / "features"), utterances, roots, InProcess(), ShardOptions())
     tables = {}
-    for name, column in (("is10", "is10"), ("social", "query_topic")):
+    for name, column in (("is10", "is10"), ("fbank", "fbank"), ("social", "query_topic")):
         tables[column] = committed(receipts[name], folder).dataset()
     protocol = {"kind": "leave_one_speaker_out"}
     folds = make_folds(utterances, FoldOptions(experiment="tiny", corpora=["tiny"], protocol=protocol))
     models, scaling = str(folder / "models"), ScalingOptions(strategy="speaker")
-    read = partial(read_vectors, tables, folds=folds, scaling=scaling, as_is=ONE_HOT)
+    read = partial(read_vectors, tables, folds=folds, scaling=scaling, as_is=ATTRIBUTES, pooling=("mean", "std"))
     experiment = experiment_on(folds, utterances, read, models)
     options = MmmdOptions(network=MmdOptions(hidden=(8, 4), pooled=16, epochs=3, batch_size=6, learning_rate=0.01))
     found = run_variant(experiment, "mmd", mmmd.fit, options, TrainingOptions(accelerator="cpu"))

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.dataset
 import torch
 
+from semiser.data.pooling import needs_pooling, pooled_matrix, pooled_names, pooling_facts
 from semiser.data.scaling import scale
 from semiser.data.tables import family_of, roles_as_tensors
 from semiser.data.vectors import FoldData
@@ -71,26 +72,40 @@ def read_matrix(
     utterance_ids: Sequence[str],
     scaling: ScalingOptions,
     as_is: Collection[str] = (),
+    pooling: Sequence[str] = (),
 ) -> MatrixFeatures:
     """The vectors of the given utterances, the columns of several tables side by side in this order.
 
     Args:
-        tables: vector column, whose field names the features, to the feature table that has it.
+        tables: column of vectors, whose field names the features, or of frames or matrices, to the feature table that
+            has it.
         utterance_ids: rows of the matrix.
         scaling: strategies by name.
         as_is: columns that are not scaled; those that no table has are passed over.
+        pooling: statistics that make vectors of frames and matrices (`semiser.data.pooling`).
 
     Raises:
         KeyError: an utterance has no row in a table.
+        ValueError: a column holds neither vectors nor frames.
     """
     names: list[str] = []
     ranges: dict[str, tuple[int, int]] = {}
+    families: dict[str, dict[str, Any]] = {}
+    parts: list[np.ndarray] = []
     for column, table in tables.items():
-        of_column = json.loads(table.schema.field(column).metadata[b"names"])
+        metadata = table.schema.field(column).metadata or {}
+        of_column = json.loads(metadata.get(b"names", b"[]"))
+        families[column] = family_of(table)
+        if needs_pooling(table.schema.field(column)):
+            facts = pooling_facts(table.schema.field(column), pooling)
+            families[column] |= {"pooling": facts}
+            parts.append(pooled_matrix(table, column, utterance_ids, facts))
+            of_column = pooled_names(column, parts[-1].shape[1] // len(pooling), pooling, of_column)
+        else:
+            parts.append(feature_matrix(table, column, utterance_ids))
         ranges[column] = (len(names), len(names) + len(of_column))
         names += of_column
-    x = np.concatenate([feature_matrix(table, column, utterance_ids) for column, table in tables.items()], axis=1)
-    families = {column: family_of(table) for column, table in tables.items()}
+    x = np.concatenate(parts, axis=1)
     return MatrixFeatures(x, tuple(names), ranges, frozenset(as_is) & frozenset(ranges), scaling, families)
 
 

@@ -13,6 +13,7 @@ import pyarrow.dataset
 import torch
 
 from semiser.data.matrix import MatrixFeatures, read_matrix
+from semiser.data.pooling import needs_pooling
 from semiser.data.scaling import Moments, Scaler, scaling_groups
 from semiser.data.stream import SampleStream
 from semiser.data.vector_stream import VectorStream
@@ -128,20 +129,23 @@ def read_vectors(
     as_is: Collection[str] = (),
     in_memory_mb: float = math.inf,
     block_rows: int = 4096,
+    pooling: Sequence[str] = (),
 ) -> MatrixFeatures | StreamedFeatures:
     """The vectors of the given utterances; the unlabelled ones are streamed where they are too large for memory.
 
     Args:
-        tables, utterance_ids, scaling, as_is: as for `read_matrix`.
+        tables, utterance_ids, scaling, as_is, pooling: as for `read_matrix`. Pooled vectors are made where frames are
+            read, and stay in memory.
         folds: the `folds` table, which says who is ever anything else than unlabelled.
         in_memory_mb: what those who are not may take in memory.
         block_rows: streamed utterances that are shuffled with each other.
     """
     labelled = folds.filter(pc.not_equal(folds["role"], "unlabelled"))["utterance_id"]
     used = pc.is_in(pa.array(utterance_ids), labelled.combine_chunks()).to_numpy(zero_copy_only=False)
-    width = sum(table.schema.field(column).type.list_size for column, table in tables.items())
-    if np.sum(~used) * width * 4 <= in_memory_mb * 1e6:
-        return read_matrix(tables, utterance_ids, scaling, as_is)
+    fields = [table.schema.field(column) for column, table in tables.items()]
+    pooled = any(map(needs_pooling, fields))
+    if pooled or np.sum(~used) * sum(field.type.list_size for field in fields) * 4 <= in_memory_mb * 1e6:
+        return read_matrix(tables, utterance_ids, scaling, as_is, pooling)
     place = np.where(used, np.cumsum(used) - 1, -1)
     resident = read_matrix(
         tables, [name for name, kept in zip(utterance_ids, used, strict=True) if kept], scaling, as_is

@@ -1,8 +1,10 @@
 """What the kinds of data share: feature tables with the family that made them, and roles as tensors."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
@@ -35,3 +37,22 @@ def with_features(utterances: pa.Table, table: pa.dataset.Dataset) -> pa.Table:
     """The utterances that have a row in a feature table; those without are in `features_quarantine`."""
     found = table.to_table(columns=["utterance_id"])["utterance_id"]
     return utterances.filter(pc.is_in(utterances["utterance_id"], found))
+
+
+def row_arrays(field: pa.Field, values: pa.Array) -> Sequence[np.ndarray]:
+    """Each row's value: (1, D) or (1, *shape) for a fixed-size list, (T, D) for T vectors, flat or a list of lists.
+
+    (1,) for a number, (T,) for a list of T numbers.
+    """
+    if not pa.types.is_nested(values.type):
+        return values.to_numpy(zero_copy_only=False)[:, None]
+    if pa.types.is_fixed_size_list(values.type):
+        shape = json.loads((field.metadata or {}).get(b"shape", b"[-1]"))
+        return values.flatten().to_numpy().reshape(len(values), 1, *shape)
+    if pa.types.is_fixed_size_list(values.type.value_type):
+        return [row.values.flatten().to_numpy().reshape(-1, values.type.value_type.list_size) for row in values]
+    arrays = [row.values.to_numpy() for row in values]
+    shape = (field.metadata or {}).get(b"shape", b"T")
+    if not shape.startswith(b"["):  # T numbers
+        return arrays
+    return [row.reshape(-1, json.loads(shape)[1]) for row in arrays]

@@ -1,6 +1,5 @@
 """Features of new utterances, by the families and options of a model's training, read back block by block."""
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from semiser.data.tables import row_arrays
 from semiser.features.family import Family
 from semiser.features.registry import make_families
 from semiser.features.word_vectors import find_word_vectors
@@ -175,29 +175,10 @@ def _read(path: str, family: str, columns: Mapping[str, str]) -> pa.Table:
 def _by_utterance(table: pa.Table, column: str, ids: Sequence[str]) -> list[np.ndarray]:
     """One array per utterance, see `semiser.prediction.loaded.Features`."""
     owners = table["utterance_id"].to_numpy()
-    matrices = _row_matrices(table.schema.field(column), table[column].combine_chunks())
+    matrices = row_arrays(table.schema.field(column), table[column].combine_chunks())
     order = np.argsort(owners, kind="stable")
     ends = [np.searchsorted(owners[order], np.asarray(ids, dtype=object), side) for side in ("left", "right")]
     return [np.concatenate([matrices[row] for row in order[first:last]]) for first, last in zip(*ends, strict=True)]
-
-
-def _row_matrices(field: pa.Field, values: pa.Array) -> Sequence[np.ndarray]:
-    """Each row's value: (1, D) or (1, *shape) for a fixed-size list, (T, D) for T vectors, flat or a list of lists.
-
-    (1,) for a number, (T,) for a list of T numbers.
-    """
-    if not pa.types.is_nested(values.type):
-        return values.to_numpy(zero_copy_only=False)[:, None]
-    if pa.types.is_fixed_size_list(values.type):
-        shape = json.loads((field.metadata or {}).get(b"shape", b"[-1]"))
-        return values.flatten().to_numpy().reshape(len(values), 1, *shape)
-    if pa.types.is_fixed_size_list(values.type.value_type):
-        return [row.values.flatten().to_numpy().reshape(-1, values.type.value_type.list_size) for row in values]
-    arrays = [row.values.to_numpy() for row in values]
-    shape = (field.metadata or {}).get(b"shape", b"T")
-    if not shape.startswith(b"["):  # T numbers
-        return arrays
-    return [row.reshape(-1, json.loads(shape)[1]) for row in arrays]
 
 
 def _missing(tables: Iterable[pa.Table], columns: Mapping[str, str], ids: Sequence[str]) -> list[list[str]]:

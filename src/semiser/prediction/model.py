@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from semiser.data.pooling import pool
 from semiser.data.scaling import Scaler
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
@@ -45,6 +46,7 @@ class Model:
         self.classes = self._loaded.classes
         facts = {column: self.card["families"][column] for column in self._loaded.columns}
         self._family_of = {column: made["family"] for column, made in facts.items()}
+        self._pooling = {column: made["pooling"] for column, made in facts.items() if "pooling" in made}
         self.families = {made["family"]: made for made in facts.values()}
 
     def predict(
@@ -123,6 +125,7 @@ class Model:
     def _blocks(self, computed: ComputedFeatures, done: Sequence["_Scaling"]) -> Iterator[Block]:
         """The features after some steps."""
         for block in computed.blocks(self._family_of):
+            block = _pooled(block, self._pooling)
             for scaling in done:
                 block = _scaled(_prepared(block, scaling.step), scaling)
             yield block
@@ -156,6 +159,14 @@ class _Scaling(NamedTuple):
 
     step: Step
     own: OwnScalers
+
+
+def _pooled(block: Block, pooling: Mapping[str, Mapping[str, Any]]) -> Block:
+    """Vectors, (1, D), in place of the frames and matrices of some columns, as training made them."""
+    made = {
+        column: [pool(values, facts)[None] for values in block.features[column]] for column, facts in pooling.items()
+    }
+    return replace(block, features={**block.features, **made})
 
 
 def _prepared(block: Block, step: Step) -> Block:

@@ -17,6 +17,7 @@ from semiser.systems.mmmd import sae
 from semiser.systems.mmmd.network import Mmd, MmdLogits
 from semiser.systems.mmmd.options import VARIANTS as VARIANT_NAMES
 from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions, SaeOptions, TrainMmmdOptions
+from semiser.systems.mmmd.paths import acoustic_paths
 from semiser.training.run import TrainingRun
 
 NETWORK = MmdOptions(hidden=(8, 4), epochs=6, batch_size=16, learning_rate=0.01, input_noise=0.1, hidden_dropout=0.1)
@@ -111,7 +112,7 @@ def test_fit_learns_what_can_be_learnt_and_saves_weights_with_a_card(data, tmp_p
     assert losses[-1] < 0.6 * losses[0]
     card = json.loads((tmp_path / "card.json").read_text())
     assert (card["system"], card["classes"], card["scaling"]) == ("mmmd", ["a", "b", "c"], "global")
-    network = Mmd(mmmd.acoustic_paths(card["features"]["is10"]), {}, 3, MmmdOptions(**card["options"]).network)
+    network = Mmd(acoustic_paths(card["features"]["is10"]), {}, 3, MmmdOptions(**card["options"]).network)
     weights = load_file(tmp_path / "model.safetensors")
     network.load_state_dict({name: tensor for name, tensor in weights.items() if not name.startswith("scaling.")})
     torch.testing.assert_close(mmmd.predict(network, data.x[48:], NETWORK), probabilities)

@@ -1,7 +1,7 @@
 import pytest
 
 from semiser.features.functionals import feature_names
-from semiser.systems.mmmd.paths import acoustic_paths
+from semiser.systems.mmmd.paths import acoustic_paths, column_paths
 
 
 def test_the_ten_families_have_the_papers_sizes():
@@ -37,3 +37,27 @@ def test_descriptor_paths_hold_a_descriptor_and_its_deltas():
 def test_a_name_of_another_feature_set_is_refused():
     with pytest.raises(ValueError, match="'alphaRatio' belongs to no family"):
         acoustic_paths(["alphaRatio"])
+
+
+@pytest.mark.parametrize(
+    "feature_set, sizes",
+    [
+        (
+            "eGeMAPSv02",
+            dict(f0=10, loudness=10, spectrum=21, mfcc=16, jitter=2, shimmer=2, voicing=2, formants=18, others=7),
+        ),
+        ("emobase", dict(loudness=76, mfcc=456, lsp=304, zero_crossings=38, voicing=38, f0=76)),
+    ],
+)
+def test_other_sets_of_opensmile_have_paths_by_kind_of_descriptor(feature_set, sizes):
+    found = column_paths("x", feature_names(feature_set), "family")
+    assert {name: len(columns) for name, columns in found.items()} == {f"x.{name}": n for name, n in sizes.items()}
+    assert sorted(column for columns in found.values() for column in columns) == list(range(sum(sizes.values())))
+
+
+def test_other_sets_by_descriptor_and_features_of_another_kind():
+    names = ["mfcc1_sma3_amean", "mfcc2_sma3_amean", "mfcc1_sma3_stddevNorm", "mfcc_sma[3]_max", "mfcc_sma_de[3]_max"]
+    assert column_paths("x", names, "descriptor") == {"x.mfcc1": [0, 2], "x.mfcc2": [1], "x.mfcc[3]": [3, 4]}
+    assert column_paths("x", names, "single") == {"x": [0, 1, 2, 3, 4]}
+    assert column_paths("fbank", ["fbank_000_mean", "fbank_000_std"], "family") == {"fbank": [0, 1]}
+    assert column_paths("is10", feature_names("IS10"), "family") == acoustic_paths(feature_names("IS10"), "family")

@@ -8,6 +8,7 @@ import pyarrow.dataset
 import pytest
 from system_runs import run_system
 
+from semiser.features.spectra import frames_fields
 from semiser.systems.mmmd.options import VARIANTS, TrainMmmdOptions
 from semiser.systems.mmmd.sweeps import MmmdSweepsOptions
 
@@ -69,6 +70,25 @@ def test_every_set_of_modalities_trains(tables, tmp_path, modalities):
     row = made["mmmd_epoch_wise_models"][0]
     card = json.loads((tmp_path / "train_mmmd" / row["folder"] / "card.json").read_text())
     assert list(card["features"]) == list(options.columns) and card["key"] == row["key"]
+
+
+def test_any_family_is_a_modality_frames_by_their_statistics(tables, tmp_path):
+    ids = tables["utterances"]["utterance_id"].to_pylist()
+    random = np.random.default_rng(1)
+    egemaps = _table(ids, egemaps=(random.normal(size=(12, 2)), ["loudness_sma3_amean", "mfcc1_sma3_amean"]))
+    _, series = frames_fields("fbank", 2)
+    schema = pa.schema([pa.field("utterance_id", pa.string()), series])
+    frames = [random.normal(size=2 * (1 + place % 3)).astype(np.float32) for place in range(12)]
+    fbank = pa.dataset.dataset(pa.table([pa.array(ids), pa.array(frames, series.type)], schema=schema))
+    options = _options(modalities=["acoustic", "egemaps", "fbank", "text"], variants=["svm", "mmmd_without_acted"])
+    made = run_system("mmmd", tables | {"egemaps": egemaps, "fbank": fbank}, options, tmp_path)
+    assert made["svm_predictions"].num_rows == made["mmmd_without_acted_predictions"].num_rows == 6
+    row = made["mmmd_without_acted_models"][0]
+    card = json.loads((tmp_path / "train_mmmd" / row["folder"] / "card.json").read_text())
+    assert {name: len(values) for name, values in card["features"].items()} == {
+        "is10": 3, "egemaps": 2, "fbank": 4, "word2vec": 2
+    }  # fmt: skip
+    assert card["families"]["fbank"]["pooling"] == {"statistics": ["mean", "std"], "time_axis": 0}
 
 
 def test_a_modality_whose_family_is_off_is_named_and_others_do_not_need_it(tables, tmp_path):

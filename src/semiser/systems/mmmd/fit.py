@@ -17,10 +17,11 @@ from torch.nn import functional as F
 from semiser.data.vector_stream import VectorStream
 from semiser.data.vectors import FoldData
 from semiser.evaluation.metrics import confusion_matrix, uar
+from semiser.options.modalities import ATTRIBUTES, TEXTUAL
 from semiser.systems.mmmd.mixing import draw_lambda, mix, part_of, sharpen
 from semiser.systems.mmmd.network import Mmd, MmdLogits, probabilities
-from semiser.systems.mmmd.options import ONE_HOT, MixMatchOptions, MmdOptions, MmmdOptions
-from semiser.systems.mmmd.paths import acoustic_paths
+from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions
+from semiser.systems.mmmd.paths import column_paths
 from semiser.systems.mmmd.sae import pretrain
 from semiser.training.batches import planned, repeated, shuffled
 from semiser.training.run import TrainingRun
@@ -114,7 +115,7 @@ def _fresh_state(network: nn.Module, optimiser: Any, average: nn.Module | None) 
 
 
 def network_paths(data: FoldData, grouping: str) -> tuple[Paths, Paths]:
-    """Columns of the acoustic paths and of the textual and social ones, a path each for text and every attribute.
+    """Columns of the paths of sound and picture, and of the textual and social ones, of which each column is a path.
 
     Args:
         data: with the ranges of its feature columns.
@@ -122,19 +123,20 @@ def network_paths(data: FoldData, grouping: str) -> tuple[Paths, Paths]:
     """
     if grouping == "joint":
         return {"joint": list(range(len(data.names)))}, {}
-    acoustic, others = {}, {}
+    acoustic: dict[str, list[int]] = {}
+    others: dict[str, list[int]] = {}
     for column, (first, end) in (data.ranges or {"is10": (0, len(data.names))}).items():
-        if column == "is10":
-            found = acoustic_paths(data.names[first:end], grouping)
-            acoustic = {name: [first + place for place in places] for name, places in found.items()}
-        else:
+        if column in TEXTUAL:
             others[column] = list(range(first, end))
+        else:
+            found = column_paths(column, data.names[first:end], grouping)
+            acoustic |= {name: [first + place for place in places] for name, places in found.items()}
     return acoustic, others
 
 
 def one_hot_ranges(data: FoldData) -> list[tuple[int, int]]:
     """Where one-hot vectors stand, (first, last + 1) of each."""
-    return [data.ranges[column] for column in ONE_HOT if column in data.ranges]
+    return [data.ranges[column] for column in ATTRIBUTES if column in data.ranges]
 
 
 def _phase_weights(data: FoldData, options: MmmdOptions) -> dict[str, Tensor | None]:

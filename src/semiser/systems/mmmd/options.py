@@ -1,37 +1,27 @@
 """`params:train_mmmd`: experiment and variants of MMMD (Zhou et al., AAAI 2021)."""
 
-from collections.abc import Collection
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from semiser.folds.options import FoldOptions
 from semiser.options.base import Options
+from semiser.options.modalities import ATTRIBUTES, SocialAttribute, Statistic, families_of, feature_columns
 from semiser.options.training import ScalingOptions
 from semiser.systems.baselines.options import SvmOptions
 
-Modality = Literal["acoustic", "text", "social"]
-SocialAttribute = Literal["query_topic", "accent"]
 VariantName = Literal[
     "svm", "dnn", "sae", "mixmatch", "mmd", "mmmd_without_acted", "mmmd_with_acted", "mmmd_epoch_wise"
 ]
 VARIANTS: tuple[VariantName, ...] = VariantName.__args__
-FAMILY_OF = {"is10": "is10", "word2vec": "word2vec", "query_topic": "social", "accent": "social"}
-ONE_HOT = ("query_topic", "accent")  # feature columns that are neither standardised nor given noise
-
-
-def feature_columns(modalities: Collection[Modality], social: tuple[SocialAttribute, ...]) -> tuple[str, ...]:
-    """The feature columns of modalities, in the order in which they stand side by side."""
-    of_modality = {"acoustic": ("is10",), "text": ("word2vec",), "social": social}
-    return tuple(column for name, columns in of_modality.items() if name in modalities for column in columns)
 
 
 class MmdOptions(Options):
     """A network of local classifiers and a global one, and how it is trained: MMD, or with one joint path a DNN.
 
     Attributes:
-        grouping: how IS10's columns are split into acoustic paths (`semiser.systems.mmmd.paths`); `joint` makes one
-            path of all columns of all modalities.
+        grouping: how the columns of openSMILE's sets are split into paths (`semiser.systems.mmmd.paths`), where any
+            other family is one path; `joint` makes one path of all columns of all modalities.
         hidden: units of the two hidden layers of every local classifier.
         pooled: d of compact bilinear pooling, used from two modalities on.
         epochs: passes over the training part.
@@ -134,8 +124,11 @@ class TrainMmmdOptions(Options):
     Attributes:
         folds: who is trained on, validated and tested, and who is acted.
         scaling: how features are standardised.
-        modalities: which features are read; compact bilinear pooling joins acoustic paths with textual and social.
+        modalities: which features are read: acoustic, text and social, as the paper has them, or any family of
+            vectors or frames by its name. Compact bilinear pooling joins the paths of sound and picture with the
+            textual and social ones.
         social: which social attributes the modality social has.
+        pooling: statistics over time that make a vector of a modality that is frames, segments or chunks.
         variants: which are trained; the others give an empty table.
         svm: options of the baseline.
         dnn: network of dnn, sae and mixmatch.
@@ -151,8 +144,9 @@ class TrainMmmdOptions(Options):
 
     folds: FoldOptions
     scaling: ScalingOptions = ScalingOptions()
-    modalities: tuple[Modality, ...] = Field(default=("acoustic",), min_length=1)
-    social: tuple[SocialAttribute, ...] = Field(default=ONE_HOT, min_length=1)
+    modalities: tuple[str, ...] = Field(default=("acoustic",), min_length=1)
+    social: tuple[SocialAttribute, ...] = Field(default=ATTRIBUTES, min_length=1)
+    pooling: tuple[Statistic, ...] = Field(default=("mean", "std"), min_length=1)
     variants: tuple[VariantName, ...] = Field(default=("svm", "mmd"), min_length=1)
     svm: SvmOptions = SvmOptions()
     dnn: MmdOptions = MmdOptions(grouping="joint", local_loss_weight=0, local_prediction_weight=0)
@@ -171,7 +165,7 @@ class TrainMmmdOptions(Options):
 
     def families(self) -> tuple[str, ...]:
         """The feature families that the trainings need."""
-        return tuple(dict.fromkeys(FAMILY_OF[column] for column in self.columns))
+        return families_of(self.columns)
 
     def neural(self, variant: VariantName) -> MmmdOptions:
         """The options of a neural variant by its name (Table 1 of the paper)."""
@@ -190,6 +184,11 @@ class TrainMmmdOptions(Options):
         if mixmatch and mixmatch.epochs:
             network = network.model_copy(update={"epochs": mixmatch.epochs})
         return MmmdOptions(network=network, **parts[variant])
+
+    @model_validator(mode="after")
+    def _modalities_are_known(self) -> "TrainMmmdOptions":
+        feature_columns(self.modalities, self.social)
+        return self
 
     @model_validator(mode="after")
     def _selection_has_a_validation_part(self) -> "TrainMmmdOptions":

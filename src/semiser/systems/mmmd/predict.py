@@ -9,10 +9,11 @@ from torch import Tensor
 
 from semiser.data.scaling import Scaler
 from semiser.data.vectors import FoldData
+from semiser.options.modalities import ATTRIBUTES
 from semiser.prediction.loaded import Features, Loaded, Step
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.network import Mmd
-from semiser.systems.mmmd.options import ONE_HOT, MmmdOptions
+from semiser.systems.mmmd.options import MmmdOptions
 
 
 def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Loaded:
@@ -27,7 +28,7 @@ def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Load
     network.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith("scaling.")})
     mean, std = (tensors[f"scaling.{name}"].numpy() for name in ("mean", "std"))
     scaling = {name: Scaler(mean[slice(*ranges[name])], std[slice(*ranges[name])]) for name in columns
-               if name not in ONE_HOT}  # fmt: skip
+               if name not in ATTRIBUTES}  # fmt: skip
 
     def predict(features: Features) -> np.ndarray:
         x = np.concatenate([np.concatenate(features[column]) for column in columns], axis=1)  # (N, D)

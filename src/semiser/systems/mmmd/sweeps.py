@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import Field
 
 from semiser.options.base import Options
-from semiser.systems.mmmd.options import MmmdOptions, Modality, SocialAttribute, TrainMmmdOptions, feature_columns
+from semiser.options.modalities import ATTRIBUTES, SocialAttribute, feature_columns
+from semiser.systems.mmmd.options import MmmdOptions, TrainMmmdOptions
 
 SweepName = Literal["unlabelled_weight", "temperature", "unlabelled_share", "features"]
 SWEEPS: tuple[SweepName, ...] = SweepName.__args__
@@ -20,8 +21,8 @@ class FeatureSet(Options):
         social: the attributes, where social is one of them.
     """
 
-    modalities: tuple[Modality, ...] = Field(min_length=1)
-    social: tuple[SocialAttribute, ...] = ("query_topic", "accent")
+    modalities: tuple[str, ...] = Field(min_length=1)
+    social: tuple[SocialAttribute, ...] = ATTRIBUTES
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from semiser.systems.mmmd.options import FAMILY_OF, ONE_HOT, TrainMmmdOptions
+from semiser.options.modalities import ATTRIBUTES, MODALITY_FAMILIES, family_of_column
+from semiser.systems.mmmd.options import TrainMmmdOptions
 from semiser.systems.mmmd.sweeps import SWEEPS, FeatureSet, MmmdSweepsOptions
 from semiser.systems.system import Job, Sweeps, System, Work
 
@@ -26,11 +27,13 @@ def read(work: Work, setting: FeatureSet | None) -> "Experiment":
     options = work.options
     tables = _tables(work, options.columns if setting is None else setting.columns)
     limits = options.unlabelled_in_memory_mb, options.block_rows
-    return work.open(lambda ids: read_vectors(tables, ids, work.folds, options.scaling, ONE_HOT, *limits))
+    return work.open(
+        lambda ids: read_vectors(tables, ids, work.folds, options.scaling, ATTRIBUTES, *limits, options.pooling)
+    )
 
 
 def _tables(work: Work, columns: tuple[str, ...]) -> "dict[str, Dataset]":
-    return {column: work.table(FAMILY_OF[column], "modalities") for column in columns}
+    return {column: work.table(family_of_column(column), "modalities") for column in columns}
 
 
 def jobs(work: Work, variant: str) -> Iterator[Job]:
@@ -63,7 +66,7 @@ SYSTEM = System(
     title="MMMD",
     paper="Zhou et al., Inferring Emotion from Large-scale Internet Voice Data (AAAI 2021)",
     options=TrainMmmdOptions,
-    tables=("is10", "word2vec", "social"),
+    tables=MODALITY_FAMILIES,
     variants={
         "svm": "support vector machine on the same features, folds and scaling",
         "dnn": "one network on all features, labels alone",

@@ -1,0 +1,47 @@
+"""Which features are a modality: a vector per utterance, or what statistics over frames make one."""
+
+from collections.abc import Collection, Iterable
+from typing import Literal
+
+from semiser.options.features import FAMILIES
+
+Statistic = Literal["mean", "std", "min", "max", "median"]
+SocialAttribute = Literal["query_topic", "accent"]
+
+ATTRIBUTES: tuple[SocialAttribute, ...] = ("query_topic", "accent")
+PAPERS = {"acoustic": "is10", "text": "word2vec"}  # what MMMD's paper calls them
+TEXTUAL = ("word2vec", *ATTRIBUTES)  # feature columns that are neither sound nor picture
+
+# Families without numbers that say how an utterance sounds, reads or looks: medians with gaps, sums, squares of faces.
+_NO_MODALITY = ("voice", "valence", "face_track", "social")
+
+
+MODALITY_FAMILIES = (*(name for name in FAMILIES if name not in _NO_MODALITY), "social")
+MODALITIES = (*PAPERS, *MODALITY_FAMILIES)  # what a list of modalities may name
+
+
+def feature_columns(modalities: Collection[str], social: Collection[SocialAttribute]) -> tuple[str, ...]:
+    """The feature columns of modalities, in the order in which they stand side by side: sound, others, text, social.
+
+    A family's column has its name.
+
+    Raises:
+        ValueError: a modality is none, or a family is named twice.
+    """
+    if unknown := [name for name in modalities if name not in MODALITIES]:
+        raise ValueError(f"modalities names {unknown[0]}, which is none: there are {', '.join(MODALITIES)}")
+    named = [PAPERS.get(name, name) for name in modalities if name != "social"]
+    if doubled := {name for name in named if named.count(name) > 1}:
+        raise ValueError(f"modalities names {', '.join(sorted(doubled))} twice: take one of {list(modalities)} out")
+    attributes = [name for name in social if "social" in modalities]
+    return tuple(sorted(named, key=lambda name: (name in TEXTUAL, name != "is10"))) + tuple(attributes)
+
+
+def families_of(columns: Iterable[str]) -> tuple[str, ...]:
+    """The families that have these feature columns."""
+    return tuple(dict.fromkeys(family_of_column(column) for column in columns))
+
+
+def family_of_column(column: str) -> str:
+    """The family that has a feature column."""
+    return "social" if column in ATTRIBUTES else column
