@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from semiser.corpora.reader import ReaderOptions
 from semiser.corpora.registry import get_reader
 from semiser.corpora.utterance import Rejected
 from semiser.errors import TooManyUnusable, Unusable
@@ -162,7 +163,7 @@ def test_folders_with_and_without_a_split(tmp_path: Path):
 
 
 def _reader(*entries: FaceImage | Rejected) -> FaceReader:
-    return FaceReader(lambda *_: iter(entries), "<p>", "<e>", {"images": 3, "images/train": 2})
+    return FaceReader(lambda *_: iter(entries), "<p>", "<e>", ReaderOptions, {"images": 3, "images/train": 2})
 
 
 def _image(number: int, **fields) -> FaceImage:

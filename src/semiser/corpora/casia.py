@@ -79,6 +79,7 @@ READER = Reader(
     read=read,
     pattern="<speaker>/<emotion>/<number>.wav",
     example="liuchanhg/angry/201.wav",
+    options=ReaderOptions,
     language="zh-Hans",
     expected={"utterances": 1200, "speakers": 4, "emotions": 6},
     source="the Institute of Automation of the Chinese Academy of Sciences",

@@ -20,12 +20,7 @@ from semiser.corpora.utterance import Rejected, Utterance
 TABLES = ("label.csv", "meta.csv")
 
 _NEEDED = {"video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "mode"}
-_SENTIMENTS = {
-    "sentiment": "label_A",
-    "sentiment_text": "label_T",
-    "sentiment_vision": "label_V",
-    "sentiment_multimodal": "label",
-}
+_SENTIMENTS = ("sentiment", "sentiment_text", "sentiment_vision", "sentiment_multimodal")
 _SPLITS = ("train", "valid", "test")
 
 
@@ -56,7 +51,10 @@ def _describe(corpus: str, root: Path, cells: dict[str, str]) -> Utterance:
         transcript=cells["text"] or None,
         programme=video,
         video_path=str(path),
-        **{name: _sentiment(column, cells[column]) for name, column in _SENTIMENTS.items()},
+        sentiment=_sentiment("label_A", cells["label_A"]),
+        sentiment_text=_sentiment("label_T", cells["label_T"]),
+        sentiment_vision=_sentiment("label_V", cells["label_V"]),
+        sentiment_multimodal=_sentiment("label", cells["label"]),
     )
 
 
@@ -82,6 +80,7 @@ READER = Reader(
     read=read,
     pattern="label.csv (or meta.csv), and Raw/<video_id>/<clip_id>.mp4",
     example="Raw/video_0001/0001.mp4",
+    options=ReaderOptions,
     language="zh-Hans",
     expected={"utterances": 2281, "utterances/train": 1368, "utterances/valid": 456, "utterances/test": 457},
     scales=dict.fromkeys(_SENTIMENTS, (-1, 1)),

@@ -87,6 +87,7 @@ READER = Reader(
     read=read,
     pattern="AudioWAV/<actor>_<sentence>_<emotion>_<level>.wav",
     example="AudioWAV/1001_DFA_ANG_XX.wav",
+    options=ReaderOptions,
     language="en",
     expected={"utterances": 7442, "speakers": 91, "emotions": 6},
     source="its authors: https://github.com/CheyneyComputerScience/CREMA-D",

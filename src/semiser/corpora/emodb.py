@@ -6,7 +6,7 @@ http://emodb.bilderbar.info/docu/). Wavs may lie in any folder below the root, o
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -71,7 +71,7 @@ def _describe(corpus: str, path: PurePosixPath) -> Utterance:
     )
 
 
-def _check_code(kind: str, code: str, known: dict[str, object] | set[str]) -> None:
+def _check_code(kind: str, code: str, known: Collection[str]) -> None:
     if code not in known:
         raise Misfit(f"{kind} {code!r} is none of {', '.join(sorted(known))}: is the file part of EmoDB?")
 
@@ -80,6 +80,7 @@ READER = Reader(
     read=read,
     pattern="wav/<speaker><text><emotion letter><version>.wav",
     example="wav/03a01Fa.wav",
+    options=ReaderOptions,
     language="de",
     expected={"utterances": 535, "speakers": 10, "emotions": 7},
     source="the Technical University of Berlin: http://emodb.bilderbar.info",

@@ -144,8 +144,9 @@ def _find(root: Path, folders: tuple[str, ...], path: PurePosixPath) -> str | No
 
 
 def _to_probabilities(cells: dict[str, str], options: EmovoxcelebOptions) -> list[float]:
-    values = {name: to_number(column, cells[column]) for name, column in options.columns.items()}
-    if None in values.values():
+    read = {name: to_number(column, cells[column]) for name, column in options.columns.items()}
+    values = {name: value for name, value in read.items() if value is not None}
+    if len(values) < len(read):
         raise Misfit(f"an empty cell among {', '.join(options.columns.values())}")
     if options.values == "logits":
         highest = max(values.values())

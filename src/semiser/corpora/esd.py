@@ -125,6 +125,7 @@ READER = Reader(
     read=read,
     pattern="<speaker>/<emotion>/[<split>/]<speaker>_<number>.wav",
     example="0011/Angry/train/0011_000351.wav",
+    options=ReaderOptions,
     expected={"utterances": 35000, "speakers": 20, "emotions": 5},
     source="its authors, on request: https://github.com/HLTSingapore/Emotional-Speech-Data",
 )

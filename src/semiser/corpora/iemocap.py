@@ -29,7 +29,7 @@ from semiser.corpora.emotions import canonical_emotion
 from semiser.corpora.files import Misfit, iter_files, printable, read_files
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.text import UndecodableText, read_text
-from semiser.corpora.utterance import Rejected, Utterance
+from semiser.corpora.utterance import Labels, Rejected, Utterance
 
 _NAME = re.compile(r"(?P<dialogue>Ses(?P<session>0[1-5])(?P<marker>[FM])_\w+)_(?P<speaker>[FM])(?:\d{3}|XX\d+)")
 _SESSION = re.compile(r"Session[1-5]")
@@ -145,8 +145,14 @@ def _parse_evaluations(lines: list[str], dialogue: _Dialogue) -> None:
     current = None
     for line in lines:
         if match := _CONSENSUS.match(line):
-            numbers = {key: _number(match[key]) for key in ("valence", "arousal", "dominance")}
-            current = _Evaluation(_number(match["start"]), _number(match["end"]), match["code"].lower(), **numbers)
+            current = _Evaluation(
+                start_s=_number(match["start"]),
+                end_s=_number(match["end"]),
+                code=match["code"].lower(),
+                valence=_number(match["valence"]),
+                arousal=_number(match["arousal"]),
+                dominance=_number(match["dominance"]),
+            )
             dialogue.evaluations[match["name"]] = current
         elif current is not None and (match := _VOTE.match(line)):
             _add_vote(current, match["kind"], match["body"])
@@ -200,11 +206,13 @@ def _describe(corpus: str, dialogue: _Dialogue, options: IemocapOptions, path: P
         transcript=dialogue.transcripts.get(path.stem),
         video_path=dialogue.video,
         video_side=side if dialogue.video else None,
+        video_start_s=evaluation.start_s if evaluation else None,
+        video_end_s=evaluation.end_s if evaluation else None,
         **_labels(evaluation) if evaluation else {},
     )
 
 
-def _labels(evaluation: _Evaluation) -> dict[str, object]:
+def _labels(evaluation: _Evaluation) -> Labels:
     code = evaluation.code
     if code not in _EMOTIONS and code != _NO_AGREEMENT:
         raise Misfit(f"emotion code {code!r} is none of {', '.join(_EMOTIONS)}, {_NO_AGREEMENT}")
@@ -222,8 +230,6 @@ def _labels(evaluation: _Evaluation) -> dict[str, object]:
         "valence_votes": evaluation.votes["val"] or None,
         "arousal_votes": evaluation.votes["act"] or None,
         "dominance_votes": evaluation.votes["dom"] or None,
-        "video_start_s": evaluation.start_s,
-        "video_end_s": evaluation.end_s,
     }
 
 

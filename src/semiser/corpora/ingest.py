@@ -182,15 +182,16 @@ class Tally:
 
     def count(self, entry: Utterance | Rejected, usable: bool) -> None:
         """Count an entry, which is usable or rejected."""
-        if not usable:
+        if isinstance(entry, Rejected) or not usable:
             self.rejected += 1
             if isinstance(entry, Rejected) and entry.word:
                 self.unknown_words[entry.word] += 1
             return
         self.utterances += 1
-        self.seconds += entry.duration_s
+        self.seconds += entry.duration_s or 0.0
         self.with_transcript += entry.transcript is not None
-        self.speakers |= {entry.speaker_id} - {None}
+        if entry.speaker_id is not None:
+            self.speakers.add(entry.speaker_id)
         self.emotions[entry.emotion] += 1
         self.splits[entry.split] += 1
 

@@ -74,6 +74,7 @@ READER = Reader(
     read=read,
     pattern="<split>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac",
     example="dev-clean/84/121123/84-121123-0000.flac",
+    options=ReaderOptions,
     language="en",
     expected={
         "utterances/dev-clean": 2703,

@@ -13,7 +13,7 @@ A rater's vote is the mean of the trace from `start` (included) to `end`, scaled
 the mean of the votes (AV-SpNET, AVEC 2018, section 2). A rater whose trace has no sample there has no vote.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from statistics import fmean
@@ -128,14 +128,15 @@ def _read_trace(path: Path, place: TraceOptions, encoding: str) -> Trace:
     return trace
 
 
-def _describe(corpus: str, traces: partial, cells: dict[str, str]) -> Utterance:
+def _describe(corpus: str, traces: Callable[[str, str], dict[str, list[Trace]]], cells: dict[str, str]) -> Utterance:
     if missing := [name for name in _NEEDED if not cells[name]]:
         raise Misfit(f"{', '.join(missing)} is empty")
     start_s, end_s = (to_number(name, cells[name]) for name in ("start", "end"))
     if start_s is None or end_s is None or not 0 <= start_s < end_s:
         raise Misfit(f"start {cells['start']} and end {cells['end']}: expected 0 <= start < end, in seconds")
     rated = traces(_plain("dialogue", cells["dialogue"]), _plain("speaker", cells["speaker"]))
-    votes = {name: _average(rated[name], start_s, end_s) for name in ("arousal", "valence")}
+    arousal, valence = (_average(rated[name], start_s, end_s) for name in ("arousal", "valence"))
+    emotion = _emotion(cells["emotion"])
     return Utterance(
         utterance_id=f"{corpus}/{cells['utterance']}",
         corpus=corpus,
@@ -149,9 +150,12 @@ def _describe(corpus: str, traces: partial, cells: dict[str, str]) -> Utterance:
         video_path=cells["video"].replace("\\", "/") or None,
         video_start_s=start_s,
         video_end_s=end_s,
-        **_emotion(cells["emotion"]),
-        **{f"{name}_votes": values or None for name, values in votes.items()},
-        **{name: fmean(values) if values else None for name, values in votes.items()},
+        emotion=emotion,
+        emotion_original=cells["emotion"] or None,
+        arousal_votes=arousal or None,
+        valence_votes=valence or None,
+        arousal=fmean(arousal) if arousal else None,
+        valence=fmean(valence) if valence else None,
     )
 
 
@@ -167,11 +171,11 @@ def _average(traces: list[Trace], start_s: float, end_s: float) -> list[float]:
     return [fmean(part) for part in parts if part]
 
 
-def _emotion(word: str) -> dict[str, str]:
+def _emotion(word: str) -> str | None:
     if not word:
-        return {}
+        return None
     try:
-        return {"emotion": canonical_emotion(word), "emotion_original": word}
+        return canonical_emotion(word)
     except ValueError as error:
         raise Misfit(str(error)) from error
 

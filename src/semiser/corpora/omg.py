@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from semiser.corpora.files import Misfit, iter_files
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.tables import describe_lines, read_lines, to_number
-from semiser.corpora.utterance import Rejected, Utterance
+from semiser.corpora.utterance import Labels, Rejected, Utterance
 
 _SPLITS = {"train": "Train", "validation": "Validation", "test": "Test"}
 _SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".wav", ".flac", ".mp3")  # the first that is there is taken
@@ -123,14 +123,17 @@ def _describe(
     )
 
 
-def _labels(cells: dict[str, str]) -> dict[str, object]:
-    numbers = {name: to_number(name, cells.get(name, "")) for name in ("arousal", "valence")}
+def _labels(cells: dict[str, str]) -> Labels:
+    labels: Labels = {
+        "arousal": to_number("arousal", cells.get("arousal", "")),
+        "valence": to_number("valence", cells.get("valence", "")),
+    }
     code = cells.get("EmotionMaxVote") or cells.get("emotionMaxVote") or None
     if code is None:
-        return numbers
+        return labels
     if code.removesuffix(".0") not in _EMOTIONS:
         raise Misfit(f"EmotionMaxVote {code!r} is none of 0 to 6")
-    return numbers | {"emotion": _EMOTIONS[code.removesuffix(".0")], "emotion_original": code}
+    return {**labels, "emotion": _EMOTIONS[code.removesuffix(".0")], "emotion_original": code}
 
 
 READER = Reader(

@@ -7,7 +7,7 @@ Kaggle holds every file twice, at the root and below `audio_speech_actors_01-24`
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from semiser.corpora.files import Misfit, iter_files, read_files
@@ -73,7 +73,7 @@ def _describe(corpus: str, path: PurePosixPath, include_song: bool) -> Utterance
     return _row(corpus, path, emotion, statement, actor)
 
 
-def _check_code(kind: str, code: str, known: dict[str, object]) -> None:
+def _check_code(kind: str, code: str, known: Collection[str]) -> None:
     if code not in known:
         raise Misfit(f"{kind} {code} is not within {min(known)} to {max(known)}: is the file part of the corpus?")
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
@@ -64,8 +64,11 @@ class ReaderOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+OptionsT = TypeVar("OptionsT", bound=ReaderOptions)
+
+
 @dataclass(frozen=True)
-class Reader:
+class Reader(Generic[OptionsT]):
     """A corpus reader.
 
     Attributes:
@@ -74,19 +77,19 @@ class Reader:
             not to be speech (editor leftovers, documentation) it passes over.
         pattern: the layout looked for, relative to the root, as shown to a user whose folder has nothing usable.
         example: one path that fits the pattern.
+        options: pydantic model of the reader's options; `ReaderOptions` where it has none.
         language: BCP 47 tag of the corpus, None where the rows differ.
         expected: counts that the corpus's owners publish: `utterances`, `speakers`, `emotions` and, for corpora in
             parts, `utterances/<split>`, which is checked for the splits that are there.
         scales: published range of each dimensional label, such as `{"arousal": (1, 5)}`.
-        options: pydantic model of the reader's options.
         source: who gives the corpus out, and where; empty where it is the user's own.
     """
 
-    read: Callable[[str, Path, ReaderOptions], Iterator[Utterance | Rejected]]
+    read: Callable[[str, Path, OptionsT], Iterator[Utterance | Rejected]]
     pattern: str
     example: str
+    options: type[OptionsT]
     language: str | None = None
     expected: Mapping[str, int] = field(default_factory=dict)
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    options: type[ReaderOptions] = ReaderOptions
     source: str = ""

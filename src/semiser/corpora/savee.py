@@ -57,6 +57,7 @@ READER = Reader(
     read=read,
     pattern="AudioData/<speaker>/<emotion code><number>.wav or <speaker>_<emotion code><number>.wav",
     example="AudioData/DC/a01.wav",
+    options=ReaderOptions,
     language="en",
     expected={"utterances": 480, "speakers": 4, "emotions": 7},
     source="the University of Surrey, on registration",

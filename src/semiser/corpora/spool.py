@@ -29,7 +29,7 @@ class Spool:
     utterance, and are gone with this object or its process.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         # Its own thread is the only one that uses it at a time, but not always the same: a runner saves in another.
         self._database = sqlite3.connect("", check_same_thread=False)
         self._database.executescript(_TABLES)

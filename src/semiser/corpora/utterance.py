@@ -1,6 +1,7 @@
 """The row that every reader yields, and the Arrow schema of the `utterances` and `quarantine` tables."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import pyarrow as pa
 
@@ -67,6 +68,20 @@ class Utterance:
     audio_modified_ns: int | None = None
     video_bytes: int | None = None  # None also where the video named in `video_path` is not there
     video_modified_ns: int | None = None
+
+
+class Labels(TypedDict, total=False):
+    """What a reader knows of an utterance's labels, by the names of its fields; what it leaves out stays None."""
+
+    emotion: str | None
+    emotion_original: str | None
+    emotion_votes: list[str] | None
+    arousal: float | None
+    valence: float | None
+    dominance: float | None
+    arousal_votes: list[float] | None
+    valence_votes: list[float] | None
+    dominance_votes: list[float] | None
 
 
 @dataclass(slots=True, frozen=True)

@@ -41,4 +41,6 @@ def _name_expression(word: str) -> str:
     return name
 
 
-READER = FaceReader(read=read, pattern="<split>/<expression>/<image>.png", example="train/happiness/0001.png")
+READER = FaceReader(
+    read=read, pattern="<split>/<expression>/<image>.png", example="train/happiness/0001.png", options=ReaderOptions
+)

@@ -100,5 +100,6 @@ READER = FaceReader(
     read=read,
     pattern="fer2013new.csv, and FER2013Train/<name>.png and its like or fer2013.csv",
     example="FER2013Train/fer0000000.png",
+    options=ReaderOptions,
     expected={"images": 35710, "images/train": 28558, "images/validation": 3579, "images/test": 3573},
 )

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic
 
 import numpy as np
 import pyarrow as pa
 
 from semiser.corpora.files import leaves_root
-from semiser.corpora.reader import ReaderOptions
+from semiser.corpora.reader import OptionsT
 from semiser.corpora.refusal import refuse_unusable
 from semiser.corpora.utterance import Rejected
 from semiser.errors import Unusable
@@ -53,22 +53,22 @@ FACES_SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
-class FaceReader:
+class FaceReader(Generic[OptionsT]):
     """A reader of face images, the counterpart of `semiser.corpora.reader.Reader`.
 
     Attributes:
         read: `read(corpus, root, options)` yields rows in a fixed order and never opens an image.
         pattern: the layout looked for, relative to the root.
         example: one path that fits it.
-        expected: published counts: `images` and `images/<split>`.
         options: pydantic model of the reader's options.
+        expected: published counts: `images` and `images/<split>`.
     """
 
-    read: Callable[[str, Path, ReaderOptions], Iterator[FaceImage | Rejected]]
+    read: Callable[[str, Path, OptionsT], Iterator[FaceImage | Rejected]]
     pattern: str
     example: str
+    options: type[OptionsT]
     expected: Mapping[str, int] = field(default_factory=dict)
-    options: type[ReaderOptions] = ReaderOptions
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class IngestedFaces:
 
 
 def ingest_faces(
-    corpus: str, root: Path, reader: FaceReader, options: ReaderOptions, max_quarantined_share: float = 0.05
+    corpus: str, root: Path, reader: FaceReader[OptionsT], options: OptionsT, max_quarantined_share: float = 0.05
 ) -> IngestedFaces:
     """Read a set of face images and check that its files are there.
 
@@ -92,7 +92,10 @@ def ingest_faces(
     """
     if not root.is_dir():
         raise FileNotFoundError(f"face images {corpus!r}: {root} is not a folder")
-    entries, batches, rejected, seen = reader.read(corpus, root, options), [], [], set()
+    entries = reader.read(corpus, root, options)
+    batches: list[pa.RecordBatch] = []
+    rejected: list[Rejected] = []
+    seen: set[str] = set()
     while chunk := list(islice(entries, _CHUNK)):
         rows = [row for row in (_check(entry, root, seen) for entry in chunk) if _keep(row, rejected)]
         batches.append(pa.RecordBatch.from_pylist([asdict(row) for row in rows], FACES_SCHEMA))

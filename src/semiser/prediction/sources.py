@@ -41,6 +41,7 @@ def find_sources(path: str | Path, options: Mapping[str, Any] | None = None) -> 
         ValueError: the folder holds no file, or the manifest's columns are not understood.
     """
     path = Path(path)
+    reader: Reader
     if not path.exists():
         raise FileNotFoundError(f"nothing at {path}: give an audio or video file, a folder of them, or a manifest")
     if path.is_file() and path.suffix.lower() in MANIFESTS:
