@@ -6,6 +6,7 @@ from typing import Any
 
 from semiser.features.registry import table_name
 from semiser.options.base import Options
+from semiser.options.final import FinalOptions
 from semiser.options.places import PlacesOptions
 from semiser.options.training import TrainingOptions
 from semiser.pipelines.system import create_sweeps, create_training
@@ -23,6 +24,7 @@ def run_system(
     training: TrainingOptions = CPU,
     sweeps: Options | None = None,
     upto: str | None = None,
+    final: FinalOptions | None = None,
     change: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """What every node made, by its name inside the pipeline.
@@ -35,6 +37,7 @@ def run_system(
         training: seeds and device.
         sweeps: options of its sweeps, which are then run in place of the training.
         upto: what is wanted; nodes that it does not need are not run.
+        final: None: of what did best, in `<folder>/final`.
         change: is called with everything made so far before every node.
     """
     system = get_system(name)
@@ -48,6 +51,7 @@ def run_system(
     made |= {
         f"params:{system.pipeline}": options,
         "params:training": training,
+        "params:final": final or FinalOptions(model=system.pipeline),
         "params:places": PlacesOptions(features="", models=str(folder), reporting=""),
     }
     made |= {f"params:{prefix}": sweeps} if sweeps else {}

@@ -14,10 +14,11 @@ def load(card: "str | Path") -> "Model":
     """A trained model, whose `predict(path)` gives a table of probabilities.
 
     Args:
-        card: `card.json` of a model below data/06_models, or the folder that it lies in.
+        card: the name of an experiment, whose final model it is; or `card.json` of any model below data/06_models, or
+            the folder that it lies in.
 
     Raises:
-        FileNotFoundError: there is no card, or no weights beside it.
+        FileNotFoundError: there is no such experiment, no card, or no weights beside it.
         ValueError: not a card of a model that can predict.
     """
     from semiser.prediction.model import Model

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 # What there is beside the systems' own groups.
 SHARED_GROUPS = tuple(
-    "engine experiment features ingest places predict report runs tracking train_faces training".split()
+    "engine experiment features final ingest places predict report runs tracking train_faces training".split()
 )
 
 

@@ -59,20 +59,24 @@ def _families(name: str, parameters: Parameters) -> tuple[str, ...]:
 
 
 def as_configured(parameters: Parameters) -> dict[str, Any]:
-    """The parameters without trainings that are not configured, and with the families that the others need.
+    """The parameters without trainings that are not configured, and with what follows from the others.
 
     Kedro checks every group that is there by its typed model, so one without corpora must not be there. Sweeps of a
-    configured training need no group in conf: theirs is then the default. `features.extract` stays as it is where it
-    names families.
+    configured training need no group in conf: theirs is then the default. `features.extract` becomes the families that
+    the trainings need, and `final.model` the only training, unless they are given.
     """
-    missing = {get_system(name).pipeline for name in system_names()} - set(_groups(configured_systems(parameters)))
+    configured = _groups(configured_systems(parameters))
+    missing = {get_system(name).pipeline for name in system_names()} - set(configured)
     unused = [group for group, needs in training_pipelines().items() if needs in missing]
     features = parameters.get("features") or {}
     if features.get("extract") is None:
         features = features | {"extract": list(needed_families(parameters))}
     sweeps: dict[str, Any] = {name: {} for name, group in training_pipelines().items() if name != group}
-    configured = {name: group for name, group in {**sweeps, **parameters}.items() if name not in unused}
-    return configured | {"features": features}
+    final = parameters.get("final") or {}
+    if final.get("model") is None and len(configured) == 1:
+        final = final | {"model": configured[0]}
+    used = {name: group for name, group in {**sweeps, **parameters}.items() if name not in unused}
+    return used | {"features": features, "final": final}
 
 
 def _groups(systems: Iterable[str]) -> list[str]:

@@ -23,7 +23,7 @@ def test_a_pipeline_has_a_node_per_variant_in_its_namespace_with_tags(name):
     pipeline = create_training(system)
     assert {node.namespace for node in pipeline.nodes} == {f"train_{name}"}
     trainers = {node.name for node in pipeline.nodes if node.name.startswith(f"train_{name}.train_")}
-    assert trainers == {f"train_{name}.train_{variant}" for variant in system.variants}
+    assert trainers == {f"train_{name}.train_{variant}" for variant in (*system.variants, "final")}
     assert {tag for node in pipeline.nodes for tag in node.tags} == {"training", "evaluation"}
     assert set(pipeline.inputs()) == {
         "utterances",
@@ -31,9 +31,11 @@ def test_a_pipeline_has_a_node_per_variant_in_its_namespace_with_tags(name):
         *(table for stage in system.stages for table in stage.reads),
         f"params:train_{name}",
         "params:training",
+        "params:final",
         "params:places",
     }
-    assert {f"train_{name}_metrics", f"train_{name}_models"} <= set(pipeline.outputs())
+    assert {f"train_{name}_final", f"train_{name}_models"} <= set(pipeline.outputs())
+    assert f"train_{name}_metrics" in pipeline.all_outputs()
 
 
 @pytest.mark.parametrize("name", system_names())

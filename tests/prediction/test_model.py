@@ -182,7 +182,7 @@ def test_a_card_of_other_code_is_refused(card, tmp_path):
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"system": "other"}, "models of 'other' do not predict; those of avspnet, began"),
+        ({"system": "other"}, "models of 'other' do not predict; those of avspnet, baselines, began"),
         ({"families": {}}, "does not say how its features were made"),
     ],
 )
@@ -193,7 +193,7 @@ def test_a_card_that_cannot_predict_says_why(card, tmp_path, changes, message):
 
 def test_missing_cards_weights_and_inputs_are_named(card, tmp_path):
     (tmp_path / "train/svm/seed-0").mkdir(parents=True)
-    with pytest.raises(FileNotFoundError, match="the SVM is a baseline for the tables and saves no model"):
+    with pytest.raises(FileNotFoundError, match="an older semiser saved no model of the SVM"):
         semiser.load(tmp_path / "train/svm/seed-0")
     with pytest.raises(FileNotFoundError, match="below data/06_models"):
         semiser.load(tmp_path / "card.json")

@@ -64,7 +64,8 @@ class MatrixFeatures:
         tensor = torch.from_numpy(np.ascontiguousarray(scaled.features))
         y = torch.from_numpy(rows.y())
         data = FoldData(tensor, y, roles_as_tensors(rows), rows.classes, self.names, self.ranges)
-        return data.to(device), Provenance({"strategy": scaling.strategy, "mean": mean, "std": std}, self.families)
+        statistics = {"strategy": scaling.strategy, "mean": mean, "std": std, "as_is": sorted(self.as_is)}
+        return data.to(device), Provenance(statistics, self.families)
 
 
 def read_matrix(

@@ -13,8 +13,9 @@ class PredictOptions(Options):
     Attributes:
         input: an audio or video file, a folder of them, or a manifest (`.csv`, `.tsv`, `.jsonl`, `.ndjson`, `.parquet`)
             in the layout of the reader `manifest`, whose paths are relative to the manifest's folder.
-        model: a trained model of the experiment, `<pipeline>/<variant>`, such as `train_mmmd/mmd`.
-        seed, fold: which of its trainings; None: the first.
+        model: the name of an experiment, whose final model predicts, or a trained model of this one,
+            `<pipeline>/<variant>`, such as `train_mmmd/mmd`; None: the final model of this experiment.
+        seed, fold: which of the trainings of `<pipeline>/<variant>`; None: the first.
         card: in place of `model`, `card.json` of any trained model, or the folder that it lies in.
         manifest: options of the reader `manifest` (aliases, language, ...), where the input is a manifest.
         min_utterances: a model that was trained on features scaled by speaker scales a speaker by their own statistics

@@ -6,10 +6,15 @@ Names are those inside the pipeline's namespace: `folds`, `svm_predictions`; `pa
 import inspect
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semiser import __version__
 from semiser.features.registry import table_name
+from semiser.options.final import FinalOptions
 from semiser.options.places import PlacesOptions
 from semiser.options.training import TrainingOptions
 from semiser.systems.system import Job, System, Work, get_system
@@ -17,9 +22,11 @@ from semiser.systems.system import Job, System, Work, get_system
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from semiser.training.experiment import Experiment, Trained
+
 logger = logging.getLogger(__name__)
 Data = Mapping[str, Any]  # name to what the dataset holds
-OPTIONS, TRAINING, PLACES = "params:{}", "params:training", "params:places"
+OPTIONS, TRAINING, PLACES, FINAL = "params:{}", "params:training", "params:places", "params:final"
 UTTERANCES = "utterances"
 
 _SAID = ("uar", "wa")  # figures that are logged, with every concordance
@@ -57,7 +64,7 @@ class Step:
 def option_types(system: System) -> dict[str, type]:
     """Parameter input to the model of its options."""
     types: dict[str, type] = {OPTIONS.format(system.pipeline): system.options}
-    types |= {TRAINING: TrainingOptions, PLACES: PlacesOptions}
+    types |= {TRAINING: TrainingOptions, PLACES: PlacesOptions, FINAL: FinalOptions}
     return types | ({OPTIONS.format(f"{system.name}_sweeps"): system.sweeps.options} if system.sweeps else {})
 
 
@@ -98,6 +105,45 @@ def train(system: System, data: Data, variant: str) -> tuple:
 def list_models(system: System, data: Data) -> list[dict[str, Any]]:
     """Where the models of all variants lie: what prediction chooses from."""
     return [{"pipeline": system.pipeline, **row} for name in data for row in data[name]]
+
+
+def train_final(system: System, data: Data) -> list[dict[str, Any]]:
+    """The experiment's final model from what did best here: where the models lie that it consists of.
+
+    None where the options choose another pipeline, or no final model.
+    """
+    from semiser.folds.final import join_folds
+    from semiser.prediction.final import FINAL as FOLDER
+    from semiser.prediction.final import publish
+    from semiser.reporting.chosen import choose
+
+    work, options, metrics = data["experiment"], data[FINAL], data[f"{system.pipeline}_metrics"]
+    chosen = choose(options, system.pipeline, metrics)
+    if chosen is None:
+        return []
+    job = next(job for job in system.jobs(work, chosen.variant.split("/")[0]) if job.name == chosen.variant)
+    experiment = work.experiment(job.setting)
+    folds = join_folds(experiment.folds, job.selects_on_validation)
+    if options.kind == "ensemble":
+        models = [row for name in data if name.endswith("_models") for row in data[name] if row["variant"] == job.name]
+    else:
+        logger.info("final model: %s once more, on all labelled speech of the experiment", job.name)
+        seeds = (job.seeds or work.training.seeds)[:1]
+        alone = replace(job, name=f"{FOLDER}/{job.name}", seeds=seeds)
+        models = _train_job(work, alone, replace(experiment, folds=folds)).models
+    folder = Path(work.models).parent / FOLDER
+    card = publish(
+        folder,
+        [Path(work.models, row["folder"]) for row in models],
+        **chosen.facts(options.kind),
+        **_trained_on(experiment, folds),
+        final=folder.parent.name,
+        title=system.title,
+        pipeline=system.pipeline,
+        semiser=__version__,
+    )
+    logger.info("final model of %s: %s in %s; expected: %s", card.final, card.variant, folder, card.expected.note)
+    return models
 
 
 def sweep(system: System, data: Data, name: str) -> "pa.Table":
@@ -190,15 +236,13 @@ def _trained(work: Work, jobs: Iterable[Job]) -> tuple:
     import pyarrow as pa
 
     from semiser.evaluation.report import DIMENSIONS_SCHEMA, PREDICTIONS_SCHEMA
-    from semiser.training.experiment import CURVES_SCHEMA, run_variant
+    from semiser.training.experiment import CURVES_SCHEMA
 
     found = {"predictions": [PREDICTIONS_SCHEMA.empty_table()], "dimensions": [DIMENSIONS_SCHEMA.empty_table()]}
     curves, models, classes = [CURVES_SCHEMA.empty_table()], [], set()
     for job in jobs:
-        training = work.training.model_copy(update={"seeds": job.seeds}) if job.seeds else work.training
-        training = training.in_one_process() if job.alone else training
         experiment = work.experiment(job.setting)
-        trained = run_variant(experiment, job.name, job.fit, job.options, training, job.tabulate)
+        trained = _train_job(work, job, experiment)
         kind = "dimensions" if "dimension" in trained.predictions.column_names else "predictions"
         found[kind].append(trained.predictions)
         curves.append(trained.curves)
@@ -209,6 +253,29 @@ def _trained(work: Work, jobs: Iterable[Job]) -> tuple:
     predictions = pa.concat_tables(found["predictions"]).replace_schema_metadata(metadata)
     numbers = (pa.concat_tables(found["dimensions"]),) if work.system.dimensions else ()
     return (predictions, *numbers, pa.concat_tables(curves), models)
+
+
+def _train_job(work: Work, job: Job, experiment: "Experiment") -> "Trained":
+    """One training on an experiment."""
+    from semiser.training.experiment import run_variant
+
+    training = work.training.model_copy(update={"seeds": job.seeds}) if job.seeds else work.training
+    training = training.in_one_process() if job.alone else training
+    return run_variant(experiment, job.name, job.fit, job.options, training, job.tabulate)
+
+
+def _trained_on(experiment: "Experiment", folds: "pa.Table") -> dict[str, Any]:
+    """Whose labels, and how much unlabelled speech, a final model has seen: for its card."""
+    rows = folds.to_pylist()
+    labelled = [row for row in rows if row["role"] == "train"]
+    speaker = dict(zip(experiment.utterance_ids, experiment.speakers, strict=True))
+    counts = Counter(row["label"] for row in labelled)
+    return {
+        "classes": experiment.classes,
+        "labelled": {name: counts[name] for name in experiment.classes},
+        "unlabelled": sum(row["role"] == "unlabelled" for row in rows),
+        "speakers": len({speaker[row["utterance_id"]] for row in labelled} - {None}),
+    }
 
 
 def _of_kind(data: Data, ending: str) -> list[Any]:

@@ -1,11 +1,11 @@
 """The Kedro pipelines of any declared system: what it trains, and its sweeps.
 
 `train_<system>`: folds, stages, the experiment in memory, a node per variant, metrics, curves, the system's own tables
-and figures. `<system>_sweeps`: folds, stages and experiment likewise, then a node per sweep and its figures.
+and figures, the final model. `<system>_sweeps`: folds, stages and experiment likewise, then a node per sweep and its figures.
 
 Nodes stand in the namespace of their pipeline, and so do their datasets: `<pipeline>.<name>_<kind>`, with a pattern per
-kind in the catalog. Metrics and the list of models, which other pipelines take, are `<pipeline>_metrics` and
-`<pipeline>_models`.
+kind in the catalog. Metrics and the lists of models, which other pipelines take, are `<pipeline>_metrics`,
+`<pipeline>_models` and `<pipeline>_final`.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,14 +16,15 @@ from kedro.pipeline import Node, Pipeline
 
 from semiser.features.registry import table_name
 from semiser.pipelines import steps
-from semiser.pipelines.steps import OPTIONS, PLACES, TRAINING, UTTERANCES
+from semiser.pipelines.steps import FINAL, OPTIONS, PLACES, TRAINING, UTTERANCES
 from semiser.systems.system import System
 
 
 def create_training(system: System) -> Pipeline:
     """The pipeline `train_<system>`; it starts from utterances and feature tables."""
     node = partial(_node, system, system.pipeline)
-    return Pipeline([*_prepare(system, system.pipeline), *_train(system, node), *_measure(system, node)])
+    parts = [_prepare(system, system.pipeline), _train(system, node), _measure(system, node), _finish(system, node)]
+    return Pipeline([found for part in parts for found in part])
 
 
 def create_sweeps(system: System) -> Pipeline:
@@ -77,6 +78,12 @@ def _measure(system: System, node: Callable[..., Node]) -> Iterator[Node]:
         name = f"draw_{product.name}"
         inputs, outputs = ["experiment", *given], list(product.outputs)
         yield node(steps.make_product, inputs, outputs, "evaluation", product.name, name=name)
+
+
+def _finish(system: System, node: Callable[..., Node]) -> Iterator[Node]:
+    """The final model, of what did best."""
+    inputs = ["experiment", f"{system.pipeline}_metrics", FINAL, *_of_all(system, "models")]
+    yield node(steps.train_final, inputs, f"{system.pipeline}_final", "training", name="train_final")
 
 
 def _sweep(system: System, pipeline: str) -> Iterator[Node]:

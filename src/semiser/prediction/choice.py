@@ -15,7 +15,7 @@ def choose_model(models: Iterable[Mapping[str, Any]], wanted: str, seed: int | N
     Raises:
         ValueError: there is none; the message says which there are.
     """
-    models = list(models)
+    models = [row for row in models if "pipeline" in row]
     of_variant = [row for row in models if f"{row['pipeline']}/{row['variant']}" == wanted]
     if not of_variant:
         known = dict.fromkeys(f"{row['pipeline']}/{row['variant']}" for row in models)

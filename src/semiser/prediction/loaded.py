@@ -5,6 +5,8 @@ A system takes part by a module `semiser.systems.<name>.predict` with a function
     load(card: dict, tensors: dict[str, Tensor], folder: Path) -> Loaded
 
 of what the system gave to `TrainingRun.save_model`, `card["system"]` being the name, and of the folder where both lie.
+A system whose models need what they were trained on, such as a frozen encoder, has `parts(card)` beside it: the folders
+below the pipeline's models.
 All else (finding the input, features with the options of training, scaling, batches, refusals) is the same for every
 system: see `model`.
 """
@@ -92,7 +94,7 @@ def read_card(path: str | Path) -> tuple[dict[str, Any], Path]:
         path: `card.json`, or its folder.
 
     Raises:
-        FileNotFoundError: there is no card; for the baseline, which saves no model, the message says so.
+        FileNotFoundError: there is no card.
         ValueError: not a card, of a system that cannot predict, or without the features' provenance.
     """
     path = Path(path)
@@ -123,7 +125,7 @@ def read_card(path: str | Path) -> tuple[dict[str, Any], Path]:
 
 def _instead(folder: Path) -> str:
     if "svm" in folder.parts:
-        return "the SVM is a baseline for the tables and saves no model; take a neural variant's card"
+        return "an older semiser saved no model of the SVM; train again with `--params training.reuse=false`"
     return "give the card.json of a trained model, below data/06_models/<experiment>/<pipeline>/<variant>"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import fill
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,9 +18,11 @@ from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.predict import PredictOptions
 from semiser.prediction.features import Block, ComputedFeatures, make_family
-from semiser.prediction.loaded import Step, load_network, read_card
+from semiser.prediction.final import is_final, locate, read_final
+from semiser.prediction.loaded import Loaded, Step, load_network, read_card
 from semiser.prediction.scaling import INPUT, TRAINING, choose_strategies, own_statistics, scale_bands
 from semiser.prediction.sources import CORPUS, find_sources
+from semiser.reporting.findings import metric_label
 
 logger = logging.getLogger(__name__)
 _DEFAULTS, _NO_PLACES = PredictOptions(), FeaturesOptions()
@@ -30,7 +33,8 @@ class Model:
     """A trained model.
 
     Attributes:
-        card: what the model's training wrote about it.
+        card: what the model's training wrote about it; of an ensemble, that of its first model.
+        final: the card of an experiment's final model, None of any other.
         classes: names in the order of the probabilities.
         families: the feature families that it needs, by name: version, options and libraries, as in training.
     """
@@ -39,15 +43,50 @@ class Model:
         """Load the model.
 
         Args:
-            card: `card.json` of a trained model, or the folder that it lies in.
+            card: `card.json` of a trained model, or the folder that it lies in, or the name of an experiment, whose final
+                model it is.
         """
-        self.card, folder = read_card(card)
-        self._loaded = load_network(self.card, folder)
+        path = locate(card)
+        folder = path if path.is_dir() else path.parent
+        self.final = read_final(folder) if is_final(folder) else None
+        places = [folder / member.folder for member in self.final.members] if self.final else [path]
+        cards = [read_card(place) for place in places]
+        self.card = cards[0][0]
+        self._members = [load_network(*found) for found in cards]
+        self._loaded = self._members[0]
         self.classes = self._loaded.classes
         facts = {column: self.card["families"][column] for column in self._loaded.columns}
         self._family_of = {column: made["family"] for column, made in facts.items()}
         self._pooling = {column: made["pooling"] for column, made in facts.items() if "pooling" in made}
         self.families = {made["family"]: made for made in facts.values()}
+
+    def __repr__(self) -> str:
+        what = f"{self.final.title} {self.final.variant} of {self.final.final}" if self.final else self.card["system"]
+        expected = f", {self._expected}" if self.final else ""
+        return f"<Model {what}: {', '.join(self.classes)}{expected}>"
+
+    @property
+    def _expected(self) -> str:
+        expected = self.final.expected
+        return f"expected {metric_label(expected.metric)} {expected.mean:.3f}"
+
+    def summary(self) -> str:
+        """What the model is, what it was trained on, what it needs, and what to expect of it: lines of text."""
+        families = ", ".join(f"{name} (version {facts['version']})" for name, facts in self.families.items())
+        scaled = "each speaker by their own statistics" if self._loaded.by_speaker else "by the training's statistics"
+        needs = {"classes": ", ".join(self.classes), "features": families, "scaling": scaled}
+        if self.final is None:
+            made = {"model": f"of the system {self.card['system']}, seed {self.card['seed']}, one fold"}
+            return _lines(made | needs | {"expected": "see metrics.json of its experiment; one fold is no estimate"})
+        final = self.final
+        how = f"{len(final.members)} models, averaged" if final.kind == "ensemble" else "trained on all labelled speech"
+        counts = ", ".join(f"{count} {name}" for name, count in final.labelled.items())
+        labelled = f"{sum(final.labelled.values())} utterances of {final.speakers} speakers ({counts})"
+        made = {
+            "model": f"{final.title} {final.variant} ({final.pipeline}) of the experiment {final.final}: {how}",
+            "trained on": f"{labelled}; {final.unlabelled} without label",
+        }
+        return _lines(made | needs | {"expected": final.expected.note})
 
     def predict(
         self,
@@ -109,18 +148,24 @@ class Model:
         speakers = [row["speaker_id"] for block in computed.blocks({}) for row in block.rows]
         strategies = choose_strategies(speakers, self._loaded.by_speaker, min_utterances)
         bringing = {speaker for speaker, strategy in strategies.items() if strategy != TRAINING}
+        for found in zip(*(self._of_member(loaded, computed, bringing) for loaded in self._members), strict=True):
+            block, probabilities = found[0][0], np.mean([of_member for _, of_member in found], axis=0)
+            for row, missing, values in zip(block.rows, block.missing, probabilities, strict=True):
+                yield {**row, "scaling": strategies[row["speaker_id"]], "missing": missing, "probabilities": values}
+
+    def _of_member(
+        self, loaded: Loaded, computed: ComputedFeatures, bringing: set[str | None]
+    ) -> Iterator[tuple[Block, np.ndarray]]:
+        """The blocks with the probabilities that one model gives."""
         done: list[_Scaling] = []
-        for step in self._loaded.steps:
+        for step in loaded.steps:
             own: OwnScalers = {}
             if step.by_speaker and step.scaling and bringing:
                 prepared = (_prepared(block, step) for block in self._blocks(computed, done))
                 own = own_statistics(prepared, step.scaling, step.band_axis, step.least_std)
             done.append(_Scaling(step, {speaker: own[speaker] for speaker in bringing & own.keys()}))
         for block in self._blocks(computed, done):
-            probabilities = self._loaded.predict(block.features)
-            for row, missing, found in zip(block.rows, block.missing, probabilities, strict=True):
-                used = strategies[row["speaker_id"]]
-                yield {**row, "scaling": used, "missing": missing, "probabilities": found}
+            yield block, loaded.predict(block.features)
 
     def _blocks(self, computed: ComputedFeatures, done: Sequence["_Scaling"]) -> Iterator[Block]:
         """The features after some steps."""
@@ -152,6 +197,15 @@ class Model:
         missing = [", ".join(row.get("missing", [])) or None for row in rows]
         columns |= {"scaling": column("scaling", pa.string()), "missing": pa.array(missing, pa.string())}
         return pa.table(columns | {"reason": column("reason", pa.string())})
+
+
+def _lines(facts: Mapping[str, str]) -> str:
+    """Names and texts in two columns."""
+    width = max(map(len, facts))
+    indent = " " * (width + 2)
+    return "\n".join(
+        fill(text, 100, initial_indent=f"{name:<{width}}  ", subsequent_indent=indent) for name, text in facts.items()
+    )
 
 
 class _Scaling(NamedTuple):

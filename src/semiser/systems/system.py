@@ -153,6 +153,11 @@ class Job:
     tabulate: "Tabulate | None" = None
     alone: bool = False
 
+    @property
+    def selects_on_validation(self) -> bool:
+        """Whether its validation part decides which epoch's weights are kept: any option `select: validation`."""
+        return _has(self.options.model_dump(), "select", "validation")
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -273,6 +278,13 @@ class System:
     def pipeline(self) -> str:
         """Name of its pipeline, its parameter group and its namespace."""
         return f"train_{self.name}"
+
+
+def _has(options: Any, name: str, value: Any) -> bool:
+    """Whether an option of that name has that value, at any depth."""
+    if not isinstance(options, dict):
+        return False
+    return options.get(name) == value or any(_has(inner, name, value) for inner in options.values())
 
 
 def system_names() -> list[str]:

@@ -1,6 +1,7 @@
 """Node of predict."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ from semiser.options.features import FeaturesOptions
 from semiser.options.places import PlacesOptions
 from semiser.options.predict import PredictOptions
 
+SHOWN = 4  # digits behind the point in the CSV; the Parquet table has all
 logger = logging.getLogger(__name__)
 
 
@@ -20,7 +22,7 @@ def predict_input(
     places: PlacesOptions,
     expression_network: dict[str, Any] | None,
     dface_network: dict[str, Any] | None,
-    *models: list[dict[str, Any]] | None,
+    *trained: list[dict[str, Any]] | None,
 ) -> tuple[pa.Table, Any]:
     """Probabilities of every utterance of the input, by a trained model; the same as a table for a CSV.
 
@@ -30,26 +32,30 @@ def predict_input(
         engine: how wide features are computed.
         places: where models lie, and where features are kept, so that they are computed once for all models.
         expression_network, dface_network: cards of the experiment's face networks.
-        models: the experiment's models, by pipeline; None of those that were not run.
+        trained: the experiment's models, and those that its final model is of, by pipeline; None of those that were
+            not run.
 
     Raises:
-        ValueError: input or model is not given.
+        ValueError: no input is given, or no such model was trained.
+        FileNotFoundError: there is no final model.
     """
-    wanted = options.model if options.card is None else options.card
-    if options.input is None or wanted is None:
+    if options.input is None:
         raise ValueError(
-            "predict needs an input and a model: `kedro run --pipelines=predict --params "
-            "predict.input=<file, folder or manifest>,predict.model=train_mmmd/mmd`, or predict.card=<card.json of any "
-            "trained model>"
+            "predict needs an input: `kedro run --pipelines=predict --params predict.input=<file, folder or manifest>`; "
+            "it takes the experiment's final model unless predict.model or predict.card names another"
         )
     import semiser
     from semiser.features.registry import with_networks
     from semiser.prediction.choice import choose_model
+    from semiser.prediction.final import find_final
 
-    card = options.card
-    if card is None:
-        trained = [row for rows in models for row in rows or []]
-        card = f"{places.models}/{choose_model(trained, wanted, options.seed, options.fold)}"
+    card: str | Path | None = options.card
+    models = Path(places.models)
+    if card is None and options.model and "/" in options.model:
+        rows = [row for rows in trained for row in rows or []]
+        card = f"{models}/{choose_model(rows, options.model, options.seed, options.fold)}"
+    elif card is None:
+        card = find_final(models.parent, options.model or models.name)
     found = semiser.load(card).predict(
         options.input,
         manifest=options.manifest,
@@ -62,4 +68,4 @@ def predict_input(
     logger.info(
         "%d of %d inputs have a prediction", found["prediction"].length() - found["prediction"].null_count, len(found)
     )
-    return found, found.to_pandas()
+    return found, found.to_pandas().round(SHOWN)

@@ -9,7 +9,8 @@ from semiser.systems.system import system_names
 def create_pipeline() -> Pipeline:
     """The predict pipeline: what the experiment has trained, and an input."""
     parameters = [f"params:{group}" for group in ("predict", "features", "engine", "places")]
-    trained = ["expression_network", "dface_network", *(f"train_{name}_models" for name in system_names())]
+    models = [f"train_{name}_{kind}" for name in system_names() for kind in ("models", "final")]
+    trained = ["expression_network", "dface_network", *models]
     return Pipeline(
         [
             Node(

@@ -15,6 +15,11 @@ from semiser.systems.avspnet.front_end import COLUMN, LEAST_STD, Statistics
 from semiser.systems.avspnet.recognition import load_avspnet, load_end_to_end, majority_vote
 
 
+def parts(card: dict[str, Any]) -> tuple[str, ...]:
+    """The front end's folder below the pipeline's models."""
+    return (card["front_end"]["folder"],)
+
+
 def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Loaded:
     """The network with its front end; segments are scaled by bin and, where training did so, embeddings by value.
 

@@ -14,6 +14,12 @@ from semiser.systems.began import classifier as began_classifier
 from semiser.systems.began.encoder import COLUMN
 
 
+def parts(card: dict[str, Any]) -> tuple[str, ...]:
+    """The frozen encoder's folder below the pipeline's models, where there is one."""
+    frozen = card["options"]["frozen"]
+    return (frozen,) if frozen else ()
+
+
 def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Loaded:
     """The classifier with its frozen encoder, which lies in a folder above.
 

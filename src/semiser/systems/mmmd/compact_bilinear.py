@@ -50,6 +50,8 @@ class CompactBilinear(nn.Module):
 
     def linear(self, x1: Tensor, x2: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """A linear layer, weight (m, d) and bias (m,), on the pooled vector, which is not formed: (B, m)."""
+        if not len(x1):
+            return x1.new_zeros(0, len(bias))  # no transform takes nothing
         with torch.autocast(x1.device.type, enabled=False):
             keep = torch.is_grad_enabled()
             return PooledLinear.apply(x1.float(), x2.float(), weight.float(), self.first, self.second, keep) + bias
