@@ -65,7 +65,12 @@ def test_what_is_not_configured_goes_and_the_families_that_are_needed_come():
         "mmmd_sweeps": {"epochs": 1},
         "engine": {},
         "features": {"word2vec": {"window": 3}, "extract": ["word2vec"]},
+        "final": {"model": "train_mmmd"},
     }
+    both = {"train_cmkt": {"folds": FOLDS | {"classes": ["negative", "positive", "neutral"]}}}
+    assert as_configured(parameters | both)["final"] == {}  # which one, the experiment has to say
+    named = as_configured(parameters | {"final": {"kind": "ensemble", "model": "train_mmmd/svm"}})
+    assert named["final"] == {"kind": "ensemble", "model": "train_mmmd/svm"}
 
 
 def test_sweeps_of_a_configured_training_are_there_without_a_word_in_conf():

@@ -13,7 +13,9 @@ from semiser.folds.table import FOLDS_SCHEMA
 def _table(rows):
     columns = ["fold", "utterance_id", "role", "label"]
     rows = [dict(zip(columns, row, strict=True)) | {"experiment": "e", "true_label": row[3]} for row in rows]
-    return pa.Table.from_pylist(rows, FOLDS_SCHEMA).replace_schema_metadata({"protocol": json.dumps({"classes": ["x"]})})
+    return pa.Table.from_pylist(rows, FOLDS_SCHEMA).replace_schema_metadata(
+        {"protocol": json.dumps({"classes": ["x"]})}
+    )
 
 
 FOLDS = _table(

@@ -22,9 +22,7 @@ def join_folds(folds: pa.Table, keep_validation: bool = False) -> pa.Table:
         A table of `FOLDS_SCHEMA` with the protocol of the folds: fold 0, in the order of ids, without a test part.
     """
     table = folds.append_column("tested", pc.equal(folds["role"], "test"))
-    order = pc.sort_indices(
-        table, [("utterance_id", "ascending"), ("tested", "ascending"), ("fold", "ascending")]
-    )
+    order = pc.sort_indices(table, [("utterance_id", "ascending"), ("tested", "ascending"), ("fold", "ascending")])
     table = table.take(order).combine_chunks()
     ids = table["utterance_id"].combine_chunks()
     first = np.ones(len(ids), bool)

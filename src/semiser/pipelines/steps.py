@@ -112,7 +112,6 @@ def train_final(system: System, data: Data) -> list[dict[str, Any]]:
 
     None where the options choose another pipeline, or no final model.
     """
-    from semiser.folds.final import join_folds
     from semiser.prediction.final import FINAL as FOLDER
     from semiser.prediction.final import publish
     from semiser.reporting.chosen import choose
@@ -122,21 +121,20 @@ def train_final(system: System, data: Data) -> list[dict[str, Any]]:
     if chosen is None:
         return []
     job = next(job for job in system.jobs(work, chosen.variant.split("/")[0]) if job.name == chosen.variant)
-    experiment = work.experiment(job.setting)
-    folds = join_folds(experiment.folds, job.selects_on_validation)
+    experiment = work.experiment(job.setting).joined(job.selects_on_validation)
     if options.kind == "ensemble":
         models = [row for name in data if name.endswith("_models") for row in data[name] if row["variant"] == job.name]
     else:
         logger.info("final model: %s once more, on all labelled speech of the experiment", job.name)
         seeds = (job.seeds or work.training.seeds)[:1]
         alone = replace(job, name=f"{FOLDER}/{job.name}", seeds=seeds)
-        models = _train_job(work, alone, replace(experiment, folds=folds)).models
+        models = _train_job(work, alone, experiment).models
     folder = Path(work.models).parent / FOLDER
     card = publish(
         folder,
         [Path(work.models, row["folder"]) for row in models],
         **chosen.facts(options.kind),
-        **_trained_on(experiment, folds),
+        **_trained_on(experiment),
         final=folder.parent.name,
         title=system.title,
         pipeline=system.pipeline,
@@ -264,9 +262,9 @@ def _train_job(work: Work, job: Job, experiment: "Experiment") -> "Trained":
     return run_variant(experiment, job.name, job.fit, job.options, training, job.tabulate)
 
 
-def _trained_on(experiment: "Experiment", folds: "pa.Table") -> dict[str, Any]:
+def _trained_on(experiment: "Experiment") -> dict[str, Any]:
     """Whose labels, and how much unlabelled speech, a final model has seen: for its card."""
-    rows = folds.to_pylist()
+    rows = experiment.folds.to_pylist()
     labelled = [row for row in rows if row["role"] == "train"]
     speaker = dict(zip(experiment.utterance_ids, experiment.speakers, strict=True))
     counts = Counter(row["label"] for row in labelled)

@@ -1,7 +1,8 @@
 """The Kedro pipelines of any declared system: what it trains, and its sweeps.
 
 `train_<system>`: folds, stages, the experiment in memory, a node per variant, metrics, curves, the system's own tables
-and figures, the final model. `<system>_sweeps`: folds, stages and experiment likewise, then a node per sweep and its figures.
+and figures, the final model. `<system>_sweeps`: folds, stages and experiment likewise, then a node per sweep and its
+figures.
 
 Nodes stand in the namespace of their pipeline, and so do their datasets: `<pipeline>.<name>_<kind>`, with a pattern per
 kind in the catalog. Metrics and the lists of models, which other pipelines take, are `<pipeline>_metrics`,

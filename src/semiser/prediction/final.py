@@ -1,8 +1,8 @@
 """The final model of an experiment: one folder, `<models>/<experiment>/final`, that can be sent to others as it is.
 
-`card.json` says what was chosen and how, what the cross-validation lets expect, and which models lie beside it: one that
-was trained on all labels, or those of all folds, whose probabilities are averaged. It is written last and names each of
-them with the hash of its card, so there is a whole final model or the one before.
+`card.json` says what was chosen and how, what the cross-validation lets expect, and which models lie beside it: one
+that was trained on all labels, or those of all folds, whose probabilities are averaged. It is written last and names
+each of them with the hash of its card, so there is a whole final model or the one before.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from semiser.options.base import first_problem
 from semiser.prediction.loaded import find_above
-from semiser.shards.publish import publishing_on_disk
+from semiser.publish import publishing_on_disk
 
 FINAL, CARD = "final", "card.json"
 _FILES = ("model.safetensors", CARD)  # in the order in which they are copied
@@ -38,7 +38,7 @@ class Expected(_Document):
     """The score that the cross-validation lets expect on speech like that of the experiment.
 
     Attributes:
-        metric: `uar` for one.
+        metric: `uar` for one; label: the same for eyes.
         mean, ci95: of the cross-validation.
         chance: what guessing scores, None where that is not defined.
         tested: who was tested, in words.
@@ -47,6 +47,7 @@ class Expected(_Document):
     """
 
     metric: str
+    label: str
     mean: float
     ci95: tuple[float | None, float | None]
     chance: float | None
@@ -126,7 +127,9 @@ def read_final(folder: Path) -> FinalCard:
     try:
         card = FinalCard.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        raise ValueError(f"{file} is no card of a final model: {first_problem(error)}; run the training again") from error
+        raise ValueError(
+            f"{file} is no card of a final model: {first_problem(error)}; run the training again"
+        ) from error
     root = folder.resolve()
     for member in card.members:
         path = folder / member.folder / CARD
@@ -186,8 +189,8 @@ def locate(wanted: str | Path) -> Path:
         if (models := project / "data" / "06_models").is_dir():
             return find_final(models, path.name)
     raise FileNotFoundError(
-        f"no model at {wanted}, and no experiment can have that name here: {here} is in no project with data/06_models. "
-        "Give the folder of a model, or call this inside the project"
+        f"no model at {wanted}, and no experiment can have that name here: {here} is in no project with "
+        "data/06_models. Give the folder of a model, or call this inside the project"
     )
 
 

@@ -22,7 +22,6 @@ from semiser.prediction.final import is_final, locate, read_final
 from semiser.prediction.loaded import Loaded, Step, load_network, read_card
 from semiser.prediction.scaling import INPUT, TRAINING, choose_strategies, own_statistics, scale_bands
 from semiser.prediction.sources import CORPUS, find_sources
-from semiser.reporting.findings import metric_label
 
 logger = logging.getLogger(__name__)
 _DEFAULTS, _NO_PLACES = PredictOptions(), FeaturesOptions()
@@ -43,8 +42,8 @@ class Model:
         """Load the model.
 
         Args:
-            card: `card.json` of a trained model, or the folder that it lies in, or the name of an experiment, whose final
-                model it is.
+            card: `card.json` of a trained model, or the folder that it lies in, or the name of an experiment, whose
+                final model it is.
         """
         path = locate(card)
         folder = path if path.is_dir() else path.parent
@@ -61,14 +60,10 @@ class Model:
         self.families = {made["family"]: made for made in facts.values()}
 
     def __repr__(self) -> str:
-        what = f"{self.final.title} {self.final.variant} of {self.final.final}" if self.final else self.card["system"]
-        expected = f", {self._expected}" if self.final else ""
-        return f"<Model {what}: {', '.join(self.classes)}{expected}>"
-
-    @property
-    def _expected(self) -> str:
-        expected = self.final.expected
-        return f"expected {metric_label(expected.metric)} {expected.mean:.3f}"
+        if self.final is None:
+            return f"<Model of {self.card['system']}: {', '.join(self.classes)}>"
+        what, expected = f"{self.final.title} {self.final.variant} of {self.final.final}", self.final.expected
+        return f"<Model {what}: {', '.join(self.classes)}; expected {expected.label} {expected.mean:.3f}>"
 
     def summary(self) -> str:
         """What the model is, what it was trained on, what it needs, and what to expect of it: lines of text."""

@@ -43,6 +43,7 @@ class Chosen:
             "kind": kind,
             "expected": {
                 "metric": self.metric,
+                "label": metric_label(self.metric),
                 "mean": self.figures["mean"],
                 "ci95": (low, high),
                 "chance": 1 / len(classes) if self.metric == "uar" and classes else None,

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from semiser import __version__
+from semiser.folds.final import join_folds
 from semiser.folds.rows import FoldRows
 from semiser.folds.table import protocol_facts
 from semiser.options.base import Options
@@ -98,6 +99,10 @@ class Experiment:
     features: Features
     classes: tuple[str, ...]
     models: Path
+
+    def joined(self, keep_validation: bool) -> "Experiment":
+        """The same with one fold of all its speech, which tests nobody: see `semiser.folds.final.join_folds`."""
+        return replace(self, folds=join_folds(self.folds, keep_validation))
 
 
 def experiment_on(

@@ -41,8 +41,8 @@ def predict_input(
     """
     if options.input is None:
         raise ValueError(
-            "predict needs an input: `kedro run --pipelines=predict --params predict.input=<file, folder or manifest>`; "
-            "it takes the experiment's final model unless predict.model or predict.card names another"
+            "predict needs an input: `kedro run --pipelines=predict --params predict.input=<file, folder or "
+            "manifest>`. It takes the experiment's final model unless predict.model or predict.card names another"
         )
     import semiser
     from semiser.features.registry import with_networks

@@ -12,7 +12,7 @@ from semiser.systems.baselines.svm import Machine
 
 
 def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Loaded:
-    """The machine with its support vectors; columns that training took as they were, such as one-hots, are not scaled."""
+    """The machine with its support vectors; columns that training took as they were, as one-hots, are not scaled."""
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     mean, std = arrays.pop("scaling.mean"), arrays.pop("scaling.std")
     machine = Machine(**arrays, kernel=card["options"]["kernel"], gamma=card["gamma"])

@@ -49,8 +49,8 @@ class Machine:
 
     Attributes:
         vectors: (S, D).
-        coefficients: (K - 1, S), as libsvm orders them: of a vector of class i, the row j - 1 (j, where j < i) belongs to
-            the decision between i and j.
+        coefficients: (K - 1, S), as libsvm orders them: of a vector of class i, the row j - 1 (j, where j < i) belongs
+            to the decision between i and j.
         intercepts: (K (K - 1) / 2,), of the pairs (0, 1), (0, 2), ..., (1, 2), ...
         per_class: (K,) number of vectors of each class.
         classes: (K,) numbers of the classes that had training rows.
@@ -126,7 +126,9 @@ class Machine:
 
 def _save(machine: Machine, data: FoldData, options: SvmOptions, run: TrainingRun) -> None:
     """Support vectors, coefficients and scaling as safetensors; the rest in the card."""
-    arrays = {name: getattr(machine, name) for name in ("vectors", "coefficients", "intercepts", "per_class", "classes")}
+    arrays = {
+        name: getattr(machine, name) for name in ("vectors", "coefficients", "intercepts", "per_class", "classes")
+    }
     arrays |= {f"scaling.{name}": run.scaling[name] for name in ("mean", "std")}
     card = {
         "system": "baselines",
