@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 from lightning_fabric import Fabric
@@ -107,7 +107,13 @@ class TrainingRun:
         """This process's part of a batch that all processes draw alike; the whole where there is one process."""
         return rows[self.own]
 
-    def divisor(self, size: float) -> float:
+    @overload
+    def divisor(self, size: float) -> float: ...
+
+    @overload
+    def divisor(self, size: Tensor) -> Tensor: ...
+
+    def divisor(self, size: float | Tensor) -> float | Tensor:
         """What the sum of a loss over this process's part is divided by where the loss is a mean over the batch.
 
         The mean over the processes, which their gradients go through, is then the mean over the batch, whatever the
@@ -147,7 +153,7 @@ class TrainingRun:
         rows[self.own] = own + self.fabric.world_size * (part - own)
         return rows
 
-    def log(self, epoch: int, **values: float) -> None:
+    def log(self, epoch: int, **values: float | Tensor) -> None:
         """Add one epoch's values to the curves."""
         self.curves += [{"epoch": epoch, "name": name, "value": float(value)} for name, value in values.items()]
 

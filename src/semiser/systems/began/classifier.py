@@ -29,8 +29,9 @@ from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.training import ScalingOptions
 from semiser.prediction.loaded import find_above
 from semiser.systems.began.encoder import COLUMN, load_feature_map
-from semiser.systems.began.network import FeatureMap, MapClassifier
+from semiser.systems.began.network import FeatureMap, MapClassifier, Standardise
 from semiser.systems.began.options import DIMENSIONS, BeganFitOptions, ClassifierOptions
+from semiser.training.channels_last import channels_last
 from semiser.training.run import TrainingRun
 
 MAP = "map"
@@ -85,11 +86,14 @@ class Classifier(nn.Module):
         outputs: classes or dimensions.
         """
         super().__init__()
-        self.map, map_shape = nn.Identity(), options.shape
+        self.map: nn.Module = nn.Identity()
         if options.encoder:
-            self.map = FeatureMap(options.shape, options.encoder, options.stage, options.cepstrum)
-            map_shape = self.map.map_shape
-        self.classifier = MapClassifier(map_shape, outputs, options.classifier)
+            bins, frames = options.shape
+            self.map = found = FeatureMap((bins, frames), options.encoder, options.stage, options.cepstrum)
+            channels, bins, frames = found.map_shape
+        else:
+            channels, bins, frames = options.shape
+        self.classifier = MapClassifier((channels, bins, frames), outputs, options.classifier)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.map(x))
@@ -97,6 +101,7 @@ class Classifier(nn.Module):
     @torch.no_grad()
     def standardise(self, x: Tensor, samples: Tensor) -> None:
         """Give the classifier's standardisation the values that the network as it is pools from these samples of x."""
+        assert isinstance(self.classifier.standard, Standardise)
         self.eval()
         self.classifier.standard.fit(self.classifier.pooled(self.map(x[part])) for part in samples.split(1024))
 
@@ -116,7 +121,7 @@ def fit(data: SampleData, options: BeganFitOptions, run: TrainingRun) -> Tensor:
     run.seed_everything()
     outputs = len(data.classes) if options.task == "emotion" else len(DIMENSIONS)
     (x,), how = data.x.values(), options.classifier
-    network = Classifier(options, outputs).to(x.device, memory_format=torch.channels_last)
+    network = channels_last(Classifier(options, outputs).to(x.device))
     if how.standardise:
         network.standardise(x, _training_samples(data, options))
     optimiser = torch.optim.AdamW(network.parameters(), how.learning_rate, weight_decay=how.weight_decay)

@@ -37,6 +37,7 @@ from semiser.progress import progress
 from semiser.publish import publishing_on_disk
 from semiser.systems.began.network import Autoencoder, Decoder, Encoder, FeatureMap, crop
 from semiser.systems.began.options import BeganNetworkOptions, CepstrumOptions, EncoderOptions
+from semiser.training.channels_last import Network, channels_last
 from semiser.training.experiment import CURVES_SCHEMA
 from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun, keyed_folder
@@ -83,8 +84,8 @@ def fit(stream: SampleStream, shape: tuple[int, int], options: EncoderOptions, r
 
 def _fresh_state(shape: tuple[int, int], options: EncoderOptions, run: TrainingRun) -> dict[str, Any]:
     """All that a training needs to go on after any step; k_t starts at 0."""
-    d = Autoencoder(shape, options.network).to(memory_format=torch.channels_last)
-    g = Decoder(shape, options.network).to(memory_format=torch.channels_last)
+    d = channels_last(Autoencoder(shape, options.network))
+    g = channels_last(Decoder(shape, options.network))
     d, d_optimiser = run.fabric.setup(d, torch.optim.Adam(d.parameters(), options.learning_rate))
     g, g_optimiser = run.fabric.setup(g, torch.optim.Adam(g.parameters(), options.learning_rate))
     modules = {"discriminator": d, "generator": g, "d_optimiser": d_optimiser, "g_optimiser": g_optimiser}
@@ -352,13 +353,13 @@ def load_networks(folder: Path) -> tuple[Autoencoder, Decoder]:
     return _load(folder, "discriminator", Autoencoder), _load(folder, "generator", Decoder)
 
 
-def _load(folder: Path, part: str, kind: type[nn.Module], *more: Any) -> nn.Module:
+def _load(folder: Path, part: str, kind: type[Network], *more: Any) -> Network:
     card = json.loads((folder / "card.json").read_bytes())
     with hold_process():
         module = kind(tuple(card["shape"]), BeganNetworkOptions(**card["options"]), *more)
     with safe_open(folder / "model.safetensors", "pt") as file:
         module.load_state_dict({name: file.get_tensor(f"{part}.{name}") for name in module.state_dict()})
-    return module.to(memory_format=torch.channels_last).requires_grad_(False).eval()
+    return channels_last(module).requires_grad_(False).eval()
 
 
 @torch.no_grad()

@@ -7,9 +7,10 @@ section 3.5 and Figure 1: 3 x 3 convolutions with eLU, filters that grow linearl
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from operator import floordiv
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,12 @@ from torch import Tensor, nn
 from semiser.systems.began.options import BeganNetworkOptions, CepstrumOptions, ClassifierOptions, Statistic
 
 Size = tuple[int, int]
+
+
+def _each(function: Callable[..., int], *sizes: Iterable[Any]) -> Size:
+    """A function's value for the bins and for the frames."""
+    bins, frames = (function(*of) for of in zip(*sizes, strict=True))
+    return bins, frames
 
 
 @dataclass(frozen=True)
@@ -48,17 +55,17 @@ class Layout:
                     "or smallest"
                 )
             halvings.append(int(math.log2(size // fold / smallest)))
-        units = [fold * 2**times for fold, times in zip(options.fold, halvings, strict=True)]
-        used = tuple(size // unit * unit for size, unit in zip(shape, units, strict=True))
+        units = _each(lambda fold, times: fold * 2**times, options.fold, halvings)
+        used = _each(lambda size, unit: size // unit * unit, shape, units)
         strides = tuple(
-            tuple(2 if stage < times else 1 for times in halvings) for stage in range(max(halvings))
+            _each(lambda times, stage=stage: 2 if stage < times else 1, halvings) for stage in range(max(halvings))
         )  # the shorter dimension is done first, which costs least
-        return cls(used, tuple(size // fold for size, fold in zip(used, options.fold, strict=True)), strides)
+        return cls(used, _each(floordiv, used, options.fold), strides)
 
     @property
     def last(self) -> Size:
         """Size of the last feature map."""
-        return tuple(size // math.prod(s[d] for s in self.strides) for d, size in enumerate(self.folded))
+        return _each(floordiv, self.folded, _each(lambda d: math.prod(s[d] for s in self.strides), (0, 1)))
 
 
 def crop(x: Tensor, layout: Layout) -> Tensor:
@@ -87,6 +94,8 @@ class FeatureMap(nn.Module):
         (B, bins, frames), cropped to what is modelled -> (B, *map_shape), map_shape = (channels, bins or coefficients,
         frames)
     """
+
+    transform: Tensor | None
 
     def __init__(
         self,
@@ -233,9 +242,9 @@ class MapClassifier(nn.Module):
             channels = width
         self.convolutions = nn.Sequential(*layers)
         kinds = len(options.statistics)
-        width = {"all": kinds * channels, "frames": kinds * channels * bins, "none": channels * bins * frames}
-        self.standard = Standardise(width[options.pool]) if options.standardise else nn.Identity()
-        widths = (width[options.pool], *options.hidden)
+        values = {"all": kinds * channels, "frames": kinds * channels * bins, "none": channels * bins * frames}
+        self.standard = Standardise(values[options.pool]) if options.standardise else nn.Identity()
+        widths = (values[options.pool], *options.hidden)
         hidden: list[nn.Module] = []
         for inside, outside in itertools.pairwise(widths):
             hidden += [nn.Dropout(options.output_dropout), nn.Linear(inside, outside), nn.ELU()]
@@ -260,6 +269,9 @@ class Standardise(nn.Module):
     Unlike batch normalisation it does the same in training and prediction, and in one process and several.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, width: int):
         """Args:
         width: values of a row.
@@ -270,7 +282,8 @@ class Standardise(nn.Module):
 
     def fit(self, parts: Iterable[Tensor]) -> None:
         """Take mean and deviation from rows that come in parts, (B, width) each; a constant one is not divided."""
-        count, total, squares = 0, 0.0, 0.0
+        count = 0
+        total = squares = torch.zeros_like(self.mean, dtype=torch.float64)
         for part in parts:
             part = part.double()
             count, total, squares = count + len(part), total + part.sum(0), squares + part.square().sum(0)

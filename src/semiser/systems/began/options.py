@@ -1,6 +1,6 @@
 """`params:train_began`: encoder, classifier, protocol and variants of the adversarial autoencoder system."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,7 @@ from semiser.options.tuning import TuneOptions
 from semiser.systems.baselines.options import SvmOptions
 
 VariantName = Literal["svm", "random_encoder", "from_scratch", "began"]
-VARIANTS: tuple[VariantName, ...] = VariantName.__args__
+VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 
 Task = Literal["emotion", "dimensions"]
 DIMENSIONS = ("arousal", "valence")

@@ -10,7 +10,7 @@ from semiser.systems.system import Job, Product, Stage, System, Work
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from semiser.training.experiment import Experiment
+    from semiser.training.experiment import Experiment, Features
 
 FROM_SCRATCH, FUNCTIONALS = "from_scratch", "functionals"  # settings; any other is the folder of a frozen encoder
 
@@ -78,7 +78,7 @@ def read(work: Work, setting: str) -> "Experiment":
     options, chunks = work.options, work.table("chunks", "variants")
     labelled = work.folds.filter(pc.not_equal(work.folds["role"], "unlabelled"))
 
-    def features(ids: list[str]):
+    def features(ids: list[str]) -> "Features":
         if setting == FUNCTIONALS:
             return read_vectors({"is10": work.table("is10", "variants")}, ids, labelled, options.scaling)
         wanted = "dimensions" in options.tasks
