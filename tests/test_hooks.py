@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 def test_a_command_is_written_as_it_is_typed():
     assert command_line({"env": None, "pipeline_names": None, "runtime_params": {}}) == "kedro run"
     params = {"ingest": {"corpora": {"casia": {"root": "/my data"}}}, "training": {"reuse": False}, "mmmd": None}
-    found = command_line({"env": "casia", "pipeline_names": ["features", "report"], "runtime_params": params})
+    found = command_line({"env": "casia", "pipeline_names": ["report", "features"], "runtime_params": params})
     assert found == (
         "kedro run --env casia --pipelines=features,report --params "
         "'ingest.corpora.casia.root=/my data,training.reuse=False,mmmd=null'"

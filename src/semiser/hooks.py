@@ -221,8 +221,8 @@ def command_line(run_params: dict[str, Any]) -> str:
     if run_params.get("env"):
         words += ["--env", run_params["env"]]
     for option, name in _LISTS:
-        if run_params.get(name) and run_params[name] != ["__default__"]:
-            words.append(f"{option}={','.join(run_params[name])}")
+        if (given := run_params.get(name)) and given != ["__default__"]:
+            words.append(f"{option}={','.join(sorted(given))}")  # Kedro hands pipelines over in any order
     if run_params.get("runtime_params"):
         words += ["--params", ",".join(f"{key}={value}" for key, value in _flat(run_params["runtime_params"]))]
     return shlex.join(words)

@@ -129,7 +129,7 @@ def begin(run_params: Mapping[str, Any], command: str, pipeline: "Pipeline", cat
         command=command,
         options=options_of(pipeline, catalog),
         env=run_params.get("env"),
-        pipelines=run_params.get("pipeline_names"),
+        pipelines=sorted(run_params.get("pipeline_names") or []) or None,
         wait=RunsOptions(**catalog.load("params:runs")).wait,
     )
 
