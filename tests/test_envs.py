@@ -20,6 +20,7 @@ EXPERIMENTS = {
     "avspnet_iemocap": (["avspnet"], ("segments", "voice", "valence")),
     "avspnet_nnime": (["avspnet"], ("segments", "voice", "valence")),
     "began_emodb": (["began"], ("is10", "chunks")),
+    "began_emodb_librispeech": (["began"], ("is10", "chunks")),
     "began_omg": (["began"], ("is10", "chunks")),
     "began_savee": (["began"], ("is10", "chunks")),
     "casia": (["mmmd"], ("is10",)),

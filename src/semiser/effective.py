@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from semiser.configuration import load_parameters
+from semiser.corpora.options import IngestOptions
 from semiser.faces.options import TrainFacesOptions
 from semiser.needs import configured_systems
 from semiser.options.features import FeaturesOptions
@@ -40,6 +41,8 @@ def effective_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
     for system in map(get_system, configured_systems(parameters)):
         models |= {system.pipeline: system.options}
         models |= {f"{system.name}_sweeps": system.sweeps.options} if system.sweeps else {}
+    if (parameters.get("ingest") or {}).get("corpora"):
+        models["ingest"] = IngestOptions
     return {
         path: value
         for group, model in models.items()

@@ -1,8 +1,10 @@
 """LibriSpeech reader."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from helpers import voice, write_wav
 
 from semiser.corpora.librispeech import READER
 from semiser.corpora.utterance import Rejected, Utterance
@@ -53,6 +55,32 @@ def test_every_chapter_has_its_own_transcripts(tmp_path: Path):
     rows = _read(tmp_path)
     assert [row.transcript for row in rows] == ["CHAPTER 50561", "CHAPTER 121123", "CHAPTER 121550"]
     assert {row.gender for row in rows} == {None}
+
+
+def _speech(root: Path, *chapters: str, seconds: float = 1.8) -> None:
+    for chapter in chapters:
+        _, speaker, number = chapter.split("/")
+        write_wav(root / chapter / f"{speaker}-{number}-0000.wav", voice(seconds))
+        write_wav(root / chapter / f"{speaker}-{number}-0001.wav", voice(seconds))
+
+
+def _chapters(root: Path, **options) -> list[str]:
+    rows = READER.read("librispeech", root, READER.options(**options))
+    return sorted({str(Path(row.audio_path).parent) for row in rows})
+
+
+def test_a_part_is_taken_by_splits_and_by_hours(tmp_path: Path):
+    """Chapters of 3.6 s: a thousandth of an hour each."""
+    clean = [f"train-clean-100/{n}/{10 + n}" for n in range(1, 7)]
+    _speech(tmp_path, *clean, "test-other/9/90")
+    assert _chapters(tmp_path, splits=["train-clean-100"]) == clean
+    draws = [_chapters(tmp_path, splits=["train-clean-100"], hours=n / 1000, seed=3) for n in range(1, 7)]
+    assert [len(draw) for draw in draws] == [1, 2, 3, 4, 5, 6]
+    assert all(set(less) < set(more) for less, more in pairwise(draws))
+    assert _chapters(tmp_path, hours=0.001, seed=3) != _chapters(tmp_path, hours=0.001, seed=4)
+    assert len(_chapters(tmp_path, hours=1000)) == 7
+    with pytest.raises(ValueError, match=r"no train-clean-360 below .*; there are test-other, train-clean-100"):
+        _chapters(tmp_path, splits=["train-clean-360", "test-other"])
 
 
 def test_an_undecodable_transcript_file_costs_the_text_only(tmp_path: Path):

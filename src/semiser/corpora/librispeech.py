@@ -5,16 +5,21 @@ Layout and `SPEAKERS.TXT` (identifier, sex, subset, minutes, name, separated by 
 place of the flac serve too. There are no emotions.
 """
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
+
+from pydantic import Field
 
 from semiser.corpora.files import Misfit, iter_files, printable, read_files
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.text import UndecodableText, read_text
 from semiser.corpora.utterance import Rejected, Utterance
+from semiser.errors import Unusable
+from semiser.media.audio import probe_audio
 
 SPEAKERS = "SPEAKERS.TXT"
 
@@ -23,10 +28,28 @@ _SPLIT = re.compile(r"(?:train|dev|test)-[\w-]+")
 _GENDERS = {"F": "female", "M": "male"}
 
 
-def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[Utterance | Rejected]:
-    """Rows of LibriSpeech, one per audio file; a transcript file that cannot be decoded is rejected."""
+class LibrispeechOptions(ReaderOptions):
+    """Options of the reader: which part is read.
+
+    Attributes:
+        splits: names such as `train-clean-100`; None: all that are there.
+        hours: about so many hours, by drawing chapters; None: all. A smaller draw is part of a larger one.
+        seed: of the draw.
+    """
+
+    splits: tuple[str, ...] | None = None
+    hours: float | None = Field(default=None, gt=0)
+    seed: int = 0
+
+
+def read(corpus: str, root: Path, options: LibrispeechOptions) -> Iterator[Utterance | Rejected]:
+    """Rows of LibriSpeech, one per audio file; a transcript file that cannot be decoded is rejected.
+
+    Raises:
+        ValueError: a split that the options name is not there.
+    """
     genders = _read_genders(root)
-    for chapter, paths in groupby(iter_files(root, {".flac", ".wav"}), key=lambda path: path.parent):
+    for chapter, paths in _chosen(root, options):
         transcripts: dict[str, str] = {}
         lines = chapter / f"{chapter.parent.name}-{chapter.name}.trans.txt"
         try:
@@ -34,6 +57,53 @@ def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[Utterance 
         except UndecodableText as error:
             yield Rejected(corpus, printable(lines), str(error))
         yield from read_files(corpus, paths, partial(_describe, corpus, genders, transcripts))
+
+
+def _chosen(root: Path, options: LibrispeechOptions) -> Iterator[tuple[PurePosixPath, Iterable[PurePosixPath]]]:
+    """The chapters that the options ask for, with their files, in the order of their names."""
+    chapters = groupby(iter_files(root, {".flac", ".wav"}), key=lambda path: path.parent)
+    if options.splits is None and options.hours is None:
+        yield from chapters
+        return
+    held = {chapter: list(paths) for chapter, paths in chapters}
+    if options.splits is not None:
+        there = {_split_of(chapter) for chapter in held}
+        if held and (missing := [name for name in options.splits if name not in there]):
+            raise ValueError(
+                f"librispeech: no {', '.join(missing)} below {root}; there are {', '.join(sorted(there))}: fetch it, "
+                "or name others in the option `splits`"
+            )
+        held = {chapter: paths for chapter, paths in held.items() if _split_of(chapter) in options.splits}
+    drawn = held if options.hours is None else _draw(root, held, options.hours, options.seed)
+    yield from ((chapter, held[chapter]) for chapter in held if chapter in drawn)
+
+
+def _split_of(chapter: PurePosixPath) -> str:
+    return chapter.parts[-3] if len(chapter.parts) > 2 else ""
+
+
+def _draw(
+    root: Path, chapters: Mapping[PurePosixPath, list[PurePosixPath]], hours: float, seed: int
+) -> set[PurePosixPath]:
+    """Chapters in the order of a hash of their names, until they have so many hours by their files' headers."""
+
+    def number(chapter: PurePosixPath) -> bytes:
+        return hashlib.blake2b(f"{seed} {'/'.join(chapter.parts[-3:])}".encode(), digest_size=8).digest()
+
+    drawn, seconds = set(), 0.0
+    for chapter in sorted(chapters, key=number):
+        if seconds >= 3600 * hours:
+            break
+        drawn.add(chapter)
+        seconds += sum(map(_seconds, (root / path for path in chapters[chapter])))
+    return drawn
+
+
+def _seconds(path: Path) -> float:
+    try:
+        return probe_audio(path).duration_s
+    except Unusable:  # which ingest says of it
+        return 0.0
 
 
 def _read_genders(root: Path) -> dict[str, str]:
@@ -76,6 +146,7 @@ READER = Reader(
     example="dev-clean/84/121123/84-121123-0000.flac",
     options=ReaderOptions,
     language="en",
+    options=LibrispeechOptions,
     expected={
         "utterances/dev-clean": 2703,
         "utterances/dev-other": 2864,

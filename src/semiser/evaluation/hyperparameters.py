@@ -19,7 +19,7 @@ OURS = "ours"
 PUBLISHED_ENVS = {
     "mmmd": ("base",),
     "avspnet": ("avspnet_iemocap", "avspnet_nnime"),
-    "began": ("began_savee", "began_omg"),
+    "began": ("began_savee", "began_omg", "began_emodb_librispeech"),
     "mssgan": ("mssgan",),
     "cmkt": ("cmkt_ch_sims", "cmkt_iemocap"),
 }

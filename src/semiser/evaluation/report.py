@@ -13,6 +13,7 @@ What each number is:
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
@@ -64,6 +65,9 @@ DIMENSIONS_SCHEMA = pa.schema(
         ("prediction", pa.float64()),
     ]
 )
+
+# Variant to metric to (seed, fold) to its value there: figures that test predictions alone do not give.
+Further = Mapping[str, Mapping[str, Mapping[tuple[int, int], float]]]
 
 _EXPLAINED = {
     "mean": "mean over folds and seeds of the figure of each fold's test part",
@@ -156,6 +160,26 @@ def evaluate(
         "variants": variants,
         "paired": {name: entry for name, entry in paired.items() if entry},
     }
+
+
+def add_figures(metrics: dict, further: Further) -> dict:
+    """Metrics with further figures: means over folds and seeds with their spread, without interval and pooled value.
+
+    Args:
+        metrics: what `evaluate` returned.
+        further: the figures of some variants.
+    """
+    variants = dict(metrics["variants"])
+    for variant, figures in further.items():
+        variants[variant] = variants[variant] | {name: _of_cells(cells) for name, cells in figures.items()}
+    return metrics | {"variants": variants}
+
+
+def _of_cells(cells: Mapping[tuple[int, int], float]) -> dict:
+    seeds, folds = (sorted({key[place] for key in cells}) for place in (0, 1))
+    values = np.array([[cells.get((seed, fold), math.nan) for fold in folds] for seed in seeds])
+    per_fold = [_mean(column) for column in values.T]
+    return {"mean": _mean(values), "std": _spread(values), "ci95": [None, None], "per_fold": per_fold, "pooled": None}
 
 
 def compare_predictions(a: pa.Table, b: pa.Table, *, resamples: int = RESAMPLES, seed: int = 0) -> dict[str, dict]:

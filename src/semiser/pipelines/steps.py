@@ -156,7 +156,7 @@ def evaluate(system: System, data: Data) -> tuple[dict[str, Any], Any, Any]:
     """Metrics with their protocol, as JSON and as a table, and confusion matrices."""
     import pyarrow as pa
 
-    from semiser.evaluation.report import metrics_table
+    from semiser.evaluation.report import add_figures, metrics_table
     from semiser.evaluation.tasks import evaluate_tasks
 
     options = data[OPTIONS.format(system.pipeline)]
@@ -166,6 +166,9 @@ def evaluate(system: System, data: Data) -> tuple[dict[str, Any], Any, Any]:
     metrics = evaluate_tasks(
         predictions, protocol, lambda variants: system.pairs(options, variants), numbers if numbers else None
     )
+    if system.further:
+        curves = pa.concat_tables(_of_kind(data, "_curves"))
+        metrics = add_figures(metrics, system.further(data["experiment"], predictions, curves))
     _say(metrics)
     shown = system.confused(options, list(metrics["variants"]))
     return metrics, metrics_table(metrics), _confusion(predictions, protocol, shown)

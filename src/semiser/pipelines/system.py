@@ -70,8 +70,9 @@ def _measure(system: System, node: Callable[..., Node]) -> Iterator[Node]:
     """Metrics, confusion matrices, curves, and what else the system draws."""
     options = OPTIONS.format(system.pipeline)
     results = [*_of_all(system, "predictions"), *(_of_all(system, "dimensions") if system.dimensions else [])]
+    further = ["experiment", *_of_all(system, "curves")] if system.further else []
     outputs = [f"{system.pipeline}_metrics", "metrics_table", "confusion_figure"]
-    yield node(steps.evaluate, ["protocol", options, *results], outputs, "evaluation", name="evaluate")
+    yield node(steps.evaluate, ["protocol", options, *results, *further], outputs, "evaluation", name="evaluate")
     curves = [*(f"{stage.name}_curves" for stage in system.stages), *_of_all(system, "curves")]
     yield node(steps.plot_curves, [options, *curves], "curves_figure", "evaluation", name="plot_curves")
     for product in system.products:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.dataset import Dataset
 
+    from semiser.evaluation.report import Further
     from semiser.folds.options import FoldOptions
     from semiser.training.experiment import Experiment, Features, Fit, Tabulate
 
@@ -253,6 +254,8 @@ class System:
         sweeps: None where there are none.
         dimensions: whether variants predict numbers, too.
         kept: settings whose features are kept in memory between variants.
+        further: figures that the confusion of test predictions does not give, of predictions and training curves of
+            all variants; None: there are none.
     """
 
     name: str
@@ -273,6 +276,7 @@ class System:
     sweeps: Sweeps | None = None
     dimensions: bool = False
     kept: Callable[[Any], int] = _one
+    further: "Callable[[Work, pa.Table, pa.Table], Further] | None" = None
 
     @property
     def pipeline(self) -> str:

@@ -22,7 +22,7 @@ from semiser.features.spectra import matrix_field
 from semiser.options.audio_features import ChunksOptions
 from semiser.shards.store import METADATA_KEY
 from semiser.systems.began import classifier as began_classifier
-from semiser.systems.began.options import VARIANTS, TrainBeganOptions
+from semiser.systems.began.options import DEFAULT_VARIANTS, VARIANTS, TrainBeganOptions
 from semiser.systems.began.system import always_unlabelled
 
 ROOT = Path(__file__).parents[3]
@@ -92,7 +92,9 @@ def _run(tables, options, folder, training=CPU, upto=None):
 
 
 def test_every_variant_and_both_tasks_are_trained_and_scored(tables, tmp_path):
-    made = _run(tables, _options(tasks=["emotion", "dimensions"]), tmp_path)
+    made = _run(
+        tables, _options(tasks=["emotion", "dimensions"], variants=VARIANTS, paper_form=TINY_CLASSIFIER), tmp_path
+    )
     metrics = made["train_began_metrics"]
     variants, protocol = metrics["variants"], metrics["protocol"]
     assert set(variants) == {*VARIANTS, *(f"{name}/task=dimensions" for name in NEURAL)}
@@ -120,9 +122,10 @@ def test_the_encoder_is_trained_once_and_shared_by_all_folds(tables, tmp_path):
 
 
 @pytest.mark.parametrize("cepstrum", [None, {"bands": 4, "coefficients": 3}])
-@pytest.mark.parametrize("variant", ["began", "from_scratch"])
+@pytest.mark.parametrize("variant", ["began", "from_scratch", "no_encoder", "began_paper_form"])
 def test_a_saved_classifier_predicts_from_chunks_what_the_experiment_did(tables, tmp_path, variant, cepstrum):
-    options = _options(variants=["began", variant], scaling={"strategy": "global"}, cepstrum=cepstrum)
+    changes = {"scaling": {"strategy": "global"}, "cepstrum": cepstrum, "stage": 0, "paper_form": TINY_CLASSIFIER}
+    options = _options(variants=["began", variant], **changes)
     made = _run(tables, options, tmp_path)
     found = made[f"{variant}_predictions"].to_pylist()[0]
     (model,) = [row for row in made[f"{variant}_models"] if row["fold"] == found["fold"]]
@@ -130,6 +133,45 @@ def test_a_saved_classifier_predicts_from_chunks_what_the_experiment_did(tables,
     chunks = read_samples({"chunks": tables["chunks"]}, [found["utterance_id"]]).x["chunks"]
     np.testing.assert_allclose(saved.predict(torch.from_numpy(chunks)), found["probabilities"], atol=1e-5)
     assert saved.outputs == ("high", "low")
+
+
+def test_the_papers_form_stands_on_the_last_map_whatever_the_others_take(tables, tmp_path):
+    changes = {"stage": 0, "cepstrum": {"bands": 4, "coefficients": 3}, "paper_form": TINY_CLASSIFIER}
+    made = _run(tables, _options(variants=["began", "no_encoder", "began_paper_form"], **changes), tmp_path)
+    shapes = {}
+    for variant in ("began", "no_encoder", "began_paper_form"):
+        card = json.loads(
+            (tmp_path / "train_began" / made[f"{variant}_models"][0]["folder"] / "card.json").read_bytes()
+        )
+        shapes[variant] = card["options"]["shape"]
+    # 33 bins x 6 frames: 32 x 6, halved three times and once, with one filter more each time
+    assert shapes == {"began": [2, 3, 6], "no_encoder": [1, 3, 6], "began_paper_form": [8, 4, 3]}
+
+
+def test_inside_speakers_every_speaker_has_an_accuracy(tables, tmp_path):
+    folds = {
+        "experiment": "e",
+        "corpora": ["c"],
+        "unlabelled_corpora": ["u"],
+        "protocol": {"kind": "speaker_dependent_share", "train_share": 0.6, "repeats": 2},
+        "validation": {"kind": "none"},
+    }
+    made = _run(tables, _options(variants=["svm"], folds=folds), tmp_path)
+    figures = made["train_began_metrics"]["variants"]["svm"]
+    assert [name for name in figures if name.startswith("wa/")] == ["wa/a", "wa/b", "wa/d"]
+    rows = [row for row in made["svm_predictions"].to_pylist() if row["speaker_id"] == "c/a"]
+    right = [np.mean([r["target"] == r["prediction"] for r in rows if r["fold"] == fold]) for fold in range(2)]
+    assert figures["wa/a"]["per_fold"] == pytest.approx(right) and figures["wa/a"]["mean"] == pytest.approx(
+        sum(right) / 2
+    )
+    assert figures["wa/a"]["std"] == pytest.approx(np.std(right, ddof=1)) and figures["wa/a"]["ci95"] == [None, None]
+
+
+def test_functionals_are_asked_of_labelled_utterances_alone(tables, tmp_path):
+    without = tables | {"is10": _is10_table([f"c/{speaker}{n}" for speaker in "abd" for n in range(5)])}
+    folds = _run(without, _options(), tmp_path, upto="folds")["folds"]
+    assert always_unlabelled(folds) == ["u/0", "u/1"]
+    assert len(set(folds["utterance_id"].to_pylist())) == 15 + 2  # the sixth of each speaker has no IS10
 
 
 def test_the_encoder_sees_no_utterance_that_some_fold_uses(tables, tmp_path):
@@ -230,7 +272,7 @@ def test_savee_runs_by_its_protocol_in_either_layout(tmp_path, name):
     first = folds.filter(pa.compute.equal(folds["fold"], 0)).to_pandas()
     counts = first[first.role != "unlabelled"].groupby("role").size()
     assert (counts["train"], counts["test"]) == (42, 28)  # 3 and 2 of each speaker's 5 of each class
-    assert set(found["train_began_metrics"]["variants"]) == set(VARIANTS)
+    assert set(found["train_began_metrics"]["variants"]) == set(DEFAULT_VARIANTS)
 
 
 def test_omg_runs_by_its_split_with_f_scores_and_concordances(tmp_path):

@@ -29,7 +29,7 @@ from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.training import ScalingOptions
 from semiser.prediction.loaded import find_above
 from semiser.systems.began.encoder import COLUMN, load_feature_map
-from semiser.systems.began.network import FeatureMap, MapClassifier, Standardise
+from semiser.systems.began.network import ChunkMap, FeatureMap, MapClassifier, Standardise
 from semiser.systems.began.options import DIMENSIONS, BeganFitOptions, ClassifierOptions
 from semiser.training.channels_last import channels_last
 from semiser.training.run import TrainingRun
@@ -41,7 +41,7 @@ MAP = "map"
 def read_maps(
     chunks: pyarrow.dataset.Dataset,
     utterance_ids: Sequence[str],
-    frozen: FeatureMap,
+    frozen: FeatureMap | ChunkMap,
     scaling: ScalingOptions,
     about: Mapping[str, np.ndarray] | None = None,
     device: torch.device | str = "cpu",
@@ -52,7 +52,7 @@ def read_maps(
     Args:
         chunks: the `chunks` table.
         utterance_ids: the experiment's utterances.
-        frozen: the encoder's convolutions, for prediction, with the map's cepstrum where it is asked for.
+        frozen: the encoder's convolutions, for prediction, with the map's cepstrum where it is asked for; or none.
         scaling: strategies by name; each channel and bin (or coefficient) has statistics of its own.
         about: facts of the utterances.
         device: where the encoder lies.
@@ -288,7 +288,8 @@ class SavedClassifier:
 
     Attributes:
         network: for prediction.
-        frozen: convolutions of the frozen encoder; None where the network has its own.
+        frozen: convolutions of the frozen encoder, or what makes a map of a chunk without one; None where the network
+            has its own.
         scaler: of the training part, by channel and bin, or by bin. Under the strategy `speaker` a known speaker's
             samples are scaled by that speaker's statistics instead.
         options: as trained.
@@ -296,7 +297,7 @@ class SavedClassifier:
     """
 
     network: Classifier
-    frozen: FeatureMap | None
+    frozen: FeatureMap | ChunkMap | None
     scaler: Scaler
     options: BeganFitOptions
     outputs: tuple[str, ...]
@@ -322,7 +323,7 @@ def load(folder: Path) -> SavedClassifier:
     scaler = Scaler(*(weights.pop(f"scaling.{name}").numpy() for name in ("mean", "std")))
     network = Classifier(options, len(card["classes"]))
     network.load_state_dict(weights)
-    frozen = None
+    frozen: FeatureMap | ChunkMap | None = None if options.encoder else ChunkMap(options.cepstrum)
     if options.frozen:
         encoder = find_above(folder, options.frozen)
         if _weights_hash(encoder) != card["encoder_sha256"]:

@@ -134,6 +134,30 @@ class FeatureMap(nn.Module):
         return x if self.transform is None else torch.einsum("kb,ncbt->nckt", self.transform, x)
 
 
+class ChunkMap:
+    """Chunks themselves as maps of one channel: what a classifier gets where there is no encoder.
+
+    Args:
+        cepstrum: of the chunk's bins, in their place; None: the bins.
+
+    Shape:
+        (B, bins, frames) -> (B, 1, bins or coefficients, frames)
+    """
+
+    def __init__(self, cepstrum: CepstrumOptions | None = None):
+        self.cepstrum = cepstrum
+
+    def shape_of(self, chunk: Size) -> tuple[int, int, int]:
+        """Of the map of a chunk of so many bins and frames."""
+        return 1, self.cepstrum.coefficients if self.cepstrum else chunk[0], chunk[1]
+
+    def __call__(self, x: Tensor) -> Tensor:
+        x = x[:, None]
+        if self.cepstrum is None:
+            return x
+        return torch.einsum("kb,ncbt->nckt", cepstral_transform(x.shape[2], self.cepstrum).to(x), x)
+
+
 MEL_CORNER = 700 / 8000  # where the mel scale turns from linear to logarithmic, as a share of the highest frequency
 
 

@@ -10,8 +10,9 @@ from semiser.options.training import ScalingOptions
 from semiser.options.tuning import TuneOptions
 from semiser.systems.baselines.options import SvmOptions
 
-VariantName = Literal["svm", "random_encoder", "from_scratch", "began"]
+VariantName = Literal["svm", "no_encoder", "random_encoder", "from_scratch", "began", "began_paper_form"]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
+DEFAULT_VARIANTS: tuple[VariantName, ...] = ("svm", "no_encoder", "random_encoder", "from_scratch", "began")
 
 Task = Literal["emotion", "dimensions"]
 DIMENSIONS = ("arousal", "valence")
@@ -129,11 +130,12 @@ class BeganFitOptions(Options):
         classifier: network and training.
         task: what its output is: `emotion`: a softmax over the classes; `dimensions`: a unit each for arousal and
             valence.
-        encoder: None where the data are feature maps of a frozen encoder; else the data are chunks, and an encoder of
-            this kind is trained with the classifier, from random weights.
+        encoder: None where the data are feature maps of a frozen encoder, or chunks as maps of one channel; else the
+            data are chunks, and an encoder of this kind is trained with the classifier, from random weights.
         stage: whose map is used, after so many downsamplings; None: the last.
         cepstrum: of the map, which the classifier then gets in its place; None: the map itself.
-        frozen: folder of the frozen encoder below the experiment's models; None where there is none.
+        frozen: folder of the frozen encoder below the experiment's models; None where there is none: with `encoder` the
+            encoder is the network's own, without it there is no encoder at all.
         shape: channels, bins (or coefficients) and frames of the feature maps, or bins and frames of the chunks.
     """
 
@@ -153,13 +155,15 @@ class TrainBeganOptions(Options):
         folds: who is trained on, validated and tested; BEGAN learns from the chunks of `unlabelled_corpora`.
         scaling: how the inputs of the classifiers are standardised: feature maps by channel and bin, chunks by bin.
         tasks: what is predicted; arousal and valence go under `<variant>/task=dimensions`.
-        variants: which are trained; the others give empty tables.
+        variants: which are trained; the others give empty tables. `began_paper_form` is for experiments whose `stage`,
+            `cepstrum` and `classifier` are not the paper's: it stands beside them.
         encoder: BEGAN.
         stage: whose feature map the classifier gets, after so many downsamplings; None: the last.
         cepstrum: of the map, which the classifier gets in its place; None: the map itself.
         classifier: of the frozen encoders, for the emotions.
         dimensions: of the frozen encoders, for arousal and valence; None: as `classifier`.
         from_scratch: of the encoder that is trained with its classifier.
+        paper_form: of `began_paper_form`, on the last map as it is.
         svm: of the baseline on IS10, emotions alone.
         tune: a study that replaces values of `classifier`; None: the values are taken as they are.
     """
@@ -167,13 +171,14 @@ class TrainBeganOptions(Options):
     folds: FoldOptions
     scaling: ScalingOptions = ScalingOptions(strategy="speaker")
     tasks: tuple[Task, ...] = Field(default=("emotion",), min_length=1)
-    variants: tuple[VariantName, ...] = Field(default=VARIANTS, min_length=1)
+    variants: tuple[VariantName, ...] = Field(default=DEFAULT_VARIANTS, min_length=1)
     encoder: EncoderOptions = EncoderOptions()
     stage: int | None = Field(default=None, ge=0)
     cepstrum: CepstrumOptions | None = None
     classifier: ClassifierOptions = ClassifierOptions()
     dimensions: ClassifierOptions | None = None
     from_scratch: ClassifierOptions = ClassifierOptions()
+    paper_form: ClassifierOptions = ClassifierOptions()
     svm: SvmOptions = SvmOptions()
     tune: TuneOptions | None = None
 
@@ -186,14 +191,26 @@ class TrainBeganOptions(Options):
 
         Args:
             task: emotion or dimensions.
-            shape: of a feature map, or of a chunk where there is no frozen encoder.
-            frozen: folder of the frozen encoder; None: the encoder is trained with the classifier.
+            shape: of a feature map, or of a chunk as a map of one channel.
+            frozen: folder of the frozen encoder; None: there is none.
         """
-        given = {"task": task, "stage": self.stage, "cepstrum": self.cepstrum, "shape": shape}
-        if frozen is None:
-            return BeganFitOptions(classifier=self.from_scratch, encoder=self.encoder.network, **given)
         how = self.dimensions or self.classifier if task == "dimensions" else self.classifier
-        return BeganFitOptions(classifier=how, frozen=frozen, **given)
+        return BeganFitOptions(
+            classifier=how, frozen=frozen, task=task, stage=self.stage, cepstrum=self.cepstrum, shape=shape
+        )
+
+    def from_scratch_options(self, task: Task, shape: tuple[int, ...]) -> BeganFitOptions:
+        """The options of an encoder that is trained with its classifier on chunks of a shape."""
+        return BeganFitOptions(
+            classifier=self.from_scratch, encoder=self.encoder.network, task=task, stage=self.stage,
+            cepstrum=self.cepstrum, shape=shape,
+        )  # fmt: skip
+
+    @property
+    def in_paper_form(self) -> "TrainBeganOptions":
+        """The same with the paper's classifier: convolutional layers on the encoder's last map."""
+        form = {"stage": None, "cepstrum": None, "classifier": self.paper_form, "dimensions": None}
+        return self.model_copy(update=form)
 
     def tuned(self, found: dict[str, Any]) -> "TrainBeganOptions":
         """The options with a study's values in `classifier`."""
@@ -217,7 +234,7 @@ class TrainBeganOptions(Options):
             )
         split = self.folds.protocol.kind == "official_split" and self.folds.protocol.validation
         if self.folds.validation.kind == "none" and not split:
-            named = [name for name in ("classifier", "dimensions", "from_scratch")
+            named = [name for name in ("classifier", "dimensions", "from_scratch", "paper_form")
                      if (how := getattr(self, name)) and how.select == "validation"]  # fmt: skip
             if named or self.tune:
                 raise ValueError(

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from semiser.training.experiment import Experiment
 
 
-def tune(work: Work, read: Callable[[Work, str], "Experiment"]) -> dict[str, Any]:
+def tune(work: Work, read: Callable[[Work], "Experiment"]) -> dict[str, Any]:
     """The best values of the search space for the emotions, with the first seed.
 
     Args:
         work: with `options.tune` and the encoder's card.
-        read: the experiment on an encoder, by its folder.
+        read: the experiment on the encoder.
     """
     options, encoder = work.options, work.made["encoder"]
     own = work.training.model_copy(update={"seeds": work.training.seeds[:1], "reuse": False})
     labelled = work.folds.filter(pc.not_equal(work.folds["role"], "unlabelled"))
     validation = validation_as_test(labelled, options.tune.folds)
-    experiment = read(replace(work, folds=validation, training=own), encoder["folder"])
+    experiment = read(replace(work, folds=validation, training=own))
     shape = load_feature_map(Path(work.models, encoder["folder"]), options.stage, options.cepstrum).map_shape
 
     def score(values: dict[str, Any]) -> float:

@@ -2,23 +2,50 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from semiser.systems.began.options import DIMENSIONS, TrainBeganOptions
+from semiser.systems.began.options import DIMENSIONS, BeganFitOptions, TrainBeganOptions
 from semiser.systems.system import Job, Product, Stage, System, Work
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from semiser.evaluation.report import Further
     from semiser.training.experiment import Experiment, Features
 
-FROM_SCRATCH, FUNCTIONALS = "from_scratch", "functionals"  # settings; any other is the folder of a frozen encoder
+
+class Setting(NamedTuple):
+    """What classifiers get.
+
+    Attributes:
+        kind: `functionals`, `chunks` for an encoder that is trained along, or `maps`.
+        encoder: folder of the frozen encoder below the pipeline's models, for maps; None: chunks are the maps.
+        in_paper_form: whether the map is the encoder's last one as it is, whatever the options have.
+    """
+
+    kind: Literal["functionals", "chunks", "maps"]
+    encoder: str | None = None
+    in_paper_form: bool = False
+
+
+FUNCTIONALS, CHUNKS, NO_ENCODER = Setting("functionals"), Setting("chunks"), Setting("maps")
 
 
 def make_folds(work: Work) -> "pa.Table":
-    """Folds over the utterances that have chunks and, for the SVM, IS10 features."""
-    tables = [work.table(name, "variants") for name in work.options.families()]
-    return work.folds_over(tables, work.options.folds)
+    """Folds over the utterances that have chunks and, for the SVM, those of the labelled corpora that have IS10."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from semiser.data.tables import with_features
+    from semiser.folds.make import make_folds
+
+    options = work.options
+    usable = with_features(work.utterances, work.table("chunks", "variants"))
+    if "svm" in options.variants:
+        functionals = work.table("is10", "variants").to_table(columns=["utterance_id"])["utterance_id"]
+        labelled = pc.is_in(usable["corpus"], pa.array(options.folds.corpora))
+        usable = usable.filter(pc.or_(pc.invert(labelled), pc.is_in(usable["utterance_id"], functionals)))
+    return make_folds(usable, options.folds)
 
 
 def train_encoder(work: Work) -> tuple[dict[str, Any], "pa.Table | None"]:
@@ -27,7 +54,7 @@ def train_encoder(work: Work) -> tuple[dict[str, Any], "pa.Table | None"]:
     Raises:
         ValueError: no utterance is unlabelled in every fold.
     """
-    if "began" not in work.options.variants:
+    if not {"began", "began_paper_form"} & set(work.options.variants):
         return {}, None
     from semiser.systems.began.encoder import train_encoder
 
@@ -61,10 +88,10 @@ def tune(work: Work) -> tuple[dict[str, Any], None]:
         return {}, None
     from semiser.systems.began.study import tune
 
-    return tune(work, read), None
+    return tune(work, lambda own: read(own, Setting("maps", work.made["encoder"]["folder"]))), None
 
 
-def read(work: Work, setting: str) -> "Experiment":
+def read(work: Work, setting: Setting) -> "Experiment":
     """Feature maps of a frozen encoder, or chunks, or functionals, of the utterances that are not unlabelled."""
     import pyarrow.compute as pc
 
@@ -72,7 +99,7 @@ def read(work: Work, setting: str) -> "Experiment":
     from semiser.data.streamed import read_vectors
     from semiser.systems.began.classifier import read_maps
     from semiser.systems.began.dimensions import read_dimensions
-    from semiser.systems.began.encoder import COLUMN, load_feature_map
+    from semiser.systems.began.encoder import COLUMN
     from semiser.training.run import device_of
 
     options, chunks = work.options, work.table("chunks", "variants")
@@ -83,60 +110,88 @@ def read(work: Work, setting: str) -> "Experiment":
             return read_vectors({"is10": work.table("is10", "variants")}, ids, labelled, options.scaling)
         wanted = "dimensions" in options.tasks
         about = {"dimensions": read_dimensions(work.utterances, ids, DIMENSIONS)} if wanted else {}
-        if setting == FROM_SCRATCH:
+        if setting == CHUNKS:
             return read_samples({COLUMN: chunks}, ids, about=about, scaling=options.scaling, band_axis=0)
         device = device_of(work.training)
-        frozen = load_feature_map(Path(work.models, setting), options.stage, options.cepstrum).to(device)
-        return read_maps(chunks, ids, frozen, options.scaling, about, device)
+        made, _ = map_maker(work, setting)
+        return read_maps(chunks, ids, made.to(device) if setting.encoder else made, options.scaling, about, device)
 
     return work.open(features, labelled)
 
 
+def map_maker(work: Work, setting: Setting) -> tuple[Any, tuple[int, int, int]]:
+    """What makes maps of chunks in a setting, and their shape."""
+    from semiser.systems.began.encoder import chunk_shape, load_feature_map
+    from semiser.systems.began.network import ChunkMap
+
+    options = work.options.in_paper_form if setting.in_paper_form else work.options
+    if setting.encoder is None:
+        made = ChunkMap(options.cepstrum)
+        return made, made.shape_of(chunk_shape(work.table("chunks", "variants")))
+    frozen = load_feature_map(Path(work.models, setting.encoder), options.stage, options.cepstrum)
+    return frozen, frozen.map_shape
+
+
 def jobs(work: Work, variant: str) -> Iterator[Job]:
     """A classifier per task on the variant's encoder; random encoders are one per seed."""
+    from semiser.systems.began.encoder import chunk_shape, save_random_encoder
+
+    seeds = work.training.seeds
     if variant == "svm":
         from semiser.systems.baselines import svm
 
         yield Job(variant, svm.fit, work.options.svm, FUNCTIONALS, alone=True)
     elif variant == "from_scratch":
-        yield from _classifiers(work, variant, FROM_SCRATCH, work.training.seeds)
-    elif variant == "began":
-        yield from _classifiers(work, variant, work.made["encoder"]["folder"], work.training.seeds)
-    else:
-        from semiser.systems.began.encoder import chunk_shape, save_random_encoder
-
         shape = chunk_shape(work.table("chunks", "variants"))
-        for seed in work.training.seeds:
+        for task in work.options.tasks:
+            yield _job(work, variant, task, work.options.from_scratch_options(task, shape), CHUNKS, seeds)
+    elif variant == "no_encoder":
+        yield from _on_maps(work, variant, NO_ENCODER, seeds)
+    elif variant == "random_encoder":
+        shape = chunk_shape(work.table("chunks", "variants"))
+        for seed in seeds:
             folder = save_random_encoder(shape, work.options.encoder.network, work.training, seed, Path(work.models))
-            yield from _classifiers(work, variant, folder, (seed,))
+            yield from _on_maps(work, variant, Setting("maps", folder), (seed,))
+    else:
+        paper = variant == "began_paper_form"
+        yield from _on_maps(work, variant, Setting("maps", work.made["encoder"]["folder"], paper), seeds)
 
 
-def _classifiers(work: Work, variant: str, setting: str, seeds: tuple[int, ...]) -> Iterator[Job]:
+def _on_maps(work: Work, variant: str, setting: Setting, seeds: tuple[int, ...]) -> Iterator[Job]:
+    """A classifier per task on what a setting gives."""
+    study = work.made["study"]
+    options = work.options.tuned(study["best"]) if study else work.options
+    options = options.in_paper_form if setting.in_paper_form else options
+    _, shape = map_maker(work, setting)
+    for task in options.tasks:
+        yield _job(work, variant, task, options.fit_options(task, shape, setting.encoder), setting, seeds)
+
+
+def _job(
+    work: Work, variant: str, task: str, options: BeganFitOptions, setting: Setting, seeds: tuple[int, ...]
+) -> Job:
     from semiser.systems.began.classifier import fit
     from semiser.systems.began.dimensions import dimension_table
 
-    study = work.made["study"]
-    options = work.options.tuned(study["best"]) if study else work.options
-    shape = input_shape(work, setting)
-    for task in options.tasks:
-        numbers = task == "dimensions"
-        yield Job(
-            f"{variant}/task={task}" if numbers else variant,
-            fit,
-            options.fit_options(task, shape, None if setting == FROM_SCRATCH else setting),
-            setting,
-            seeds,
-            dimension_table(work.utterances, DIMENSIONS) if numbers else None,
-        )
+    numbers = task == "dimensions"
+    tabulate = dimension_table(work.utterances, DIMENSIONS) if numbers else None
+    return Job(f"{variant}/task={task}" if numbers else variant, fit, options, setting, seeds, tabulate)
 
 
-def input_shape(work: Work, setting: str) -> tuple[int, ...]:
-    """Shape of what a classifier gets: of a feature map, or of a chunk."""
-    from semiser.systems.began.encoder import chunk_shape, load_feature_map
+def by_speaker(work: Work, predictions: "pa.Table", curves: "pa.Table") -> "Further":
+    """Accuracy of every speaker, `wa/<speaker>`, where test parts have several: Table 1."""
+    import pyarrow.compute as pc
 
-    if setting == FROM_SCRATCH:
-        return chunk_shape(work.table("chunks", "variants"))
-    return load_feature_map(Path(work.models, setting), work.options.stage, work.options.cepstrum).map_shape
+    if work.options.folds.protocol.kind != "speaker_dependent_share":
+        return {}
+    right = pc.equal(predictions["target"], predictions["prediction"])
+    rows = predictions.append_column("right", pc.cast(right, "float64"))
+    columns = ["variant", "speaker_id", "seed", "fold"]
+    found: dict[str, dict[str, dict[tuple[int, int], float]]] = {}
+    for row in rows.group_by(columns).aggregate([("right", "mean")]).to_pylist():
+        metric = f"wa/{row['speaker_id'].rpartition('/')[2]}"
+        found.setdefault(row["variant"], {}).setdefault(metric, {})[row["seed"], row["fold"]] = row["right_mean"]
+    return found
 
 
 def protocol(work: Work) -> dict[str, Any]:
@@ -181,9 +236,11 @@ SYSTEM = System(
     tables=("chunks", "is10"),
     variants={
         "svm": "support vector machine on IS10 functionals",
+        "no_encoder": "the classifier on the chunks themselves",
         "random_encoder": "a classifier on a frozen encoder of random weights",
         "from_scratch": "encoder and classifier trained together on labels alone",
         "began": "a classifier on the frozen encoder of an adversarial autoencoder",
+        "began_paper_form": "convolutional layers on the last map of the same encoder, as the paper has them",
     },
     make_folds=make_folds,
     read=read,
@@ -193,4 +250,5 @@ SYSTEM = System(
     stages=(Stage("encoder", train_encoder), Stage("study", tune, after=("encoder",))),
     products=(Product("encoder", ("encoder_figure", "chunks_figure"), draw_encoder, of=("encoder_curves",)),),
     dimensions=True,
+    further=by_speaker,
 )
