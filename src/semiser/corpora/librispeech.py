@@ -144,7 +144,6 @@ READER = Reader(
     read=read,
     pattern="<split>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac",
     example="dev-clean/84/121123/84-121123-0000.flac",
-    options=ReaderOptions,
     language="en",
     options=LibrispeechOptions,
     expected={
