@@ -13,8 +13,7 @@ ROOT = Path(__file__).parents[1]
 HEAD = """# Options of the published experiments
 
 What each published experiment runs with, beside what its paper says and where. An empty cell means that the paper says
-nothing; **bold** is a value that is not the paper's. The reason stands beside either. MMMD has no env of its own, since
-most of its corpora are not given out: its options are those of `conf/base`, which every experiment starts from.
+nothing; **bold** is a value that is not the paper's. The reason stands beside either.
 
 The papers' values are kept in `src/semiser/systems/<system>/hyperparameters.csv`. This page is made from them and from
 `conf` by `python docs/make_options.py`; a test fails where an option differs from the paper without a reason, or where

@@ -29,6 +29,8 @@ EXPERIMENTS = {
     "cmkt_ch_sims": (["cmkt"], ("stft", "expression")),
     "cmkt_iemocap": (["cmkt"], ("wav2vec",)),
     "emodb": (["mmmd"], ("is10",)),
+    "mmmd_iemocap": (["mmmd"], ("is10", "word2vec")),
+    "mmmd_ivd": (["mmmd"], ("is10", "word2vec", "social")),
     "mssgan": (["mssgan"], ("fft", "fbank", "dface")),
     "ssgan_casia": (["mssgan"], ("fft", "fbank")),
 }

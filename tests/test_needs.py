@@ -1,15 +1,22 @@
 """What follows from what an experiment configures."""
 
+from pathlib import Path
+
 import pytest
 
+from semiser.configuration import load_parameters
+from semiser.evaluation.hyperparameters import PUBLISHED_ENVS
 from semiser.needs import (
     as_configured,
     check_run,
     configured_systems,
     families_without_network,
     needed_families,
+    tell_missing,
     training_pipelines,
 )
+
+CONF = Path(__file__).parents[1] / "conf"
 
 FOLDS = {"experiment": "e", "corpora": ["c"], "validation": {"kind": "none"}}
 AVSPNET = {"background": {"corpora": ["b"]}, "corpora": ["c"], "tasks": {"emotion": {}}}
@@ -76,6 +83,32 @@ def test_what_is_not_configured_goes_and_the_families_that_are_needed_come():
 def test_sweeps_of_a_configured_training_are_there_without_a_word_in_conf():
     found = as_configured({"train_cmkt": {"folds": FOLDS | {"classes": ["negative", "positive", "neutral"]}}})
     assert found["cmkt_sweeps"] == {} and "mmmd_sweeps" not in found
+
+
+GIVEN = {
+    "mmmd_ivd": ["ivd.root (your own voice logs", "avd.root (your own acted speech"],
+    "mmmd_iemocap": ["iemocap.root (the Univ", "features.word2vec.vectors (a file"],
+    "cmkt_ch_sims": ["ch_sims.root (its authors", "iqiyi.root (iQIYI-VID", "expression.images.root (RAF-DB"],
+    "cmkt_iemocap": [
+        "iemocap.root (the Univ",
+        "emovoxceleb.root (the Visual",
+        "features.wav2vec.checkpoint (the folder",
+    ],
+}
+
+
+@pytest.mark.parametrize("env", [env for envs in PUBLISHED_ENVS.values() for env in envs])
+def test_what_only_the_user_has_is_told_in_one_line_with_where_it_is_had(env):
+    found = tell_missing(load_parameters(CONF, env), env)
+    options = found.split(": ", 1)[1].split("; ")
+    assert found.startswith(f"{env} needs what only you have") and "\n" not in found
+    assert all(" (" in option for option in options)
+    for wanted in GIVEN.get(env, []):
+        assert wanted in found
+
+
+def test_an_experiment_that_has_its_files_lacks_nothing():
+    assert tell_missing({"ingest": {"corpora": {"c": {"reader": "manifest", "root": "here"}}}}, "mine") == ""
 
 
 def test_families_that_the_user_names_stay():

@@ -1,12 +1,14 @@
 """Kedro's configuration with the experiment's name: `${experiment:}` in any file of conf."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kedro.config import OmegaConfigLoader
+from kedro.framework.context import KedroContext
+from kedro.validation.exceptions import ParameterValidationError
 from omegaconf import OmegaConf
 
-from semiser.needs import as_configured
+from semiser.needs import as_configured, tell_missing
 
 
 class ExperimentConfigLoader(OmegaConfigLoader):
@@ -35,6 +37,29 @@ class ConfiguredLoader(ExperimentConfigLoader):
     def __getitem__(self, key: str) -> dict[str, Any]:
         found = super().__getitem__(key)
         return as_configured(found) if key == "parameters" else found
+
+
+class ExperimentContext(KedroContext):
+    """Parameters checked by the models of the nodes that are to run; where folders are missing it says so first."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters.
+
+        Raises:
+            ValueError: folders or files that only the user has are not given; see `semiser.needs.missing_files`.
+            ParameterValidationError: other options are wrong.
+        """
+        try:
+            return super().params
+        except ParameterValidationError as error:
+            wrong = error
+        try:
+            loader = cast(ExperimentConfigLoader, self.config_loader)
+            missing = tell_missing(loader["parameters"], loader.experiment)
+        except ValueError:
+            missing = ""
+        raise ValueError(missing) if missing else wrong
 
 
 def load_parameters(conf: str | Path, env: str | None, params: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -25,7 +25,8 @@ _SHARED = {"features": FeaturesOptions, "train_faces": TrainFacesOptions, "train
 
 def experiment_parameters(conf: str | Path, env: str) -> dict[str, Any]:
     """The parameters of an env with stand-ins for folders that are the user's; of `base` also for corpora."""
-    given = {"features": {"wav2vec": {"checkpoint": "given"}}} | (_ANY if env == "base" else {})
+    files = {"wav2vec": {"checkpoint": "given"}, "word2vec": {"vectors": "given"}}
+    given = {"features": files} | (_ANY if env == "base" else {})
     return _with_roots(load_parameters(conf, None if env == "base" else env, given))
 
 

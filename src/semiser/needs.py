@@ -10,8 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from semiser.corpora.options import without_root
+from semiser.faces.registry import get_face_reader
 from semiser.options.base import first_problem
-from semiser.options.features import FAMILIES
+from semiser.options.features import FAMILIES, GIVE
 from semiser.systems.system import get_system, system_names
 
 NETWORKS = ("expression", "dface")  # families whose weights train_faces makes
@@ -81,6 +83,41 @@ def as_configured(parameters: Parameters) -> dict[str, Any]:
 
 def _groups(systems: Iterable[str]) -> list[str]:
     return [get_system(name).pipeline for name in systems]
+
+
+def missing_files(parameters: Parameters) -> dict[str, str]:
+    """Dotted option to what belongs there, of everything that an experiment asks for and only the user has.
+
+    These are folders of its corpora and face images, and what its families cannot do without.
+
+    Raises:
+        ValueError: a reader that is named is none.
+    """
+    corpora = (parameters.get("ingest") or {}).get("corpora") or {}
+    missing = {f"ingest.corpora.{name}.root": source for name, source in without_root(corpora).items()}
+    for name, network in (parameters.get("train_faces") or {}).items():
+        images = network and network.get("images")
+        if isinstance(images, Mapping) and images.get("root", "") is None:
+            missing[f"train_faces.{name}.images.root"] = get_face_reader(str(images.get("reader"))).source
+    features = parameters.get("features") or {}
+    asked = features.get("extract")
+    for family in needed_families(parameters) if asked is None else asked:
+        if family in GIVE and not features.get(family):
+            option, _, what = GIVE[family].partition(", ")
+            missing[option] = what
+    text = features.get("word2vec") or {}
+    if text.get("pretrained") and not text.get("vectors"):
+        missing["features.word2vec.vectors"] = "a file of the word vectors that its conf names: docs/features.md"
+    return missing
+
+
+def tell_missing(parameters: Parameters, experiment: str) -> str:
+    """One line for a user whose experiment lacks what only they have: every option to give, and what belongs there.
+
+    Empty where nothing is missing.
+    """
+    listed = "; ".join(f"{option} ({what})" if what else option for option, what in missing_files(parameters).items())
+    return f"{experiment} needs what only you have, given by --params or in an env of yours: {listed}" if listed else ""
 
 
 def check_run(parameters: Parameters, pipelines: Iterable[str], command: str = "kedro run") -> None:

@@ -1,6 +1,6 @@
 """Project settings: https://docs.kedro.org/en/stable/configure/ explains each."""
 
-from semiser.configuration import ConfiguredLoader
+from semiser.configuration import ConfiguredLoader, ExperimentContext
 from semiser.hooks import (
     Feasible,
     KnownParameters,
@@ -26,6 +26,7 @@ HOOKS = (
     KnownParameters(),
 )
 
+CONTEXT_CLASS = ExperimentContext
 CONFIG_LOADER_CLASS = ConfiguredLoader
 # An env names only what differs from conf/base: with the default strategy it would replace whole groups.
 CONFIG_LOADER_ARGS = {

@@ -48,3 +48,19 @@ def test_levels_of_mssgan_and_the_speakers_own_mean():
     short = {"kind": "levels", "levels": levels[:2]}
     with pytest.raises(ValueError, match=r"4 values such as 4 lie beyond the last level 'medium' \(up_to 4\)"):
         make_folds(table(rows), options(target="arousal", discretise=short))
+
+
+def test_rows_of_the_corpora_without_a_label_may_be_left_out_and_are_counted():
+    rows = speech("ab", per_class=1)
+    rows += [
+        {"utterance_id": f"x/{name}_none", "corpus": "x", "speaker_id": f"x/{name}", "emotion": None} for name in "ab"
+    ]
+    rows.append({"utterance_id": "y/1", "corpus": "y", "speaker_id": "y/1", "emotion": None})
+    given = {"unlabelled_corpora": ["y"], "classes": ["joy", "anger"]}
+    unlabelled = {}
+    for used in (True, False):
+        folds = make_folds(table(rows), options(unlabelled_rows=used, **given))
+        unlabelled[used] = set(folds.filter(pc.equal(folds["role"], "unlabelled"))["utterance_id"].to_pylist())
+    assert unlabelled == {True: {"x/a_none", "x/b_none", "y/1"}, False: {"y/1"}}
+    reason = "no label, and folds.unlabelled_rows is false"
+    assert {"corpus": "x", "reason": reason, "utterances": 2} in protocol_facts(folds)["left_out"]

@@ -51,7 +51,7 @@ class IngestOptions(Options):
                 "no corpus is named: name those of the experiment in conf/<env>/parameters.yml, "
                 "{<name>: {reader: ..., root: ...}}, and run with --env <env> (docs/corpora.md)"
             )
-        if isinstance(corpora, dict) and (missing := _without_root(corpora)):
+        if isinstance(corpora, dict) and (missing := without_root(corpora)):
             given = ",".join(f"ingest.corpora.{name}.root=<folder>" for name in missing)
             wanted = "; ".join(f"{name}, from {source}" if source else name for name, source in missing.items())
             raise ValueError(f"no folder is set for {wanted}. Give them by --params {given} or in an env of yours")
@@ -72,7 +72,7 @@ class IngestOptions(Options):
         return self
 
 
-def _without_root(corpora: dict[str, Any]) -> dict[str, str]:
+def without_root(corpora: dict[str, Any]) -> dict[str, str]:
     """The corpora whose root is null, and who gives them out."""
     from semiser.corpora.registry import get_reader
 

@@ -17,7 +17,7 @@ from typing import Any
 OURS = "ours"
 # The experiments of each paper that there is an env for; `base` where the user brings the corpora.
 PUBLISHED_ENVS = {
-    "mmmd": ("base",),
+    "mmmd": ("mmmd_ivd", "mmmd_iemocap"),
     "avspnet": ("avspnet_iemocap", "avspnet_nnime"),
     "began": ("began_savee", "began_omg", "began_emodb_librispeech"),
     "mssgan": ("mssgan",),

@@ -42,5 +42,9 @@ def _name_expression(word: str) -> str:
 
 
 READER = FaceReader(
-    read=read, pattern="<split>/<expression>/<image>.png", example="train/happiness/0001.png", options=ReaderOptions
+    read=read,
+    source="a folder of faces of your own: docs/corpora.md",
+    pattern="<split>/<expression>/<image>.png",
+    example="train/happiness/0001.png",
+    options=ReaderOptions,
 )

@@ -98,6 +98,7 @@ def _to_pixels(text: str) -> bytes:
 
 READER = FaceReader(
     read=read,
+    source="FERPlus's labels, free: github.com/microsoft/FERPlus, with the images of FER2013",
     pattern="fer2013new.csv, and FER2013Train/<name>.png and its like or fer2013.csv",
     example="FER2013Train/fer0000000.png",
     options=ReaderOptions,

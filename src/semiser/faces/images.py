@@ -62,6 +62,7 @@ class FaceReader(Generic[OptionsT]):
         example: one path that fits it.
         options: pydantic model of the reader's options.
         expected: published counts: `images` and `images/<split>`.
+        source: the images by their name and where they are had, for a run that lacks them.
     """
 
     read: Callable[[str, Path, OptionsT], Iterator[FaceImage | Rejected]]
@@ -69,6 +70,7 @@ class FaceReader(Generic[OptionsT]):
     example: str
     options: type[OptionsT]
     expected: Mapping[str, int] = field(default_factory=dict)
+    source: str = ""
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ def _make(corpus: str, stem: str, path: PurePosixPath, code: str) -> FaceImage:
 
 READER = FaceReader(
     read=read,
+    source="RAF-DB, on request: whdeng.cn/raf/model1.html",
     pattern="basic/EmoLabel/list_patition_label.txt and basic/Image/aligned/<name>_aligned.jpg, or "
     "<train or test>/<1 to 7>/<name>_aligned.jpg",
     example="basic/Image/aligned/train_00001_aligned.jpg",

@@ -187,6 +187,8 @@ class FoldOptions(Options):
         validation: who selects the model.
         label_budget: how many training labels may be seen; the other training utterances become unlabelled.
         unlabelled_corpora: corpora that are unlabelled in every fold, whatever labels they have.
+        unlabelled_rows: whether rows of `corpora` that have no label are unlabelled utterances, too; false leaves
+            them out.
         acted: corpora whose labelled utterances take part in every fold in the role acted.
         transductive: declares that further, unlabelled utterances of the test speakers may be seen in training.
         seed: of every draw.
@@ -202,6 +204,7 @@ class FoldOptions(Options):
     validation: Validation = ValidationSpeakers()
     label_budget: LabelBudget = LabelBudget(share=1.0)
     unlabelled_corpora: list[str] = Field(default_factory=list)
+    unlabelled_rows: bool = True
     acted: list[ActedCorpus] = Field(default_factory=list)
     transductive: bool = False
     seed: int = Field(default=0, ge=0)

@@ -70,8 +70,10 @@ def select_rows(
     label, dropped = code_classes(words, is_target, options)
     _require_mapped_classes(options, label.names)
     # A target row of another class goes; an acted one without class too; in an unlabelled corpus it is unlabelled.
-    kept = ~(dropped & is_target) & ~((label.codes == ABSENT) & is_acted)
-    left_out = _count_dropped(table, words, ~kept & is_target, "label {} is not among the classes")
+    bare = is_target & (label.codes == ABSENT) & ~dropped & (not options.unlabelled_rows)
+    kept = ~(dropped & is_target) & ~((label.codes == ABSENT) & is_acted) & ~bare
+    left_out = _count_dropped(table, words, dropped & is_target, "label {} is not among the classes")
+    left_out += _count_dropped(table, words, bare, "no label, and folds.unlabelled_rows is false")
     own = pc.fill_null(pc.cast(table[options.target].combine_chunks(), pa.string()), "(none)")
     left_out += _count_dropped(table, own, ~kept & is_acted, "acted: emotion {} has no counterpart in the mapping")
     table = table.filter(pa.array(kept))

@@ -1,6 +1,8 @@
 """Options of the text and social families."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from semiser.options.base import Options
 from semiser.options.family import FamilyOptions
@@ -21,6 +23,7 @@ class Word2VecOptions(FamilyOptions):
     Attributes:
         vectors: file of word vectors in word2vec's text or binary format (`.bin`, `.kv`, `.txt`, also `.gz`), such as
             those of Google News; None trains on the transcripts.
+        pretrained: the experiment trains no vectors: a run without a file of them is refused.
         limit: number of words to load from that file, from its beginning (the most frequent ones); None loads all.
         lower_case: whether words are compared without regard to case.
         texts: further text files to train on, one utterance per line.
@@ -36,6 +39,7 @@ class Word2VecOptions(FamilyOptions):
     """
 
     vectors: str | None = Field(default=None, exclude=True)
+    pretrained: bool = Field(default=False, exclude=True)
     limit: int | None = Field(default=None, ge=1)
     lower_case: bool = True
     texts: tuple[str, ...] = Field(default=(), exclude=True)
@@ -47,6 +51,12 @@ class Word2VecOptions(FamilyOptions):
     seed: int = Field(default=0, ge=0)
     training_threads: int = Field(default=1, ge=1)
     vectors_sha256: str | None = None
+
+    @model_validator(mode="after")
+    def _vectors_are_there(self) -> Self:
+        if self.pretrained and self.vectors is None:
+            raise ValueError("the experiment trains no word vectors (pretrained): give the file of them as vectors")
+        return self
 
 
 class SocialOptions(FamilyOptions):

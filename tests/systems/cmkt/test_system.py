@@ -80,6 +80,26 @@ def test_variants_that_are_not_named_give_empty_tables(tables, tmp_path, scaling
     assert len(made["curves_figure"].axes) == 3  # loss, unlabelled loss, share kept
 
 
+@pytest.mark.parametrize("same", [False, True])
+def test_every_variant_may_get_the_utterances_with_knowledge_alone(tables, tmp_path, same):
+    """Every other utterance of a and b shows contempt, which has no class; half of the training labels are hidden."""
+    anger, contempt = [0, 0, 0, 0, 1.0, 0, 0, 0], [0] * 7 + [1.0]
+    faces = pa.array([anger, contempt] * 8)
+    given = tables | {"utterances": tables["utterances"].append_column("visual_probabilities", faces)}
+    knowledge = {"visual": {"kind": "published"}, "class_map": {"anger": "low"}, "unlabelled_with_knowledge": same}
+    options = _options(input="fbank", variants=["fixmatch", "cmkt_labels"], **knowledge)
+    made = run_system("cmkt", given, options, tmp_path)
+    counts = made["pseudo_labels_table"]
+    seen = counts[counts["epoch"] == 0].groupby("variant")["seen"].sum().to_dict()
+    with_knowledge = made["protocol"]["visual"]["with_knowledge"]
+    unlabelled = sum(fold["utterances"]["unlabelled"] for fold in made["protocol"]["folds"])
+    assert seen["cmkt_labels"] == with_knowledge < 8
+    assert seen["fixmatch"] == unlabelled == (with_knowledge if same else 8)
+    left_out = [entry for entry in made["protocol"]["left_out"] if "visual" in entry["reason"]]
+    expected = {"corpus": "c", "reason": "unlabelled, without visual knowledge", "utterances": 8 - with_knowledge}
+    assert left_out == ([expected] if same else [])
+
+
 def test_hidden_labels_do_not_reach_the_training(tables, tmp_path):
     """With a face network's probabilities, other hidden labels give the same predictions and another precision."""
     faces = np.random.default_rng(1).dirichlet(np.ones(8), 16).tolist()

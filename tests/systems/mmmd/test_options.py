@@ -52,10 +52,25 @@ def test_a_sweep_changes_one_option_and_nothing_else():
     assert [name for name, *_ in settings] == ["0", "0.01"]
     assert [chosen.mixmatch.unlabelled_weight for _, chosen, _ in settings] == [0, 0.01]
     assert {chosen.mixmatch.temperature for _, chosen, _ in settings} == {0.5}
-    assert sweeps.neural(settings[1][1]).network.epochs == 3
-    features = {name: chosen for name, _, chosen in sweeps.settings("features", TRAIN)}
-    assert features["T+A+topic"].columns == ("is10", "word2vec", "query_topic")
-    assert features["A"].columns == ("is10",)
+    assert sweeps.neural("unlabelled_weight", settings[1][1]).network.epochs == 3
+    features = {name: chosen for name, _, chosen in sweeps.settings("modalities", TRAIN)}
+    assert features["acoustic+text+topic"].columns == ("is10", "word2vec", "query_topic")
+    assert features["acoustic"].columns == ("is10",)
+
+
+def test_mmd_is_swept_over_its_modalities_and_with_mixmatch_over_the_rest():
+    sweeps = MmmdSweepsOptions(variant="mmd")
+    assert sweeps.variant_of("modalities") == "mmd" and sweeps.neural("modalities", TRAIN).mixmatch is None
+    assert sweeps.variant_of("temperature") == "mmmd_without_acted"
+    assert sweeps.neural("temperature", TRAIN).mixmatch == TRAIN.mixmatch
+
+
+def test_sets_of_modalities_are_read_together_and_name_their_trainings():
+    options = TrainMmmdOptions(folds=FOLDS, modality_sets=[["acoustic"], ["acoustic", "text"]], modalities=["social"])
+    assert options.columns == ("is10", "word2vec") and options.families() == ("is10", "word2vec")
+    names = {name: chosen.columns for name, chosen in options.feature_sets.items()}
+    assert names == {"/modalities=acoustic": ("is10",), "/modalities=acoustic+text": ("is10", "word2vec")}
+    assert TrainMmmdOptions(folds=FOLDS).feature_sets == {"": None}
 
 
 def test_a_setting_out_of_range_is_refused():

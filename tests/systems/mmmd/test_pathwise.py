@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch.nn import functional as F
 
@@ -111,3 +112,29 @@ def test_the_copies_that_are_kept_have_the_noise_that_all_were_drawn_with():
     every = layer.noisy_copies(x, copies, 0.5, 4, slice(None))
     torch.manual_seed(0)
     torch.testing.assert_close(layer.noisy_copies(x, copies[kept], 0.5, 4, kept), every[:, kept])
+
+
+@pytest.mark.parametrize("outputs", [128, 8])  # noise on the inputs; noise behind the layer
+def test_after_sixty_steps_no_noise_has_come_through_padding_or_to_quiet_inputs(outputs):
+    """Paths of 38, 35 (one-hot, without noise) and 42 columns share a product that is 42 wide."""
+    torch.manual_seed(0)
+    paths = [list(range(0, 38)), list(range(38, 73)), list(range(73, 115))]
+    layer = PathwiseInput(paths, outputs, quiet=paths[1])
+    x, target = torch.randn(16, 115), torch.randn(3, 32, outputs)
+    copies = torch.arange(16).repeat(2)
+    optimiser = torch.optim.AdamW(layer.parameters(), 0.01)
+    for _ in range(60):
+        optimiser.zero_grad()
+        (layer.noisy_copies(x, copies, 0.5, 32, slice(None)) - target).square().mean().backward()
+        optimiser.step()
+    (bucket,) = layer.layers
+    for place, path in enumerate(layer.order):
+        assert bucket.weight[place, len(paths[path]) :].abs().sum() == 0
+    quiet = layer.order.index(1)
+    found = layer.noisy_copies(x, torch.zeros(50, dtype=torch.long), 0.5, 50, slice(None)).detach()
+    spread = found.std(1).mean(1)
+    if bucket.is_wide:  # the ridge of the Cholesky factor is all that is left
+        assert spread[quiet] < 1e-6
+    else:
+        assert spread[quiet] == 0
+    assert all(spread[place] > 0.05 for place in range(3) if place != quiet)

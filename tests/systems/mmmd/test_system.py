@@ -9,6 +9,7 @@ import pytest
 from system_runs import run_system
 
 from semiser.features.spectra import frames_fields
+from semiser.reporting.compare import compare
 from semiser.systems.mmmd.options import VARIANTS, TrainMmmdOptions
 from semiser.systems.mmmd.sweeps import MmmdSweepsOptions
 
@@ -128,9 +129,24 @@ def test_a_sweep_trains_each_setting_and_draws_them(tables, tmp_path):
     assert [text.get_text() for text in axis.get_xticklabels()] == ["1", "0.5"] and axis.get_xlabel() == "temperature"
 
 
-def test_a_sweep_over_features_reads_those_of_each_setting(tables, tmp_path):
-    sweeps = MmmdSweepsOptions(epochs=1, features={"A": {"modalities": ["acoustic"]}, "T": {"modalities": ["text"]}})
-    made = run_system("mmmd", tables, _options(), tmp_path, sweeps=sweeps, upto="features_table")
-    assert made["features_table"]["variant"].tolist() == ["mmmd_epoch_wise/features=A", "mmmd_epoch_wise/features=T"]
+def test_a_sweep_over_modalities_reads_those_of_each_setting(tables, tmp_path):
+    sets = {"acoustic": {"modalities": ["acoustic"]}, "text": {"modalities": ["text"]}}
+    sweeps = MmmdSweepsOptions(epochs=1, modalities=sets)
+    made = run_system("mmmd", tables, _options(), tmp_path, sweeps=sweeps, upto="modalities_table")
+    names = ["mmmd_epoch_wise/modalities=acoustic", "mmmd_epoch_wise/modalities=text"]
+    assert made["modalities_table"]["variant"].tolist() == names
     cards = [json.loads(path.read_text())["features"] for path in sorted(tmp_path.rglob("card.json"))]
     assert {tuple(card) for card in cards} == {("is10",), ("word2vec",)}
+
+
+def test_sets_of_modalities_are_trained_in_one_run_and_each_has_its_figures(tables, tmp_path):
+    options = _options(modality_sets=[["acoustic"], ["text"], ["acoustic", "text"]], variants=["svm", "mmd"])
+    made = run_system("mmmd", tables, options, tmp_path)
+    metrics = made["train_mmmd_metrics"]
+    sets = ("acoustic", "text", "acoustic+text")
+    names = [f"{name}/modalities={chosen}" for name in ("svm", "mmd") for chosen in sets]
+    assert list(metrics["variants"]) == names and "modalities" not in metrics["protocol"]
+    beside = {row.setting: ours.variant for row, ours in compare("mmmd", [metrics]) if ours and row.metric == "uar"}
+    assert beside == {name.split("/")[1]: name for name in names[3:]}
+    cards = {row["variant"]: tmp_path / "train_mmmd" / row["folder"] / "card.json" for row in made["mmd_models"]}
+    assert list(json.loads(cards["mmd/modalities=text"].read_text())["features"]) == ["word2vec"]

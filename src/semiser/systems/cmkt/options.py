@@ -259,6 +259,8 @@ class TrainCmktOptions(Options):
             every fold are read from the shards block by block.
         block_rows: utterances of such a block; two are held at a time.
         visual: visual knowledge; None where no variant needs it.
+        unlabelled_with_knowledge: whether X^U is the utterances that have visual knowledge, for every variant, as in
+            the paper, which selects them before it compares; false gives variants that need none all utterances.
         class_map: expression to class of the experiment, or the name of a published map: `sentiment` (Table 2) or
             `four_emotions` (Section 4.4). An utterance whose most probable expression has no class counts as one
             without visual knowledge. Simulated knowledge needs no map.
@@ -279,6 +281,7 @@ class TrainCmktOptions(Options):
     memory_mib: int = Field(default=4096, ge=0)
     block_rows: int = Field(default=2048, ge=1)
     visual: Knowledge | None = FaceKnowledge()
+    unlabelled_with_knowledge: bool = False
     class_map: Literal["sentiment", "four_emotions"] | dict[str, str] = "sentiment"
     variants: tuple[VariantName, ...] = Field(default=VARIANTS, min_length=1)
     network: TransformerOptions = TransformerOptions()
@@ -333,6 +336,12 @@ class TrainCmktOptions(Options):
         needing = [name for name, how in options.items() if how and how.needs_visual]
         if needing and self.visual is None:
             raise ValueError(f"variants {', '.join(needing)} need visual knowledge, but visual is null: give its kind")
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_knowledge_to_choose_by(self) -> Self:
+        if self.unlabelled_with_knowledge and self.visual is None:
+            raise ValueError("unlabelled_with_knowledge is true, but visual is null: give the kind of the knowledge")
         return self
 
     @model_validator(mode="after")

@@ -24,8 +24,14 @@ _PAIRS = [
 
 
 def make_folds(work: Work) -> "pa.Table":
-    """Folds over the utterances that have the audio features."""
-    return work.folds_over([work.table(work.options.input, "input")], work.options.folds)
+    """Folds over the utterances that have the audio features and, where it is asked for, the visual knowledge."""
+    from semiser.systems.cmkt.visual import keep_with_knowledge
+
+    options = work.options
+    folds = work.folds_over([work.table(options.input, "input")], options.folds)
+    if not options.unlabelled_with_knowledge:
+        return folds
+    return keep_with_knowledge(folds, work.utterances, work.tables["expression"], options)
 
 
 def read(work: Work, setting: None) -> "Experiment":

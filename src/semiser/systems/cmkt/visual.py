@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,6 +60,33 @@ def read_knowledge(
         names = json.loads(expression.schema.field(column).metadata[b"names"])
     found = read_probabilities(source, column, len(names), utterance_ids)
     return class_probabilities(found, names, options.class_of_expression, classes)
+
+
+def keep_with_knowledge(
+    folds: pa.Table, utterances: pa.Table, expression: pa.dataset.Dataset | None, options: TrainCmktOptions
+) -> pa.Table:
+    """The folds without unlabelled utterances that have no visual knowledge: X^U is then the same for every variant.
+
+    What is left out is counted by corpus in the protocol, and in the counts of each fold.
+
+    Args:
+        folds, utterances, expression, options: as of `read_knowledge`.
+    """
+    unlabelled = pc.equal(folds["role"], "unlabelled")
+    ids = pc.unique(folds.filter(unlabelled)["utterance_id"]).to_pylist()
+    known = ~np.isnan(read_knowledge(folds, utterances, expression, ids, options)).any(1)
+    without = pa.array([name for name, is_known in zip(ids, known, strict=True) if not is_known], pa.string())
+    dropped = pc.and_(unlabelled, pc.is_in(folds["utterance_id"], value_set=without))
+    facts = protocol_facts(folds)
+    for fold in facts["folds"]:
+        own = pc.and_(dropped, pc.equal(folds["fold"], fold["fold"]))
+        fold["utterances"]["unlabelled"] -= pc.sum(own).as_py() or 0
+    corpora = utterances.filter(pc.is_in(utterances["utterance_id"], value_set=without))["corpus"].to_pylist()
+    facts["left_out"] += [
+        {"corpus": corpus, "reason": "unlabelled, without visual knowledge", "utterances": count}
+        for corpus, count in sorted(Counter(corpora).items())
+    ]
+    return folds.filter(pc.invert(dropped)).replace_schema_metadata({"protocol": json.dumps(facts, ensure_ascii=False)})
 
 
 def knowledge_facts(

@@ -16,6 +16,23 @@ VariantName = Literal[
 VARIANTS: tuple[VariantName, ...] = VariantName.__args__
 
 
+class FeatureSet(Options):
+    """Features that variants are trained on, where there are several such sets.
+
+    Attributes:
+        modalities: which take part.
+        social: the attributes, where social is one of them.
+    """
+
+    modalities: tuple[str, ...] = Field(min_length=1)
+    social: tuple[SocialAttribute, ...] = ATTRIBUTES
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The feature columns that are read, in the order in which they stand side by side."""
+        return feature_columns(self.modalities, self.social)
+
+
 class MmdOptions(Options):
     """A network of local classifiers and a global one, and how it is trained: MMD, or with one joint path a DNN.
 
@@ -127,6 +144,8 @@ class TrainMmmdOptions(Options):
         modalities: which features are read: acoustic, text and social, as the paper has them, or any family of
             vectors or frames by its name. Compact bilinear pooling joins the paths of sound and picture with the
             textual and social ones.
+        modality_sets: several such sets in one run, over the utterances that have the features of all: every variant
+            is trained on each, as `<variant>/modalities=acoustic+text`. None: on `modalities` alone, as `<variant>`.
         social: which social attributes the modality social has.
         pooling: statistics over time that make a vector of a modality that is frames, segments or chunks.
         variants: which are trained; the others give an empty table.
@@ -145,6 +164,7 @@ class TrainMmmdOptions(Options):
     folds: FoldOptions
     scaling: ScalingOptions = ScalingOptions()
     modalities: tuple[str, ...] = Field(default=("acoustic",), min_length=1)
+    modality_sets: tuple[tuple[str, ...], ...] | None = Field(default=None, min_length=1)
     social: tuple[SocialAttribute, ...] = Field(default=ATTRIBUTES, min_length=1)
     pooling: tuple[Statistic, ...] = Field(default=("mean", "std"), min_length=1)
     variants: tuple[VariantName, ...] = Field(default=("svm", "mmd"), min_length=1)
@@ -159,9 +179,20 @@ class TrainMmmdOptions(Options):
     block_rows: int = Field(default=4096, ge=1)
 
     @property
+    def feature_sets(self) -> dict[str, FeatureSet | None]:
+        """What a variant is trained on: the end of the training's name to its features; None where there is one."""
+        if self.modality_sets is None:
+            return {"": None}
+        return {
+            f"/modalities={'+'.join(chosen)}": FeatureSet(modalities=chosen, social=self.social)
+            for chosen in self.modality_sets
+        }
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The feature columns that are read, in the order in which they stand side by side."""
-        return feature_columns(self.modalities, self.social)
+        sets = self.modality_sets or (self.modalities,)
+        return feature_columns(tuple(dict.fromkeys(name for chosen in sets for name in chosen)), self.social)
 
     def families(self) -> tuple[str, ...]:
         """The feature families that the trainings need."""

@@ -15,7 +15,7 @@ class PathwiseLinear(nn.Module):
     """P independent linear layers as one batched product.
 
     Each path's weights are initialised as `nn.Linear` would with that path's own number of inputs; weights of padded
-    inputs are zero.
+    inputs are zero, and stay so: padded inputs are zero, and noise never falls on them.
 
     Attributes:
         is_wide: there are more inputs than outputs.
@@ -47,7 +47,7 @@ class PathwiseLinear(nn.Module):
         local reparameterisation of Kingma, Salimans and Welling (NeurIPS 2015).
 
         Args:
-            noisy: which inputs have noise, 1 or 0, (P, n, 1); None: all.
+            noisy: which inputs have noise, 1 or 0, (P, n, 1); None: all, where no path is padded.
 
         Returns:
             (P, m, m), upper triangular, float32.
@@ -123,7 +123,7 @@ class PathwiseInput(nn.Module):
         """A bucket's outputs, or inputs where it is narrow, with noise made of normal numbers of the same shape."""
         layer, noisy = self.layers[number], getattr(self, f"noisy_{number}")
         if not layer.is_wide:
-            return a.add_(z if noisy is None else z * noisy.mT, alpha=deviation)
+            return a.addcmul_(z, noisy.mT, value=deviation)
         with torch.autocast(a.device.type, enabled=False):
             return torch.baddbmm(a, z, layer.noise_factor(noisy), alpha=deviation)
 
@@ -164,13 +164,11 @@ def _padded_columns(bucket: list[Sequence[int]]) -> Tensor:
     return columns
 
 
-def _noisy_inputs(bucket: list[Sequence[int]], quiet: set[int]) -> Tensor | None:
-    """1 for every input of the bucket's paths, 0 for the quiet ones, (P, n, 1); None where none is quiet."""
-    if all(map(quiet.isdisjoint, bucket)):
-        return None
-    noisy = torch.ones(len(bucket), max(map(len, bucket)), 1)
+def _noisy_inputs(bucket: list[Sequence[int]], quiet: set[int]) -> Tensor:
+    """1 for the inputs of the bucket's paths that get noise, 0 for the quiet ones and for padding, (P, n, 1)."""
+    noisy = torch.zeros(len(bucket), max(map(len, bucket)), 1)
     for row, path in zip(noisy, bucket, strict=True):
-        row[[place for place, column in enumerate(path) if column in quiet]] = 0
+        row[: len(path), 0] = torch.tensor([float(column not in quiet) for column in path])
     return noisy
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from semiser.options.modalities import ATTRIBUTES, MODALITY_FAMILIES, family_of_column
-from semiser.systems.mmmd.options import TrainMmmdOptions
-from semiser.systems.mmmd.sweeps import SWEEPS, FeatureSet, MmmdSweepsOptions
+from semiser.systems.mmmd.options import FeatureSet, TrainMmmdOptions
+from semiser.systems.mmmd.sweeps import SWEEPS, MmmdSweepsOptions
 from semiser.systems.system import Job, Sweeps, System, Work
 
 if TYPE_CHECKING:
@@ -37,15 +37,15 @@ def _tables(work: Work, columns: tuple[str, ...]) -> "dict[str, Dataset]":
 
 
 def jobs(work: Work, variant: str) -> Iterator[Job]:
-    """A variant is one training."""
-    if variant == "svm":
-        from semiser.systems.baselines import svm
+    """A training for each set of features."""
+    from semiser.systems.baselines import svm
+    from semiser.systems.mmmd.fit import fit
 
-        yield Job(variant, svm.fit, work.options.svm, alone=True)
-    else:
-        from semiser.systems.mmmd.fit import fit
-
-        yield Job(variant, fit, work.options.neural(variant))
+    for ending, features in work.options.feature_sets.items():
+        if variant == "svm":
+            yield Job(f"svm{ending}", svm.fit, work.options.svm, features, alone=True)
+        else:
+            yield Job(f"{variant}{ending}", fit, work.options.neural(variant), features)
 
 
 def sweep_jobs(work: Work, sweeps: MmmdSweepsOptions, sweep: str) -> Iterator[Job]:
@@ -53,12 +53,14 @@ def sweep_jobs(work: Work, sweeps: MmmdSweepsOptions, sweep: str) -> Iterator[Jo
     from semiser.systems.mmmd.fit import fit
 
     for name, chosen, features in sweeps.settings(sweep, work.options):
-        yield Job(f"{sweeps.variant}/{sweep}={name}", fit, sweeps.neural(chosen), features)
+        yield Job(f"{sweeps.variant_of(sweep)}/{sweep}={name}", fit, sweeps.neural(sweep, chosen), features)
 
 
 def protocol(work: Work) -> dict[str, Any]:
-    """Folds, scaling and modalities."""
-    return work.fold_facts(scaling=work.options.scaling.strategy, modalities=work.options.modalities)
+    """Folds, scaling and modalities; those of several sets stand in the trainings' names."""
+    options = work.options
+    facts = {"modalities": options.modalities} if options.modality_sets is None else {}
+    return work.fold_facts(scaling=options.scaling.strategy, **facts)
 
 
 SYSTEM = System(
@@ -82,4 +84,5 @@ SYSTEM = System(
     jobs=jobs,
     protocol=protocol,
     sweeps=Sweeps(MmmdSweepsOptions, SWEEPS, sweep_jobs, metric="macro_f1"),
+    kept=lambda options: len(options.feature_sets),
 )
