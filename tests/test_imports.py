@@ -24,7 +24,7 @@ ROOMS = {
     "systems": "prediction evaluation data training shards features corpora folds",
     "evaluation": "",
     "reporting": "evaluation",
-    "experiments": "reporting evaluation",
+    "experiments": "reporting evaluation shards",
     "demo": "faces features",
     "datasets": "shards",
     "plan": "systems data",

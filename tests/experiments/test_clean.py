@@ -3,12 +3,15 @@
 import json
 import os
 
+import fsspec
 import pytest
 from experiments.holders import holding
 
 from semiser.experiments.clean import removable, remove
 from semiser.experiments.run import ExperimentTaken
 from semiser.experiments.tree import Tree
+from semiser.shards.store import ShardReport
+from semiser.shards.table import Receipt, ShardedTable
 
 
 @pytest.fixture
@@ -19,7 +22,11 @@ def tree(tmp_path):
         _write(data / f"06_models/demo/train_x/net/seed-0/fold-01/{key}/model.safetensors", size)
     model = {"variant": "net", "seed": 0, "fold": 1, "folder": "net/seed-0/fold-01/present00000", "key": "k"}
     (data / "06_models/demo/train_x/net.json").write_text(json.dumps([model]))
-    _write(data / "06_models/demo/x_sweeps/net/seed-0/fold-01/former000000/model.safetensors", 1)
+    for key, size in (("present00000", 1), ("former000000", 3)):
+        _write(data / f"06_models/demo/x_sweeps/net/width=4/seed-0/fold-01/{key}/model.safetensors", size)
+    swept = {**model, "folder": "net/width=4/seed-0/fold-01/present00000", "variant": "net/width=4"}
+    (data / "06_models/demo/x_sweeps/width.json").write_text(json.dumps([swept]))
+    _write(data / "06_models/demo/train_y/net/seed-0/fold-01/former000000/model.safetensors", 1)  # did not end yet
     for name in ("00000-a.parquet", "00000-b.parquet"):
         _write(data / "04_feature/is10/0123456789ab/emodb" / name, 50)
     _write(data / "04_feature/fbank/ba9876543210/emodb/00000-c.parquet", 70)
@@ -54,6 +61,7 @@ def test_everything_that_can_go_is_told_with_its_size(tree):
               for path in (tree.data / stage).rglob("*") if path.is_file())  # fmt: skip
     assert {name: part.size for name, part in found.items()} == {
         "models:demo/train_x": 30,
+        "models:demo/x_sweeps": 3,
         "shards:fbank/ba9876543210": 70,
         "shards:is10/0123456789ab": 50,
         "leftovers": 5,
@@ -68,6 +76,7 @@ def test_everything_that_can_go_is_told_with_its_size(tree):
     "name, gone",
     [
         ("models:demo/train_x", {"06_models/demo/train_x/net/seed-0/fold-01/former000000/model.safetensors"}),
+        ("models:demo/x_sweeps", {"06_models/demo/x_sweeps/net/width=4/seed-0/fold-01/former000000/model.safetensors"}),
         ("shards:fbank/ba9876543210", {"04_feature/fbank/ba9876543210/emodb/00000-c.parquet"}),
         ("shards:is10/0123456789ab", {"04_feature/is10/0123456789ab/emodb/00000-b.parquet"}),
         ("leftovers", {"05_model_input/demo/folds.parquet.ab.partial"}),
@@ -103,3 +112,28 @@ def test_nothing_goes_that_a_run_may_be_at_work_on(tree, name):
         assert _files(tree) == before
         remove(tree, ["experiment:other"])
     assert _files(tree) == before - {"08_reporting/other/train_x/metrics.json"}
+
+
+def _table_in_memory(tree, *shards):
+    """A table on a store without a disk, of shards of this disk."""
+    table = ShardedTable("memory://clean/03_primary/far/fbank.json")
+    reports = [ShardReport(f"emodb/{name}.parquet", "k", 1) for name in shards]
+    table.commit(Receipt(f"{tree.features}/fbank/ba9876543210", {"family": "fbank"}, reports))
+    return table
+
+
+def test_shards_that_a_table_on_an_object_store_is_made_of_are_not_offered(tree):
+    _write(tree.features / "fbank/ba9876543210/emodb/00001-d.parquet", 30)
+    table = _table_in_memory(tree, "00000-c")
+    found = {part.name: part for part in removable(tree)}["shards:fbank/ba9876543210"]
+    assert [path.name for path in found.paths] == ["00001-d.parquet"] and found.what.startswith("1 of 2 shards")
+    table.withdraw()
+    assert {part.name: part.size for part in removable(tree)}["shards:fbank/ba9876543210"] == 70 + 30
+
+
+def test_where_such_a_table_cannot_be_read_nothing_of_its_folder_is_offered(tree, caplog):
+    _table_in_memory(tree, "00000-c")
+    with fsspec.open("memory://clean/03_primary/far/fbank.json", "wb") as file:
+        file.write(b"{")
+    assert "shards:fbank/ba9876543210" not in {part.name for part in removable(tree)}
+    assert "memory:///clean/03_primary/far/fbank.json, made of shards there, cannot be read" in caplog.text

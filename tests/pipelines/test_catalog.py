@@ -50,6 +50,8 @@ def test_models_of_a_variant_and_of_all_variants_are_told_apart(entries):
     resolver = DataCatalog.from_config(entries).config_resolver
     assert resolver.resolve_pattern("train_mmmd.mmd_models")["filepath"] == "data/06_models/mine/train_mmmd/mmd.json"
     assert resolver.resolve_pattern("train_mmmd_models")["filepath"] == "data/06_models/mine/train_mmmd/models.json"
+    swept = resolver.resolve_pattern("mmmd_sweeps.temperature_models")
+    assert swept["filepath"] == "data/06_models/mine/mmmd_sweeps/temperature.json"
     assert resolver.resolve_pattern("mmmd_sweeps.temperature_table")["filepath"] == (
         "data/08_reporting/mine/mmmd_sweeps/temperature.csv"
     )

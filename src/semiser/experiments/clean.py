@@ -1,6 +1,7 @@
 """What can go: models and shards that nothing names any more, experiments, and what killed runs left."""
 
 import json
+import logging
 import os
 import shutil
 import time
@@ -13,7 +14,9 @@ from semiser.experiments.records import read_receipts
 from semiser.experiments.run import take
 from semiser.experiments.tree import Tree
 from semiser.publish import TEMPORARY_SUFFIX
+from semiser.shards.table import named_from_elsewhere
 
+logger = logging.getLogger(__name__)
 LATER = "Nothing was removed: try again when it has ended"
 MISSED = {
     "models": "of earlier options, or of a training that did not end; who goes back to them trains again, and "
@@ -78,20 +81,29 @@ def _old_models(tree: Tree) -> Iterator[Removable]:
     for experiment in tree.experiments():
         for pipeline in sorted((tree.models / experiment).glob("*/")):
             if not (present := {pipeline / model.folder for model in read_receipts(pipeline)}):
-                continue  # sweeps leave no receipt, nor does a first training that did not end
+                continue  # a first training that did not end leaves no receipt
             paths = [path for path in sorted(pipeline.rglob("seed-*/fold-*/*/")) if path not in present]
             what = f"{len(paths)} trained folds that no present result is made of"
             yield from _some(f"models:{experiment}/{pipeline.name}", what, paths, [experiment])
 
 
 def _old_shards(tree: Tree) -> Iterator[Removable]:
-    """Shards on a disk that no experiment's manifest names, by family and digest of its version and options."""
+    """Shards on a disk that no experiment's manifest names, by family and digest of its version and options.
+
+    Of manifests on an object store those count that left word beside the shards; where one of them cannot be read now,
+    nothing of that folder can go.
+    """
     if tree.features is None:
         return
     named = {path for manifest in (tree.data / "03_primary").glob("*/*.json") for path in _shards_of(manifest)}
     for folder in sorted(tree.features.glob("*/*/")):
+        try:
+            elsewhere = set(named_from_elsewhere(folder))
+        except ValueError as error:
+            logger.warning("shards in %s are not offered: %s", folder.relative_to(tree.features), error)
+            continue
         shards = sorted(folder.rglob("*.parquet"))
-        paths = [path for path in shards if path not in named]
+        paths = [path for path in shards if path not in named | elsewhere]
         what = f"{len(paths)} of {len(shards)} shards, which no experiment's features are made of"
         yield from _some(f"shards:{folder.relative_to(tree.features)}", what, paths, tree.experiments())
 

@@ -144,12 +144,12 @@ def train_final(system: System, data: Data) -> list[dict[str, Any]]:
     return models
 
 
-def sweep(system: System, data: Data, name: str) -> "pa.Table":
-    """Every setting of a sweep on all folds."""
+def sweep(system: System, data: Data, name: str) -> "tuple[pa.Table, list[dict[str, Any]]]":
+    """Every setting of a sweep on all folds: predictions, and where its models lie."""
     assert system.sweeps
     work, options = data["experiment"], data[OPTIONS.format(f"{system.name}_sweeps")]
-    predictions, *_ = _trained(work, system.sweeps.jobs(work, options, name))
-    return predictions
+    predictions, *_, models = _trained(work, system.sweeps.jobs(work, options, name))
+    return predictions, models
 
 
 def evaluate(system: System, data: Data) -> tuple[dict[str, Any], Any, Any]:

@@ -94,7 +94,8 @@ def _sweep(system: System, pipeline: str) -> Iterator[Node]:
     node = partial(_node, system, pipeline)
     for sweep in system.sweeps.names:
         inputs, predictions = ["experiment", OPTIONS.format(pipeline)], f"{sweep}_predictions"
-        yield node(steps.sweep, inputs, predictions, "training", sweep, name=f"sweep_{sweep}")
+        trained = [predictions, f"{sweep}_models"]
+        yield node(steps.sweep, inputs, trained, "training", sweep, name=f"sweep_{sweep}")
         outputs = [f"{sweep}_{kind}" for kind in ("metrics", "table", "figure", "confusion_figure")]
         yield node(steps.evaluate_sweep, ["protocol", predictions], outputs, "evaluation", name=f"evaluate_{sweep}")
 

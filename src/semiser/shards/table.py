@@ -4,10 +4,12 @@ The shards belong to nobody and never change (`store`); which of them make the t
 two experiments share what they have in common, and neither can take anything from the other.
 """
 
+import hashlib
 import json
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.fs
@@ -21,6 +23,7 @@ from semiser.shards.store import METADATA_KEY, ShardReport
 if TYPE_CHECKING:  # its import loads pandas, which takes a second
     from pyarrow.dataset import Dataset, ParquetFileFragment
 
+_ELSEWHERE = "elsewhere-"  # files beside shards that say where a manifest on another store lies
 _MAKE = "`kedro run --pipelines=features`"
 _REPORTS = TypeAdapter(list[ShardReport])
 
@@ -58,13 +61,18 @@ class ShardedTable:
             self._filesystem.rm_file(self._manifest)
 
     def commit(self, receipt: Receipt) -> None:
-        """Publish the manifest. A folder of the same disk or store is named relative to it, so that both can move."""
+        """Publish the manifest. A folder of the same disk or store is named relative to it, so that both can move.
+
+        In a folder of another store it leaves word where it lies, for who looks for shards that nobody needs.
+        """
         manifest = {
             **receipt.facts,
             "folder": receipt.folder and self._name_of(receipt.folder),
             "rows": receipt.rows,
             "shards": [asdict(shard) for shard in receipt.shards],
         }
+        if receipt.folder:
+            self._leave_word(receipt.folder)
         with publishing(self._filesystem, self._manifest) as file:
             file.write(json.dumps(manifest, ensure_ascii=False, indent=1).encode())
 
@@ -124,12 +132,38 @@ class ShardedTable:
             return posixpath.relpath(place, posixpath.dirname(self._manifest))
         return filesystem.unstrip_protocol(place)
 
+    def _leave_word(self, folder: str) -> None:
+        filesystem, place = url_to_fs(folder)
+        if type(filesystem) is not type(self._filesystem):
+            address = self._filesystem.unstrip_protocol(self._manifest)
+            name = f"{_ELSEWHERE}{hashlib.sha256(address.encode()).hexdigest()[:12]}.json"
+            with publishing(filesystem, f"{place}/{name}") as file:
+                file.write(json.dumps({"manifest": address}).encode())
+
     def _place_of(self, name: str) -> str:
         """The folder that the manifest calls so."""
         if "://" in name:
             return name
         place = posixpath.normpath(posixpath.join(posixpath.dirname(self._manifest), name))
         return self._filesystem.unstrip_protocol(place)
+
+
+def named_from_elsewhere(folder: Path) -> Iterator[Path]:
+    """The shards in a folder on this disk that tables on other stores are made of.
+
+    Raises:
+        ValueError: one of the tables cannot be looked at, or is none; the message names it.
+    """
+    for word in sorted(folder.glob(f"{_ELSEWHERE}*.json")):
+        address = json.loads(word.read_bytes())["manifest"]
+        try:
+            filesystem, place = url_to_fs(address, use_listings_cache=False)
+            if not filesystem.exists(place):
+                continue  # withdrawn, or removed
+            shards = _REPORTS.validate_python(json.loads(filesystem.cat_file(place))["shards"])
+        except Exception as error:  # stores fail in ways of their own
+            raise ValueError(f"the table {address}, made of shards there, cannot be read: {error}") from error
+        yield from (folder / shard.path for shard in shards)
 
 
 def _files(filesystem: Any, folder: str) -> list[str]:
