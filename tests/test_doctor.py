@@ -94,7 +94,7 @@ def test_a_gpu_that_is_asked_for_must_be_there(tmp_path, monkeypatch):
 def test_extras_say_how_to_install_them(monkeypatch):
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "mlflow" else object())
     checks = {check.name: check for check in check_extras()}
-    assert checks["wav2vec"].state == "ok"
+    assert checks["encoders"].state == "ok"
     assert (checks["tracking"].state, checks["tracking"].advice) == ("note", 'pip install -e ".[tracking]"')
 
 

@@ -26,7 +26,7 @@ ENOUGH_DISK_GB = 5.0
 _PRIMARY = "data/03_primary/demo"
 EXTRAS = {
     "demo": ("espeakng_loader", "makes the demo corpus anew"),
-    "wav2vec": ("transformers", "wav2vec 2.0 features"),
+    "encoders": ("transformers", "wav2vec, speech_encoder and text_encoder features"),
     "tracking": ("mlflow", "experiment tracking"),
     "docs": ("mkdocs", "builds the documentation"),
 }

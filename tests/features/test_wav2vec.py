@@ -6,7 +6,7 @@ from helpers import utterances_of, voice, write_wav
 from pydantic import ValidationError
 
 from semiser.errors import Unusable
-from semiser.features import wav2vec
+from semiser.features import checkpoint as checkpoint_files
 from semiser.features.family import Source
 from semiser.features.wav2vec import Wav2Vec, Wav2VecExtractor
 from semiser.options.audio_features import Wav2VecOptions
@@ -103,13 +103,13 @@ def test_the_fingerprint_holds_the_checkpoints_hash_and_not_its_place(checkpoint
 
 
 def test_the_extra_is_named_where_it_is_missing(monkeypatch, tmp_path):
-    monkeypatch.setattr(wav2vec, "find_spec", lambda name: None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'semiser\[wav2vec\]'"):
+    monkeypatch.setattr(checkpoint_files, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'semiser\[encoders\]'"):
         Wav2Vec(Wav2VecOptions(checkpoint=tmp_path))
 
 
 def test_a_missing_checkpoint_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr(wav2vec, "find_spec", lambda name: True)
+    monkeypatch.setattr(checkpoint_files, "find_spec", lambda name: True)
     with pytest.raises(FileNotFoundError, match=r"features.wav2vec.checkpoint: no config.json in "):
         Wav2Vec(Wav2VecOptions(checkpoint=tmp_path))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "wav2vec2"}))
@@ -120,7 +120,7 @@ def test_a_missing_checkpoint_is_named(monkeypatch, tmp_path):
 
 
 def test_another_kind_of_model_is_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(wav2vec, "find_spec", lambda name: True)
+    monkeypatch.setattr(checkpoint_files, "find_spec", lambda name: True)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(ValueError, match=r"model_type in .* must be 'wav2vec2', not 'bert'"):
@@ -131,4 +131,4 @@ def test_another_kind_of_model_is_refused(monkeypatch, tmp_path):
 def test_a_configuration_that_is_none_is_named(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(ValueError, match=r"features\.wav2vec\.checkpoint: .*config\.json is damaged"):
-        wav2vec.read_config(tmp_path)
+        checkpoint_files.read_config(tmp_path, "features.wav2vec.checkpoint", ("wav2vec2",))

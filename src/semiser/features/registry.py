@@ -10,9 +10,9 @@ from semiser.options.features import FeaturesOptions
 # Families of a group are computed in one pass: an utterance is decoded, segmented into words or tracked once for all.
 AUDIO = (
     *("is10", "egemaps", "compare2016", "emobase", "is10_lld", "egemaps_lld", "compare2016_lld", "emobase_lld"),
-    *("segments", "chunks", "fft", "fbank", "stft", "wav2vec", "voice"),
+    *("segments", "chunks", "fft", "fbank", "stft", "wav2vec", "voice", "speech_encoder"),
 )
-TEXT = ("word2vec", "social", "valence")
+TEXT = ("word2vec", "social", "valence", "text_encoder")
 VIDEO = ("face_track", "expression", "dface")
 
 # Family to its module and class.
@@ -32,6 +32,8 @@ _CLASSES = {
     "stft": ("stft", "Stft"),
     "wav2vec": ("wav2vec", "Wav2Vec"),
     "voice": ("voice", "VoiceFamily"),
+    "speech_encoder": ("speech_encoder", "SpeechEncoder"),
+    "text_encoder": ("text_encoder", "TextEncoder"),
     "word2vec": ("word2vec", "Word2Vec"),
     "social": ("social", "Social"),
     "valence": ("valence", "Valence"),

@@ -8,25 +8,24 @@ Utterances are cut to the samples under 445 frames (8.9 s) before the encoder, w
 it gets; shorter ones are padded with zeros at the head: row t holds audio where t >= 445 - frames.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator
-from functools import cache, lru_cache
-from importlib.util import find_spec
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from semiser.errors import Unusable
+from semiser.features.checkpoint import SETTINGS, check_checkpoint, hash_checkpoint, read_config
 from semiser.features.family import Family, Source
 from semiser.features.spectra import fit_frames, matrix_field
 from semiser.options.audio_features import Wav2VecOptions
 
 SAMPLE_RATE_HZ = 16_000  # of every published wav2vec 2.0 model
 
-_WEIGHTS, _SETTINGS = "model.safetensors", "preprocessor_config.json"
+KINDS = ("wav2vec2",)
+
+_OPTION = "features.wav2vec.checkpoint"
 
 
 class Wav2VecExtractor:
@@ -41,15 +40,15 @@ class Wav2VecExtractor:
     """
 
     def __init__(self, options: Wav2VecOptions):
-        check_checkpoint(options.checkpoint)
+        check_checkpoint(options.checkpoint, _OPTION, KINDS)
         from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
         folder, local = options.checkpoint, {"local_files_only": True}
-        self.options, self._samples = options, _samples_of(read_config(folder), options.frames)
+        self.options, self._samples = options, _samples_of(read_config(folder, _OPTION, KINDS), options.frames)
         self._model = Wav2Vec2Model.from_pretrained(folder, use_safetensors=True, **local).eval()
         self._prepare = (
             Wav2Vec2FeatureExtractor.from_pretrained(folder, **local)
-            if (folder / _SETTINGS).is_file()
+            if (folder / SETTINGS).is_file()
             else Wav2Vec2FeatureExtractor()
         )
 
@@ -80,72 +79,12 @@ class Wav2VecExtractor:
         return features[0].numpy()
 
 
-def check_checkpoint(folder: Path) -> None:
-    """See that the extra is installed and the checkpoint is there, without loading either.
-
-    Raises:
-        ModuleNotFoundError: `transformers` is not installed.
-        FileNotFoundError: the checkpoint's configuration or weights are missing.
-        ValueError: it is no wav2vec 2.0 model.
-    """
-    if find_spec("transformers") is None:
-        raise ModuleNotFoundError(
-            "features.wav2vec needs the package transformers: pip install 'semiser[wav2vec]', or switch it off (null)"
-        )
-    for name in ("config.json", _WEIGHTS):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"features.wav2vec.checkpoint: no {name} in {folder}. It must be a local folder with a wav2vec 2.0 "
-                "model as Wav2Vec2Model.save_pretrained(folder) writes it"
-            )
-    read_config(folder)
-
-
-@cache
-def read_config(folder: Path) -> dict[str, Any]:
-    """The checkpoint's `config.json`.
-
-    Raises:
-        ValueError: it is damaged or no wav2vec 2.0 model.
-    """
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        model_type = config.get("model_type")
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise ValueError(f"features.wav2vec.checkpoint: {folder}/config.json is damaged: {error}") from error
-    if model_type != "wav2vec2":
-        raise ValueError(
-            f"features.wav2vec.checkpoint: model_type in {folder}/config.json must be 'wav2vec2', not "
-            f"{model_type!r}: name the folder of a wav2vec 2.0 model"
-        )
-    return config
-
-
 def _samples_of(config: dict[str, Any], frames: int) -> tuple[int, int]:
     """Samples under one frame, and under `frames` frames, of the encoder's convolutions (none of them padded)."""
     least, most = 1, frames
     for kernel, stride in zip(reversed(config["conv_kernel"]), reversed(config["conv_stride"]), strict=True):
         least, most = (least - 1) * stride + kernel, (most - 1) * stride + kernel
     return least, most
-
-
-def hash_checkpoint(options: Wav2VecOptions) -> str:
-    """SHA-256 of the checkpoint's configuration, settings and weights, end to end.
-
-    Raises:
-        ValueError: it is not the `checkpoint_sha256` that the options insist on.
-    """
-    digest = hashlib.sha256()
-    for name in ("config.json", _SETTINGS, _WEIGHTS):
-        if (options.checkpoint / name).is_file():
-            digest.update((options.checkpoint / name).read_bytes())
-    found, expected = digest.hexdigest(), options.checkpoint_sha256
-    if expected not in (None, found):
-        raise ValueError(
-            f"features.wav2vec.checkpoint_sha256: {options.checkpoint} must have the hash {expected}, not {found}: "
-            "name the right checkpoint, or mend the hash"
-        )
-    return found
 
 
 class Wav2Vec(Family):
@@ -158,11 +97,12 @@ class Wav2Vec(Family):
     options: Wav2VecOptions
 
     def __init__(self, options: Wav2VecOptions):
-        check_checkpoint(options.checkpoint)
-        super().__init__(options.model_copy(update={"checkpoint_sha256": hash_checkpoint(options)}))
+        check_checkpoint(options.checkpoint, _OPTION, KINDS)
+        sha256 = hash_checkpoint(options.checkpoint, options.checkpoint_sha256, f"{_OPTION}_sha256")
+        super().__init__(options.model_copy(update={"checkpoint_sha256": sha256}))
 
     def fields(self) -> list[pa.Field]:
-        output, config = self.options.output, read_config(self.options.checkpoint)
+        output, config = self.options.output, read_config(self.options.checkpoint, _OPTION, KINDS)
         width = config["conv_dim"][-1] if output == "convolution" else config["hidden_size"]
         facts = {"checkpoint": self.options.checkpoint.name, "checkpoint_sha256": self.options.checkpoint_sha256}
         unit = f"wav2vec 2.0, output of the {output}"

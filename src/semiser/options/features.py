@@ -15,6 +15,7 @@ from semiser.options.audio_features import (
     Wav2VecOptions,
 )
 from semiser.options.base import Options
+from semiser.options.encoders import SpeechEncoderOptions, TextEncoderOptions
 from semiser.options.face_features import DfaceOptions, ExpressionOptions, FaceTrackOptions
 from semiser.options.family import FamilyOptions
 from semiser.options.proxies import ProxyOptions
@@ -67,10 +68,12 @@ class FeaturesOptions(Options):
     fbank: FbankOptions = FbankOptions()
     stft: StftOptions = StftOptions()
     wav2vec: Wav2VecOptions | None = None
+    speech_encoder: SpeechEncoderOptions | None = None
     voice: VoiceOptions = VoiceOptions()
     word2vec: Word2VecOptions = Word2VecOptions()
     social: SocialOptions = SocialOptions()
     valence: ValenceOptions | None = None
+    text_encoder: TextEncoderOptions | None = None
     face_track: FaceTrackOptions = FaceTrackOptions()
     expression: ExpressionOptions = ExpressionOptions()
     dface: DfaceOptions = DfaceOptions()
@@ -95,5 +98,8 @@ FAMILIES = tuple(name for name in FeaturesOptions.model_fields if name not in ("
 # What families cannot do without, and nobody but the user has.
 GIVE = {
     "wav2vec": "features.wav2vec.checkpoint, the folder of a wav2vec 2.0 model",
+    "speech_encoder": "features.speech_encoder.checkpoint, the folder of a wav2vec 2.0, HuBERT, WavLM, data2vec, "
+    "Whisper or AST model",
+    "text_encoder": "features.text_encoder.checkpoint, the folder of a BERT-like model",
     "valence": "features.valence.ntusd, cvaw or cliwc, a dictionary",
 }

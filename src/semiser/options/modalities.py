@@ -10,7 +10,7 @@ SocialAttribute = Literal["query_topic", "accent"]
 
 ATTRIBUTES: tuple[SocialAttribute, ...] = ("query_topic", "accent")
 PAPERS = {"acoustic": "is10", "text": "word2vec"}  # what MMMD's paper calls them
-TEXTUAL = ("word2vec", *ATTRIBUTES)  # feature columns that are neither sound nor picture
+TEXTUAL = ("word2vec", "text_encoder", *ATTRIBUTES)  # feature columns that are neither sound nor picture
 
 # Families without numbers that say how an utterance sounds, reads or looks: medians with gaps, sums, squares of faces.
 _NO_MODALITY = ("voice", "valence", "face_track", "social")

@@ -61,3 +61,9 @@ def test_other_sets_by_descriptor_and_features_of_another_kind():
     assert column_paths("x", names, "single") == {"x": [0, 1, 2, 3, 4]}
     assert column_paths("fbank", ["fbank_000_mean", "fbank_000_std"], "family") == {"fbank": [0, 1]}
     assert column_paths("is10", feature_names("IS10"), "family") == acoustic_paths(feature_names("IS10"), "family")
+
+
+def test_an_encoder_has_a_path_per_layer():
+    names = ["layer_01_mean_000", "layer_01_std_000", "layer_12_mean_000"]
+    found = column_paths("speech_encoder", names, "family")
+    assert found == {"speech_encoder.layer_01": [0, 1], "speech_encoder.layer_12": [2]}

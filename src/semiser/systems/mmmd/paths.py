@@ -52,11 +52,21 @@ def column_paths(column: str, names: Sequence[str], grouping: Grouping) -> dict[
     """
     if column == "is10":
         return acoustic_paths(names, grouping)
+    if grouping != "single" and names[0].startswith("layer_"):
+        return _by_layer(column, names)
     if grouping == "single" or not any("_sma" in name for name in names):
         return {column: list(range(len(names)))}
     paths: dict[str, list[int]] = {}
     for place, name in enumerate(names):
         paths.setdefault(f"{column}.{_descriptor(name, grouping)}", []).append(place)
+    return paths
+
+
+def _by_layer(column: str, names: Sequence[str]) -> dict[str, list[int]]:
+    """A path per layer of an encoder, whose values are named `layer_03_...`."""
+    paths: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        paths.setdefault(f"{column}.{'_'.join(name.split('_')[:2])}", []).append(place)
     return paths
 
 

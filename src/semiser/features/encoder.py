@@ -1,0 +1,77 @@
+"""What pretrained encoders share: layers chosen, merged and pooled, and the columns that this gives."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from semiser.features.spectra import frames_fields
+from semiser.options.encoders import EncoderOptions
+
+STATISTICS = {"mean": ("mean",), "mean_std": ("mean", "std")}
+
+
+def chosen_layers(options: EncoderOptions, hidden_layers: int, option: str) -> list[int]:
+    """Numbers of the hidden states that are taken, 0 for what the first layer gets.
+
+    Args:
+        options: with `layers`.
+        hidden_layers: of the model; it has one hidden state more.
+        option: for the error.
+
+    Raises:
+        ValueError: the model has no such layer.
+    """
+    if options.layers == "all":
+        return list(range(hidden_layers + 1))
+    if beyond := [number for number in options.layers if not -hidden_layers - 1 <= number <= hidden_layers]:
+        raise ValueError(
+            f"{option}.layers names {beyond[0]}: the model has {hidden_layers} layers, so 0 (what the first gets) to "
+            f"{hidden_layers}, or -1 (the last) to {-hidden_layers - 1}"
+        )
+    return [number % (hidden_layers + 1) for number in options.layers]
+
+
+def merge_and_pool(states: Sequence[np.ndarray], options: EncoderOptions) -> np.ndarray:
+    """Of an utterance's hidden states what the options ask for.
+
+    Args:
+        states: of each chosen layer, float32 of shape (T, width).
+        options: `merge` and `pooling`.
+
+    Returns:
+        float32 of shape (T, D), or (D,) where frames are pooled, in the order of `value_names`.
+    """
+    layers = [np.mean(states, axis=0)] if options.merge == "mean" else states
+    if options.pooling == "frames":
+        return np.concatenate(layers, axis=1)
+    parts = [getattr(layer, name)(axis=0) for layer in layers for name in STATISTICS[options.pooling]]
+    return np.concatenate(parts).astype(np.float32)
+
+
+def value_names(width: int, layers: Sequence[int], options: EncoderOptions) -> list[str]:
+    """Names of the values of `merge_and_pool`: `layer_03_mean_000`, without the layer where they are merged by mean."""
+    named = [""] if options.merge == "mean" else [f"layer_{number:02d}_" for number in layers]
+    of_layer = [""] if options.pooling == "frames" else [f"{name}_" for name in STATISTICS[options.pooling]]
+    return [f"{layer}{name}{place:03d}" for layer in named for name in of_layer for place in range(width)]
+
+
+def value_fields(column: str, width: int, layers: Sequence[int], options: EncoderOptions) -> list[pa.Field]:
+    """The columns of an encoder's values: a vector, or frames with their number."""
+    names = value_names(width, layers, options)
+    facts = {
+        "checkpoint": options.checkpoint.name,
+        "checkpoint_sha256": options.checkpoint_sha256,
+        "layers": list(layers),
+    }
+    unit = "hidden state of the encoder"
+    if options.pooling == "frames":
+        return frames_fields(column, len(names), names=names, unit=unit, **facts)
+    metadata = {"names": json.dumps(names), "unit": unit, **{key: json.dumps(fact) for key, fact in facts.items()}}
+    return [pa.field(column, pa.list_(pa.float32(), len(names)), metadata=metadata)]
+
+
+def value_row(column: str, values: np.ndarray) -> dict[str, object]:
+    """An utterance's values as its row has them, in the columns of `value_fields`."""
+    return {column: values} if values.ndim == 1 else {"frames": len(values), column: values.ravel()}

@@ -1,0 +1,51 @@
+"""Options of pretrained encoders, each a key of `params:features`; none is extracted until a checkpoint is named."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from semiser.options.family import FamilyOptions
+
+
+class EncoderOptions(FamilyOptions):
+    """What every encoder takes.
+
+    Attributes:
+        checkpoint: folder of a model as `transformers` saves it; no part of a fingerprint, which has its hash.
+        checkpoint_sha256: hash of its files; filled in when extraction starts. Where it is set, another checkpoint is
+            refused.
+        layers: hidden states that are taken: 0 is what the first layer gets, -1 the last layer's output; `all` takes
+            every one of them.
+        merge: what several layers become: their mean, or one vector after the other, each a path of MMMD's by itself.
+        pooling: `frames` keeps every frame (token), `mean` their mean, `mean_std` mean and standard deviation.
+        device: that the model computes on; no part of a fingerprint.
+    """
+
+    checkpoint: Path = Field(exclude=True)
+    checkpoint_sha256: str | None = None
+    layers: tuple[int, ...] | Literal["all"] = Field(default=(-1,), min_length=1)
+    merge: Literal["mean", "concatenate"] = "mean"
+    pooling: Literal["frames", "mean", "mean_std"] = "mean"
+    device: str = Field(default="cpu", exclude=True)
+
+
+class SpeechEncoderOptions(EncoderOptions):
+    """wav2vec 2.0, HuBERT, WavLM, data2vec-audio, Whisper's encoder, or AST.
+
+    Attributes:
+        longest_s: of a longer utterance the rest is left out, and the table says how much. Whisper takes 30 s, AST as
+            many as it was trained on (10.24 s in the published model) and never more.
+    """
+
+    longest_s: float = Field(default=30.0, gt=0)
+
+
+class TextEncoderOptions(EncoderOptions):
+    """BERT and what is built like it, on transcripts.
+
+    Attributes:
+        longest: tokens; of a longer transcript the rest is left out, and the table says how many.
+    """
+
+    longest: int = Field(default=512, ge=3)
