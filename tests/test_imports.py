@@ -34,7 +34,7 @@ ROOMS = {
 BOTTOM = {"options", "errors", "progress", "publish", "claim", "hold", "provenance"}
 # Around the rooms: what a user starts, what Kedro starts, and what looks at an experiment as a whole.
 TOP = {"__main__", "cli", "configuration", "doctor", "effective", "hooks", "needs", "pipeline_registry", "settings",
-       "tracking"}  # fmt: skip
+       "telling", "tracking"}  # fmt: skip
 FINDS_BY_NAME = ("prediction", "semiser.systems")  # the loaders in the folders of systems
 KNOW_KEDRO = {"pipelines", "datasets", "cli", "configuration", "hooks", "pipeline_registry", "__main__"}
 

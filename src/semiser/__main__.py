@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kedro.framework.cli.project import run
 from kedro.framework.project import configure_project
 
 from semiser import torchrun
+from semiser.cli import run
 
 
 def main(*args: Any, **kwargs: Any) -> Any:

@@ -1,18 +1,63 @@
-"""Commands that the project adds to Kedro's: `kedro semiser doctor`, `runs`, `compare` and `clean`."""
+"""Commands that the project adds to Kedro's: `kedro semiser doctor`, `runs`, `compare` and `clean`; and its own `run`.
 
+`run` is Kedro's with names that are looked at first, lists among the parameters, and errors as a person reads them.
+"""
+
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 
 import click
-from kedro.framework.cli.utils import _split_params
+from kedro.framework.cli.project import run as kedro_run
+from omegaconf import OmegaConf
 
+from semiser.errors import did_you_mean
+from semiser.telling import install, telling
+
+install()
 _MARKS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "missing": ("missing", "red")}
 
 
 @click.group()
 def cli() -> None:
     """What Kedro takes into its own commands."""
+
+
+def split_params(context: click.Context, param: Any, value: Any) -> Any:
+    """`a.b=1,c=[x,y]` as nested parameters; commas inside brackets separate no parameters."""
+    if isinstance(value, dict):
+        return value
+    items = [item.strip() for item in re.split(r",(?![^\[{]*[\]}])", value) if item.strip()]
+    for item in items:
+        if not re.match(r"[^=\s]+\s*=", item):
+            raise click.UsageError(
+                f"--params: {item!r} is no parameter: write <name>=<value>, with commas between several"
+            )
+    return OmegaConf.to_container(OmegaConf.from_dotlist(items))
+
+
+def _with_lists(option: click.Parameter) -> click.Parameter:
+    if option.name == "params":
+        option = copy(option)
+        option.callback = split_params
+    return option
+
+
+@cli.command(params=[_with_lists(option) for option in kedro_run.params], help=kedro_run.help)
+def run(**given: Any) -> Any:
+    """Kedro's own."""
+    from semiser.pipeline_registry import pipeline_names
+
+    with telling():
+        if (one := given["pipeline"]) and not given["pipelines"]:
+            given |= {"pipeline": None, "pipelines": [one]}
+        for name in given["pipelines"] or ():
+            if name not in (known := pipeline_names()):
+                hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
+                raise click.UsageError(f"--pipelines: there is no pipeline {name!r}{hint}")
+        return kedro_run.callback(**given)
 
 
 @cli.group()
@@ -25,7 +70,7 @@ def semiser() -> None:
 @click.option(
     "--params",
     default="",
-    callback=_split_params,
+    callback=split_params,
     help="Parameters, as of kedro run: ingest.corpora.casia.root=<folder>.",
 )
 def doctor(env: str | None, params: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from kedro.framework.context import KedroContext
 from kedro.validation.exceptions import ParameterValidationError
 from omegaconf import OmegaConf
 
+from semiser.errors import Misnamed, did_you_mean
 from semiser.needs import as_configured, tell_missing
 
 
@@ -16,6 +17,16 @@ class ExperimentConfigLoader(OmegaConfigLoader):
 
     Everything that belongs to the experiment lies below this name, so two experiments know nothing of each other.
     """
+
+    def __init__(self, conf_source: str, env: str | None = None, *args: Any, **kwargs: Any):
+        """See OmegaConfigLoader.
+
+        Raises:
+            Misnamed: there is no such env; the message says which there are.
+        """
+        super().__init__(conf_source, env, *args, **kwargs)
+        if env and Path(conf_source).is_dir() and not Path(conf_source, env).is_dir():
+            raise Misnamed(f"--env {env}: there is no folder {Path(conf_source, env)}{_envs(Path(conf_source), env)}")
 
     @property
     def experiment(self) -> str:
@@ -26,6 +37,12 @@ class ExperimentConfigLoader(OmegaConfigLoader):
         # Resolvers belong to the process, and another session of it may have been another experiment's.
         OmegaConf.register_new_resolver("experiment", lambda: self.experiment, replace=True)
         return super().__getitem__(key)
+
+
+def _envs(conf: Path, wanted: str) -> str:
+    """What an env may be that is not there."""
+    known = sorted(folder.name for folder in conf.iterdir() if folder.is_dir() and folder.name != "base")
+    return did_you_mean(wanted, known) or f"; there are {', '.join(known)}"
 
 
 class ConfiguredLoader(ExperimentConfigLoader):

@@ -20,3 +20,7 @@ class Unsteady(Unusable):
 
 class TooManyUnusable(ValueError):
     """More inputs were unusable than the options allow: the run stops before anything is built on the rest."""
+
+
+class Misnamed(ValueError):
+    """A name in a command that means nothing, such as of an env or a pipeline."""

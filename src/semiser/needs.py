@@ -57,7 +57,7 @@ def _families(name: str, parameters: Parameters) -> tuple[str, ...]:
     try:
         return system.options(**parameters[system.pipeline]).families()
     except ValidationError as error:
-        raise ValueError(f"{system.pipeline}.{first_problem(error)}") from error
+        raise ValueError(first_problem(error, system.pipeline)) from error
 
 
 def as_configured(parameters: Parameters) -> dict[str, Any]:

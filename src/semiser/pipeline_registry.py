@@ -4,11 +4,17 @@ from importlib import import_module
 
 from kedro.pipeline import Pipeline
 
+from semiser.needs import training_pipelines
 from semiser.pipelines.report import create_pipeline as create_report
 from semiser.pipelines.system import create_sweeps, create_training
 from semiser.systems.system import get_system, system_names
 
 PIPELINES = ("ingest", "train_faces", "features", "report", "predict")
+
+
+def pipeline_names() -> list[str]:
+    """The names of all pipelines, without building them."""
+    return [*PIPELINES, *training_pipelines(), "__default__"]
 
 
 def register_pipelines() -> dict[str, Pipeline]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator
 
 from semiser.corpora.emotions import EMOTIONS, UnknownEmotion
 from semiser.corpora.files import Misfit
 from semiser.corpora.utterance import Rejected, Utterance
+from semiser.options.base import Options
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _GENDERS = {
@@ -58,10 +59,8 @@ Language = Annotated[str, AfterValidator(check_language)]
 EmotionWords = Annotated[dict[str, str], AfterValidator(_check_emotions)]  # own words to canonical names
 
 
-class ReaderOptions(BaseModel):
+class ReaderOptions(Options):
     """Options of a reader; a reader without options takes this very model."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 OptionsT = TypeVar("OptionsT", bound=ReaderOptions)

@@ -1,10 +1,17 @@
 """Options of an experiment's folds: who is tested, who selects the model, and which labels may be seen."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from semiser.options.base import Options
+
+
+def _as_list(value: Any) -> Any:
+    return value.split("+") if isinstance(value, str) else value
+
+
+Names = Annotated[list[str], BeforeValidator(_as_list)]  # a command line may say `casia` or `casia+emodb`
 
 
 class LeaveOneSpeakerOut(Options):
@@ -195,15 +202,15 @@ class FoldOptions(Options):
     """
 
     experiment: str = Field(min_length=1)
-    corpora: list[str] = Field(min_length=1)
+    corpora: Names = Field(min_length=1)
     target: str = "emotion"
     discretise: Annotated[Levels | SpeakerMean, Field(discriminator="kind")] | None = None
     merges: dict[str, str] = Field(default_factory=dict)
-    classes: list[str] | None = Field(default=None, min_length=2)
+    classes: Names | None = Field(default=None, min_length=2)
     protocol: Protocol = LeaveOneSpeakerOut()
     validation: Validation = ValidationSpeakers()
     label_budget: LabelBudget = LabelBudget(share=1.0)
-    unlabelled_corpora: list[str] = Field(default_factory=list)
+    unlabelled_corpora: Names = Field(default_factory=list)
     unlabelled_rows: bool = True
     acted: list[ActedCorpus] = Field(default_factory=list)
     transductive: bool = False

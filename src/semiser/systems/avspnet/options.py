@@ -14,7 +14,7 @@ from semiser.folds.options import (
     SpeakerMean,
     Validation,
 )
-from semiser.options.base import Options
+from semiser.options.base import Options, names_of
 from semiser.options.training import ScalingOptions
 
 FrontEndName = Literal[
@@ -217,7 +217,7 @@ class TrainAvspnetOptions(Options):
     protocol: Protocol = KFold(k=5, group="speaker")
     validation: Validation = NoValidation()
     seed: int = Field(default=0, ge=0)
-    variants: tuple[VariantName, ...] = Field(default=VARIANTS, min_length=1)
+    variants: Annotated[tuple[VariantName, ...], names_of(VariantName)] = Field(default=VARIANTS, min_length=1)
     network: AvspnetNetworkOptions = AvspnetNetworkOptions()
     pretraining: PretrainingOptions = PretrainingOptions()
     front_end_seeds: tuple[int, ...] = Field(default=(0,), min_length=1)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from semiser.folds.options import FoldOptions
-from semiser.options.base import Options
+from semiser.options.base import Options, names_of
 from semiser.options.training import ScalingOptions
 from semiser.options.tuning import TuneOptions
 from semiser.systems.baselines.options import SvmOptions
@@ -171,7 +171,7 @@ class TrainBeganOptions(Options):
     folds: FoldOptions
     scaling: ScalingOptions = ScalingOptions(strategy="speaker")
     tasks: tuple[Task, ...] = Field(default=("emotion",), min_length=1)
-    variants: tuple[VariantName, ...] = Field(default=DEFAULT_VARIANTS, min_length=1)
+    variants: Annotated[tuple[VariantName, ...], names_of(VariantName)] = Field(default=DEFAULT_VARIANTS, min_length=1)
     encoder: EncoderOptions = EncoderOptions()
     stage: int | None = Field(default=None, ge=0)
     cepstrum: CepstrumOptions | None = None

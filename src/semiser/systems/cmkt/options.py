@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from semiser.folds.options import FoldOptions
-from semiser.options.base import Options
+from semiser.options.base import Options, names_of
 
 VariantName = Literal[
     "supervised",
@@ -283,7 +283,7 @@ class TrainCmktOptions(Options):
     visual: Knowledge | None = FaceKnowledge()
     unlabelled_with_knowledge: bool = False
     class_map: Literal["sentiment", "four_emotions"] | dict[str, str] = "sentiment"
-    variants: tuple[VariantName, ...] = Field(default=VARIANTS, min_length=1)
+    variants: Annotated[tuple[VariantName, ...], names_of(VariantName)] = Field(default=VARIANTS, min_length=1)
     network: TransformerOptions = TransformerOptions()
     augment: SpecAugmentOptions = SpecAugmentOptions()
     optimisation: OptimisationOptions = OptimisationOptions()

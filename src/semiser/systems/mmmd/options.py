@@ -1,11 +1,11 @@
 """`params:train_mmmd`: experiment and variants of MMMD (Zhou et al., AAAI 2021)."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from semiser.folds.options import FoldOptions
-from semiser.options.base import Options
+from semiser.options.base import Options, names_of
 from semiser.options.modalities import ATTRIBUTES, SocialAttribute, Statistic, families_of, feature_columns
 from semiser.options.training import ScalingOptions
 from semiser.systems.baselines.options import SvmOptions
@@ -14,6 +14,7 @@ VariantName = Literal[
     "svm", "dnn", "sae", "mixmatch", "mmd", "mmmd_without_acted", "mmmd_with_acted", "mmmd_epoch_wise"
 ]
 VARIANTS: tuple[VariantName, ...] = VariantName.__args__
+NEED_ACTED = ("mmmd_with_acted", "mmmd_epoch_wise")
 
 
 class FeatureSet(Options):
@@ -148,7 +149,8 @@ class TrainMmmdOptions(Options):
             is trained on each, as `<variant>/modalities=acoustic+text`. None: on `modalities` alone, as `<variant>`.
         social: which social attributes the modality social has.
         pooling: statistics over time that make a vector of a modality that is frames, segments or chunks.
-        variants: which are trained; the others give an empty table.
+        variants: which are trained; the others give an empty table. `all`: all of them, or where `folds.acted` names no
+            corpus all that need none.
         svm: options of the baseline.
         dnn: network of dnn, sae and mixmatch.
         mmd: network of mmd and of the three mmmd.
@@ -167,7 +169,7 @@ class TrainMmmdOptions(Options):
     modality_sets: tuple[tuple[str, ...], ...] | None = Field(default=None, min_length=1)
     social: tuple[SocialAttribute, ...] = Field(default=ATTRIBUTES, min_length=1)
     pooling: tuple[Statistic, ...] = Field(default=("mean", "std"), min_length=1)
-    variants: tuple[VariantName, ...] = Field(default=("svm", "mmd"), min_length=1)
+    variants: Annotated[tuple[VariantName, ...], names_of(VariantName)] = Field(default=("svm", "mmd"), min_length=1)
     svm: SvmOptions = SvmOptions()
     dnn: MmdOptions = MmdOptions(grouping="joint", local_loss_weight=0, local_prediction_weight=0)
     mmd: MmdOptions = MmdOptions()
@@ -221,6 +223,15 @@ class TrainMmmdOptions(Options):
         feature_columns(self.modalities, self.social)
         return self
 
+    @model_validator(mode="before")
+    @classmethod
+    def _all_means_what_the_corpora_allow(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("variants") == "all":
+            folds = values.get("folds")
+            acted = folds.get("acted") if isinstance(folds, dict) else getattr(folds, "acted", None)
+            return values | {"variants": [name for name in VARIANTS if acted or name not in NEED_ACTED]}
+        return values
+
     @model_validator(mode="after")
     def _selection_has_a_validation_part(self) -> "TrainMmmdOptions":
         split = self.folds.protocol.kind == "official_split" and self.folds.protocol.validation
@@ -233,7 +244,7 @@ class TrainMmmdOptions(Options):
 
     @model_validator(mode="after")
     def _acted_variants_have_an_acted_corpus(self) -> "TrainMmmdOptions":
-        named = [name for name in ("mmmd_with_acted", "mmmd_epoch_wise") if name in self.variants]
+        named = [name for name in NEED_ACTED if name in self.variants]
         if named and not self.folds.acted:
             raise ValueError(
                 f"variants names {', '.join(named)}, but folds.acted names no corpus: name one with its emotions, or "

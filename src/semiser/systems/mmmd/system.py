@@ -1,10 +1,11 @@
 """MMMD, declared: variants of its Table 1, and the analyses of its Figure 5."""
 
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from semiser.options.modalities import ATTRIBUTES, MODALITY_FAMILIES, family_of_column
-from semiser.systems.mmmd.options import FeatureSet, TrainMmmdOptions
+from semiser.systems.mmmd.options import NEED_ACTED, FeatureSet, TrainMmmdOptions
 from semiser.systems.mmmd.sweeps import SWEEPS, MmmdSweepsOptions
 from semiser.systems.system import Job, Sweeps, System, Work
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from pyarrow.dataset import Dataset
 
     from semiser.training.experiment import Experiment
+
+logger = logging.getLogger(__name__)
 
 
 def make_folds(work: Work) -> "pa.Table":
@@ -25,6 +28,8 @@ def read(work: Work, setting: FeatureSet | None) -> "Experiment":
     from semiser.data.streamed import read_vectors
 
     options = work.options
+    if not options.folds.acted:
+        logger.info("no acted speech (folds.acted): %s are not trained", " and ".join(NEED_ACTED))
     tables = _tables(work, options.columns if setting is None else setting.columns)
     limits = options.unlabelled_in_memory_mb, options.block_rows
     return work.open(

@@ -1,12 +1,12 @@
 """`params:train_mssgan`: experiment and variants of MSSGAN (Liang, Chen and Jin, ACII 2019)."""
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from semiser.folds.options import FoldOptions, Level, Levels
-from semiser.options.base import Options
+from semiser.options.base import Options, names_of
 from semiser.options.training import ScalingOptions, UnlabelledScaling
 
 VariantName = Literal["fsbase", "mfsbase", "ssbase", "ssgan", "mssgan"]
@@ -225,7 +225,7 @@ class TrainMssganOptions(Options):
     folds: FoldOptions
     tasks: dict[str, TaskOptions | None] = Field(default=TASKS, min_length=1)
     features: tuple[FeatureSet, ...] = Field(default=FEATURE_SETS, min_length=1)
-    variants: tuple[VariantName, ...] = Field(default=VARIANTS, min_length=1)
+    variants: Annotated[tuple[VariantName, ...], names_of(VariantName)] = Field(default=VARIANTS, min_length=1)
     scaling: ScalingOptions = ScalingOptions()
     crop: CropOptions = CropOptions()
     network: CtGanOptions = CtGanOptions()
