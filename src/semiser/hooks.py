@@ -56,7 +56,7 @@ class Needs:
         """Keep the parameters."""
         self._parameters = context.config_loader["parameters"]
 
-    @hook_impl
+    @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
         """Look at the pipelines that are asked for.
 

@@ -22,7 +22,6 @@ DEBUG = "SEMISER_DEBUG"
 FAILED, MISNAMED, INTERRUPTED = 1, 2, 130
 # What a user's data or options lead to, and their message says it; anything else is a defect of the code.
 _EXPECTED = (ValueError, OSError, ImportError, RuntimeError, MemoryError)
-_WIDEST = 120
 _GROUP = re.compile(r"^- Parameter '(?P<group>[^']*)': (?:Failed to instantiate \w+ for parameter '[^']*': )?")
 _DETAILS = re.compile(r" \[type=\w+, input_value=.*, input_type=\w+\]$")
 
@@ -65,7 +64,7 @@ def tell(error: Exception) -> int:
 
 def paragraph(error: Exception, width: int | None = None) -> str:
     """What is wrong and what to do, in lines that fit a terminal; indented lines stay as they are."""
-    width = width or min(shutil.get_terminal_size((100, 24)).columns, _WIDEST)
+    width = width or shutil.get_terminal_size((100, 24)).columns
     lines = f"error: {_message(error)}".splitlines()
     fill = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     return "\n".join(line if line.startswith("  ") else fill.fill(line) for line in lines)
@@ -78,6 +77,8 @@ def _message(error: Exception) -> str:
     if name == "ValidationError":
         return _of_parameters("- Parameter '': " + str(error))
     if name == "DatasetError" and error.__cause__ is not None:
+        if str(error.__cause__) in str(error):
+            return str(error)
         return f"{str(error).splitlines()[0].rstrip('.:')}: {_message(error.__cause__)}"  # type: ignore[arg-type]
     if isinstance(error, OSError) and error.strerror and error.filename:
         return (

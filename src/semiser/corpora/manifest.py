@@ -213,7 +213,8 @@ def _name_columns(theirs: list[str], options: ManifestOptions) -> dict[str, str]
     ours = {name: options.aliases.get(name, name) for name in theirs if name not in ignored}
     if options.ignore == "*":
         extra = [name for name, our in ours.items() if our not in COLUMNS and our not in _INGESTED]
-        logger.info("manifest %s: passed over the columns %s", options.file, ", ".join(map(repr, extra)) or "(none)")
+        if extra:
+            logger.info("manifest %s: passed over the columns %s", options.file, ", ".join(map(repr, extra)))
         ours = {name: our for name, our in ours.items() if name not in extra}
     if unknown := sorted(name for name, our in ours.items() if our not in COLUMNS and our not in _INGESTED):
         raise ValueError(

@@ -82,11 +82,19 @@ def select_rows(
         is_target[kept], is_acted[kept],
     )  # fmt: skip
     if not rows.labelled.any():
-        raise ValueError(
-            f"no labelled utterance in {', '.join(options.corpora)}: column {options.target!r} has none of the classes "
-            f"{label.names}; check target, classes and merges"
-        )
+        raise ValueError(_no_labels(options, label.names))
     return rows, left_out
+
+
+def _no_labels(options: FoldOptions, classes: list[str]) -> str:
+    """Why no utterance of the target corpora has a class, and what to do."""
+    begin = f"no labelled utterance in {', '.join(options.corpora)}: column {options.target!r}"
+    if not classes:
+        return (
+            f"{begin} is empty. Say where labels are (options of its reader: `aliases` names a table's column, "
+            "`pattern` what a folder's paths mean), or move the corpus to unlabelled_corpora"
+        )
+    return f"{begin} has none of the classes {classes}; check target, classes and merges"
 
 
 def _require_columns(table: pa.Table, names: list[str]) -> None:
