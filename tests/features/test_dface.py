@@ -79,7 +79,7 @@ def test_tracks_of_any_length_stand_in_one_table(source, weights, tmp_path):
 
 def test_the_standard_network_gives_342_values(tmp_path):
     network = build_expression_network(DenseNetOptions(), 8)
-    card = {"network": DenseNetOptions().model_dump(mode="json"), "classes": ["x"] * 8,
+    card = {"network": DenseNetOptions().model_dump(mode="json"), "classes": list("abcdefgh"),
             "num_features": network.num_features}  # fmt: skip
     TrainingRun(tmp_path, 0, TrainingOptions(accelerator="cpu"), "k").save_model(network.state_dict(), card)
     assert family_of(tmp_path).fields()[0].type.value_type.list_size == 342

@@ -1,4 +1,5 @@
 import gzip
+import json
 import os
 
 import numpy as np
@@ -14,6 +15,7 @@ from semiser.features.word_vectors import (
     load_word_vectors,
     make_word_vectors,
     open_word_vectors,
+    private_folder,
     read_card,
     save_word_vectors,
     train_word_vectors,
@@ -247,3 +249,36 @@ def test_places_outside_a_damaged_file_of_ours_are_not_followed(tmp_path):
     path.write_bytes(whole.replace(offsets, offsets[:4] + b"\xff\xff\xff\x7f" + offsets[8:]))
     with pytest.raises(BadVectors, match=r"v.arrow are damaged"):
         open_word_vectors(str(path), card["sha256"])
+
+
+def _swapped(path, card):
+    """The same words with each other's vectors, in a file that says that it holds the right ones."""
+    save_word_vectors(WordVectors.of(WORDS, MATRIX[::-1]), path, {"key": "k", "origin": "o"})
+    table = pa.ipc.open_file(str(path)).read_all().replace_schema_metadata({b"semiser": json.dumps(card)})
+    with pa.ipc.new_file(str(path), table.schema) as writer:
+        writer.write_table(table)
+
+
+def test_vectors_with_another_content_than_their_card_says_are_refused(tmp_path, monkeypatch):
+    good, facts = WordVectors.of(WORDS, MATRIX), {"key": "k", "origin": "o"}
+    card = save_word_vectors(good, tmp_path / "v.arrow", facts)
+    _swapped(tmp_path / "v.arrow", card)
+    with pytest.raises(ValueError, match=r"v\.arrow are damaged \(their content has the hash"):
+        open_word_vectors(str(tmp_path / "v.arrow"), card["sha256"])
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert private_folder().stat().st_mode & 0o777 == 0o700
+    away = f"memory://{tmp_path.name}/w.arrow"
+    save_word_vectors(good, away, facts)
+    _swapped(private_folder() / f"word_vectors-{card['sha256']}.arrow", card)
+    with pytest.raises(ValueError, match="their content has the hash"):
+        open_word_vectors(away, card["sha256"])
+
+
+def test_a_temporary_folder_of_somebody_else_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = private_folder()
+    folder.rmdir()
+    (tmp_path / "theirs").mkdir()
+    folder.symlink_to(tmp_path / "theirs")
+    with pytest.raises(PermissionError, match="is not a folder of yours"):
+        private_folder()

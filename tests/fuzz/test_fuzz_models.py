@@ -12,7 +12,6 @@ import pytest
 import torch
 from fuzz.cases import damaged_json, examples, mutated_bytes, outcome
 from hypothesis import given
-from safetensors.torch import save_file
 
 from semiser.faces.network import build_expression_network, load_expression_network
 from semiser.features.checkpoint import read_config
@@ -20,6 +19,7 @@ from semiser.features.word_vectors import load_word_vectors
 from semiser.options.face_features import DenseNetOptions
 from semiser.options.training import TrainingOptions
 from semiser.training.run import TrainingRun
+from semiser.training.saved import write_saved
 
 
 class Evil:
@@ -36,9 +36,8 @@ class Evil:
 def network(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("network")
     options = DenseNetOptions(input_size=16, depth=10, growth=2)
-    save_file(build_expression_network(options, 2).state_dict(), folder / "model.safetensors")
-    card = {"network": options.model_dump(), "classes": ["neutral", "anger"], "seed": 0}
-    (folder / "card.json").write_text(json.dumps(card))
+    card = {"network": options.model_dump(), "classes": ["neutral", "anger"], "seed": 0, "key": "k"}
+    write_saved(folder, build_expression_network(options, 2).state_dict(), card)
     return folder
 
 

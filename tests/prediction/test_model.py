@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers import committed, utterances_of, voice, write_wav
+from helpers import committed, resaved, utterances_of, voice, write_wav
 
 import semiser
 from semiser.data.streamed import read_vectors
@@ -166,9 +166,7 @@ def test_a_card_says_how_its_features_were_made(card):
 
 def _changed(card, folder, **changes):
     shutil.copytree(card.parent, folder, dirs_exist_ok=True)
-    facts = json.loads(card.read_text()) | changes
-    (folder / "card.json").write_text(json.dumps(facts))
-    return folder / "card.json"
+    return resaved(folder, **changes)
 
 
 def test_a_card_of_other_code_is_refused(card, tmp_path):

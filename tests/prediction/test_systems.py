@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import torch
-from helpers import committed, voice, write_wav
+from helpers import committed, resaved, voice, write_wav
 
 import semiser
 from semiser.data.frames import read_frames
@@ -177,8 +177,8 @@ def test_began_needs_its_encoder_and_classes(corpus, tmp_path):
 def test_began_s_arousal_and_valence_are_no_classes(corpus, tmp_path):
     trained = _began(corpus, tmp_path, False, ScalingOptions())
     card = json.loads(trained.card.read_text())
-    card["options"]["task"], card["classes"] = "dimensions", ["arousal", "valence"]
-    trained.card.write_text(json.dumps(card))
+    options = card["options"] | {"task": "dimensions"}
+    resaved(trained.card.parent, options=options, classes=["arousal", "valence"])
     with pytest.raises(ValueError, match="gives arousal and valence, not probabilities of classes"):
         semiser.load(trained.card)
 
@@ -211,8 +211,8 @@ def test_cmkt_on_wav2vec_says_what_it_needs(corpus, tmp_path):
     card = json.loads(trained.card.read_text())
     options = {"checkpoint_sha256": "0" * 64, "output": "convolution", "frames": 445}
     made = {"family": "wav2vec", "version": 1, "options": options, "libraries": {}}
-    card["families"], card["input"]["column"] = {"wav2vec": made, "frames": made}, "wav2vec"
-    trained.card.write_text(json.dumps(card))
+    fed = card["input"] | {"column": "wav2vec"}
+    resaved(trained.card.parent, families={"wav2vec": made, "frames": made}, input=fed)
     with pytest.raises(ValueError, match=r"needs the family wav2vec, and features\.wav2vec\.checkpoint is missing"):
         semiser.load(trained.card).predict(corpus)
 
@@ -315,7 +315,7 @@ def _avspnet(corpus, folder, bins, scaling):
     where = trained.models / card["folder"]
     front_end = load_front_end(where)
     embeddings = embed_utterances(front_end, segments, voices, "dense", where / "embeddings")
-    reference = {"folder": card["folder"], "key": front_end.card["key"]}
+    reference = {name: card[name] for name in ("folder", "weights_sha256")}
     options = RecognitionOptions(
         hidden=(8,), optimiser="adam", learning_rate=0.01, epochs=3, batch_size=4, scaling=scaling
     )

@@ -36,7 +36,8 @@ from semiser.faces.registry import get_face_reader
 from semiser.hold import hold_process
 from semiser.options.face_features import ExpressionTrainingOptions, NetworkOptions
 from semiser.options.training import TrainingOptions
-from semiser.training.run import TrainingRun, keyed_folder
+from semiser.training.run import TrainingRun
+from semiser.training.saved import keyed_folder, read_saved
 
 __all__ = ["Draw", "FaceData", "fit", "learning_rate", "load_expression_network", "read_faces", "stack_faces", "train"]
 
@@ -82,9 +83,8 @@ def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | 
     seed = training.seeds[0]
     table = _read_images(options.images)
     key = _key(options, table, seed, training.precision)
-    folder = keyed_folder(Path(parent), key)
-    card = folder / "card.json"
-    if training.reuse and card.exists():
+    folder, there = keyed_folder(Path(parent), key, reuse=training.reuse)
+    if there:
         logger.info("%s: trained before with the same images and options", folder)
     else:
         run = TrainingRun(folder, seed, training, key)
@@ -92,7 +92,7 @@ def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | 
         data = draw(how, seed) if table is None else read_faces(table, Path(options.images.root), how, seed)
         with hold_process():
             logger.info("%s: %s", folder, fit(data, how, run))
-    return json.loads(card.read_bytes()) | {"folder": folder.as_posix()}
+    return read_saved(folder).facts | {"folder": folder.as_posix()}
 
 
 def _read_images(options: FaceImagesOptions | Literal["drawn"]) -> pa.Table | None:

@@ -1,22 +1,29 @@
 """Expression networks by their options: built, fed with faces, and loaded from a folder of weights and card."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, TypeAdapter
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor
 
+from semiser.card import Card, Classes
 from semiser.faces.densenet import DenseNet
 from semiser.faces.mobilenet import MobileNetV2
+from semiser.options.base import first_problem
 from semiser.options.face_features import NetworkOptions
+from semiser.training.saved import CARD, read_facts, read_saved
 
 ExpressionNetwork = MobileNetV2 | DenseNet
-_CLASSES = TypeAdapter(Annotated[list[str], Field(min_length=2, max_length=1000)])
+
+
+class ExpressionCard(Card):
+    """What the training of a face network says of it."""
+
+    system: Literal["expression"] = "expression"
+    network: NetworkOptions
+    classes: Annotated[Classes, Field(min_length=2, max_length=1000)]
 
 
 def build_expression_network(options: NetworkOptions, classes: int) -> ExpressionNetwork:
@@ -45,39 +52,35 @@ def load_expression_network(folder: Path) -> tuple[ExpressionNetwork, Mapping[st
         FileNotFoundError: there is no card; the message names the command that makes one.
         ValueError: the card is none, or the weights do not fit its network.
     """
-    card = read_card(folder)
-    with torch.device("meta"):  # takes no memory: a card may describe any network, the file holds only its own weights
-        planned = build_expression_network(network_options(card), len(card["classes"]))
-    try:
-        weights = load_file(folder / "model.safetensors")
-        planned.load_state_dict(weights, assign=True)
-        network = build_expression_network(network_options(card), len(card["classes"]))
-        network.load_state_dict(weights)
-    except (RuntimeError, SafetensorError) as error:
-        raise ValueError(f"{folder}: model.safetensors does not fit the network in card.json: {error}") from error
-    return network.eval(), card
+    if not (folder / CARD).is_file():
+        raise FileNotFoundError(_missing(folder))
+    saved = read_saved(folder, ExpressionCard)
+    options, classes = saved.card.network, len(saved.card.classes)
+    return saved.build(lambda: build_expression_network(options, classes)), saved.facts
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """The JSON card of a trained network.
+    """The JSON card of a trained network; its weights are not looked at.
 
     Raises:
         FileNotFoundError: there is none.
         ValueError: it is damaged, or describes no expression network.
     """
-    path = folder / "card.json"
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"no expression network at {folder} (no card.json): `kedro run --pipelines=train_faces` trains one, or "
-            "name the folder of yours in the family's option `weights`"
-        )
+    if not (folder / CARD).is_file():
+        raise FileNotFoundError(_missing(folder))
+    facts = read_facts(folder / CARD)
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        network_options(card)
-        _CLASSES.validate_python(card["classes"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is no card of an expression network: {error}") from error
-    return card
+        ExpressionCard.model_validate({"weights_sha256": "0" * 64, **facts})
+    except ValidationError as error:
+        raise ValueError(f"{folder / CARD} is no card of an expression network: {first_problem(error)}") from error
+    return facts
+
+
+def _missing(folder: Path) -> str:
+    return (
+        f"no expression network at {folder} (no card.json): `kedro run --pipelines=train_faces` trains one, or "
+        "name the folder of yours in the family's option `weights`"
+    )
 
 
 def network_options(card: Mapping[str, Any]) -> NetworkOptions:

@@ -47,7 +47,9 @@ class NetworkFamily(Family):
 
     def card(self) -> dict[str, Any]:
         """The card beside the weights."""
-        return json.loads((Path(self.options.weights) / "card.json").read_text(encoding="utf-8"))
+        from semiser.faces.network import read_card  # torch
+
+        return read_card(Path(self.options.weights))
 
     def network(self):
         """This process's network and its options."""

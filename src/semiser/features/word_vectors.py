@@ -12,8 +12,10 @@ import gzip
 import hashlib
 import json
 import logging
+import os
 import re
 import shutil
+import stat
 import sys
 import tempfile
 import zlib
@@ -45,6 +47,7 @@ _METADATA_KEY = b"semiser"
 _TRAINING_OPTIONS = {"lower_case", "vector_size", "window", "min_count", "epochs", "skip_gram", "seed"}
 _HEADER = re.compile(rb"(\d{1,12}) (\d{1,12})\s*\n")
 _UNPACKED = 20  # a packed file of vectors becomes 3 times as long; zeros could become a thousand times
+_WORDS_AT_ONCE = 65_536
 _BYTES_PER_VALUE = 2  # at least: a digit and a blank
 
 
@@ -86,7 +89,10 @@ class WordVectors:
     @property
     def sha256(self) -> str:
         """Hash of words and vectors."""
-        digest = hashlib.sha256("\n".join(self.words.to_pylist()).encode())
+        digest = hashlib.sha256()
+        for first in range(0, len(self.words), _WORDS_AT_ONCE):  # a process that only looks words up holds no list
+            part = "\n".join(self.words[first : first + _WORDS_AT_ONCE].to_pylist())
+            digest.update(("\n" if first else "").encode() + part.encode())
         digest.update(str(self.matrix.shape).encode())
         digest.update(self.matrix.data)
         return digest.hexdigest()
@@ -270,7 +276,7 @@ def read_card(path: str | Path) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=2)
 def open_word_vectors(path: str, sha256: str) -> WordVectors:
-    """The vectors of a file of `save_word_vectors`, mapped into memory, once per process.
+    """The vectors of a file of `save_word_vectors`, mapped into memory, once per process, their hash compared.
 
     What lies on no disk is fetched to the folder of temporary files, once per machine.
 
@@ -289,6 +295,8 @@ def open_word_vectors(path: str, sha256: str) -> WordVectors:
         vectors = WordVectors(words, matrix, alphabetical.to_numpy())
         if vectors.alphabetical.max(initial=0) >= len(words):
             raise BadVectors(f"a row beyond the {len(words)} words")
+        if (found := vectors.sha256) != sha256:
+            raise BadVectors(f"their content has the hash {found}, and should have {sha256}")
     except (OSError, pa.ArrowException, ValueError, KeyError, IndexError, AttributeError) as error:
         raise BadVectors(f"word vectors at {place} are damaged ({error}): remove the file and run again") from error
     return vectors
@@ -303,11 +311,27 @@ def _on_disk(path: str, sha256: str) -> str:
     filesystem, place = _at(path)
     if isinstance(filesystem, LocalFileSystem):
         return place
-    copy = Path(tempfile.gettempdir()) / f"semiser-{getpass.getuser()}" / f"word_vectors-{sha256}.arrow"
+    copy = private_folder() / f"word_vectors-{sha256}.arrow"
     if not copy.exists():
         with publishing_on_disk(copy) as file, filesystem.open(place, "rb") as source:
             shutil.copyfileobj(source, file)
     return str(copy)
+
+
+def private_folder() -> Path:
+    """A folder among the temporary files that nobody else can write to.
+
+    Raises:
+        PermissionError: somebody else made it, or others may write there.
+    """
+    folder = Path(tempfile.gettempdir()) / f"semiser-{getpass.getuser()}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
+        raise PermissionError(f"{folder} is not a folder of yours: remove it, or let TMPDIR name another place")
+    if os.name == "posix" and found.st_mode & 0o077:
+        folder.chmod(0o700)
+    return folder
 
 
 def _transcripts(utterances: pa.Table, options: Word2VecOptions) -> list[tuple[str, str | None]]:

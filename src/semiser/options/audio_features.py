@@ -15,7 +15,7 @@ class AudioOptions(FamilyOptions):
         sample_rate_hz: rate of the signal; families of one rate share one decoding.
     """
 
-    sample_rate_hz: int = Field(default=16_000, ge=8_000)
+    sample_rate_hz: int = Field(default=16_000, ge=8_000, le=192_000)
 
 
 class OpenSmileOptions(AudioOptions):

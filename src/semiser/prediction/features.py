@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from semiser.data.tables import row_arrays
 from semiser.features.family import Family
-from semiser.features.registry import make_families
+from semiser.features.registry import AUDIO, TEXT, VIDEO, make_families
 from semiser.features.word_vectors import find_word_vectors
 from semiser.options.base import Options
 from semiser.options.engine import EngineOptions
@@ -45,6 +45,8 @@ def make_family(facts: Mapping[str, Any], features: FeaturesOptions, word_vector
         FileNotFoundError: weights or word vectors are missing.
     """
     name = facts["family"]
+    if name not in (known := (*AUDIO, *TEXT, *VIDEO)):
+        raise ValueError(f"the model needs the family {name!r}, and there are {', '.join(known)}")
     own = getattr(features, name)
     try:
         options = FeaturesOptions.model_validate({"extract": [name], name: with_places(facts["options"], own)})
@@ -71,7 +73,11 @@ def make_family(facts: Mapping[str, Any], features: FeaturesOptions, word_vector
             "name those of the training, and none where it had none"
         )
     for library, trained_with in facts.get("libraries", {}).items():
-        if (here := version(library)) != trained_with:
+        try:
+            here = version(library)
+        except PackageNotFoundError as error:
+            raise ValueError(f"the model's family {name} needs {library}, which is not installed") from error
+        if here != trained_with:
             logger.warning("%s: trained with %s %s, computed now with %s", name, library, trained_with, here)
     return family
 

@@ -2,16 +2,16 @@
 
 A system takes part by a module `semiser.systems.<name>.predict` with a function
 
-    load(card: dict, tensors: dict[str, Tensor], folder: Path) -> Loaded
+    load(folder: Path) -> Loaded
 
-of what the system gave to `TrainingRun.save_model`, `card["system"]` being the name, and of the folder where both lie.
-A system whose models need what they were trained on, such as a frozen encoder, has `parts(card)` beside it: the folders
-below the pipeline's models.
+of the folder where weights and card lie that the system gave to `TrainingRun.save_model`, `card["system"]` being the
+name. It reads them by `semiser.training.saved.read_saved`, which checks them against each other. A system whose models
+need what they were trained on, such as a frozen encoder, has `parts(card)` beside it: the folders below the pipeline's
+models.
 All else (finding the input, features with the options of training, scaling, batches, refusals) is the same for every
 system: see `model`.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -21,8 +21,11 @@ from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
+from semiser.card import MadeBy
 from semiser.data.scaling import Scaler
+from semiser.options.base import first_problem
 
 # Feature column to one array per utterance: (rows, D) of vectors, (rows, *shape) of matrices, rows being the number of
 # segments or chunks and 1 for a family with one row; (T, width) of a series of T frames; (rows,) or (T,) of numbers.
@@ -102,11 +105,10 @@ def read_card(path: str | Path) -> tuple[dict[str, Any], Path]:
     file = folder / "card.json" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(f"no model card at {file}: {_instead(folder)}")
-    try:
-        card = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{file} is no model card: {error}") from error
-    if not isinstance(card, dict) or "system" not in card:
+    from semiser.training.saved import read_facts  # torch
+
+    card = read_facts(file)
+    if not isinstance(card.get("system"), str):
         raise ValueError(f"{file} is no model card: it names no system")
     if card["system"] not in (known := predicting_systems()):
         raise ValueError(f"{file}: models of {card['system']!r} do not predict; those of {', '.join(known)} do")
@@ -115,7 +117,8 @@ def read_card(path: str | Path) -> tuple[dict[str, Any], Path]:
             f"{file} is of a part that models are trained on ({card.get('network', 'no network')}) and recognises "
             "nothing by itself: take the card of a trained fold, <variant>/seed-S/fold-FF"
         )
-    if not card.get("families") or not all(card["families"].values()):
+    families = card.get("families")
+    if not families or not isinstance(families, dict) or not all(families.values()):
         raise ValueError(
             f"{file} does not say how its features were made (an older semiser wrote it): train again with "
             "`--params training.reuse=false`"
@@ -138,7 +141,10 @@ def find_above(folder: Path, part: str) -> Path:
 
     Raises:
         FileNotFoundError: it is in none of them.
+        ValueError: the part is no path inside them.
     """
+    if Path(part).is_absolute() or ".." in Path(part).parts:
+        raise ValueError(f"{folder}: {part!r} is no path inside the folder of models")
     for above in folder.resolve().parents:
         if (above / part / "card.json").is_file():
             return above / part
@@ -153,14 +159,13 @@ def load_network(card: dict[str, Any], folder: Path) -> Loaded:
 
     Raises:
         FileNotFoundError: the weights are not beside the card.
+        ValueError: card and weights are not sound, or its features are not those that the card says how to make.
     """
-    from safetensors.torch import load_file
-
-    from semiser.hold import hold_process
-
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        raise FileNotFoundError(f"no {weights.name} beside the card in {folder}: both are needed, copy them together")
-    loader = import_module(f"semiser.systems.{card['system']}.predict")
-    with hold_process():  # making a network draws weights, though they are not kept
-        return loader.load(card, load_file(weights), folder)
+    found = import_module(f"semiser.systems.{card['system']}.predict").load(folder)
+    for column in found.columns:
+        try:
+            MadeBy.model_validate(card["families"].get(column))
+        except ValidationError as error:
+            said = first_problem(error)
+            raise ValueError(f"{folder / 'card.json'} does not say how {column} was made: {said}") from error
+    return found

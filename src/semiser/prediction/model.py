@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from semiser.data.pooling import pool
 from semiser.data.scaling import Scaler
+from semiser.features.family import Family
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.predict import PredictOptions
@@ -25,6 +26,7 @@ from semiser.prediction.sources import CORPUS, find_sources
 
 logger = logging.getLogger(__name__)
 _DEFAULTS, _NO_PLACES = PredictOptions(), FeaturesOptions()
+NOT_FINITE = "the model gives no finite probabilities: the features are far beyond those of its training"
 OwnScalers = Mapping[str | None, Mapping[str, Scaler]]  # speaker -> column -> scaler; None: who is not named
 
 
@@ -50,7 +52,7 @@ class Model:
         self.final = read_final(folder) if is_final(folder) else None
         places = [folder / member.folder for member in self.final.members] if self.final else [path]
         cards = [read_card(place) for place in places]
-        self.card = cards[0][0]
+        self.card, self._folder = cards[0]
         self._members = [load_network(*found) for found in cards]
         self._loaded = self._members[0]
         self.classes = self._loaded.classes
@@ -121,7 +123,7 @@ class Model:
             ValueError: a folder without a file, a manifest that is not understood, or features that cannot be computed
                 as in training.
         """
-        families = [make_family(facts, features, word_vectors) for facts in self.families.values()]
+        families = [self._family(facts, features, word_vectors) for facts in self.families.values()]
         sources = find_sources(path, manifest)
         rows = [{"utterance_id": f"{CORPUS}/{bad.path}", "audio_path": bad.path, "reason": bad.reason}
                 for bad in sources.rejected]  # fmt: skip
@@ -135,6 +137,12 @@ class Model:
         _warn(rows, self._loaded.by_speaker, min_utterances)
         return self._table(rows)
 
+    def _family(self, facts: Mapping[str, Any], features: FeaturesOptions, word_vectors: str | Path) -> Family:
+        try:
+            return make_family(facts, features, word_vectors)
+        except ValueError as error:
+            raise ValueError(f"{self._folder / 'card.json'}: {error}") from error
+
     def _predict(self, computed: ComputedFeatures, min_utterances: int) -> Iterator[dict[str, Any]]:
         """A row per usable utterance.
 
@@ -146,7 +154,8 @@ class Model:
         for found in zip(*(self._of_member(loaded, computed, bringing) for loaded in self._members), strict=True):
             block, probabilities = found[0][0], np.mean([of_member for _, of_member in found], axis=0)
             for row, missing, values in zip(block.rows, block.missing, probabilities, strict=True):
-                yield {**row, "scaling": strategies[row["speaker_id"]], "missing": missing, "probabilities": values}
+                result = {"probabilities": values} if np.isfinite(values).all() else {"reason": NOT_FINITE}
+                yield {**row, "scaling": strategies[row["speaker_id"]], "missing": missing, **result}
 
     def _of_member(
         self, loaded: Loaded, computed: ComputedFeatures, bringing: set[str | None]
@@ -243,7 +252,7 @@ def _scaled(block: Block, scaling: _Scaling) -> Block:
 
 def _warn(rows: list[dict[str, Any]], by_speaker: bool, min_utterances: int) -> None:
     """Say in the log what the table says row by row, and a reader of its first rows might miss."""
-    predicted = [row for row in rows if "scaling" in row]
+    predicted = [row for row in rows if "probabilities" in row]
     if refused := len(rows) - len(predicted):
         logger.warning("%d of %d inputs have no prediction: the column `reason` says why", refused, len(rows))
     for name, count in Counter(name for row in predicted for name in row["missing"]).items():

@@ -26,7 +26,8 @@ from semiser.progress import progress
 from semiser.provenance import Provenance
 from semiser.publish import publishing_on_disk
 from semiser.training.processes import fit_in_processes
-from semiser.training.run import TrainingRun, keyed_folder
+from semiser.training.run import TrainingRun
+from semiser.training.saved import CARD, file_sha256, is_whole, keyed_folder
 
 logger = logging.getLogger(__name__)
 
@@ -181,9 +182,10 @@ def _run_fold(
     fold = experiment.folds.filter(pc.equal(experiment.folds["fold"], number))
     rows = _rows_of(experiment, fold)
     key = _fingerprint(experiment, rows, options, training, seed)
-    folder = keyed_folder(experiment.models / variant / f"seed-{seed}" / f"fold-{number:02d}", key)
+    parent = experiment.models / variant / f"seed-{seed}" / f"fold-{number:02d}"
+    folder, there = keyed_folder(parent, key, lambda folder: _finished(folder, key) is not None, training.reuse)
     model = labels | {"folder": folder.relative_to(experiment.models).as_posix(), "key": key}
-    if training.reuse and (finished := _finished(folder, key)):
+    if there and (finished := _finished(folder, key)):
         logger.info("%s seed %d fold %d: finished before with the same data and options", variant, seed, number)
         return _under_its_name(finished[0], fold), finished[1], model
     run = TrainingRun(folder, seed, training.in_one_process(), key)
@@ -194,6 +196,8 @@ def _run_fold(
     curves = [{**labels, **row} for row in run.curves]
     with publishing_on_disk(folder / _CURVES) as file:
         file.write(json.dumps(curves).encode())
+    bound = {f"{name}_sha256": digest for name, digest in _parts(folder).items()}
+    table = table.replace_schema_metadata((table.schema.metadata or {}) | bound)
     with publishing_on_disk(folder / _PREDICTIONS) as file:
         pq.write_table(table, file)
     return table, curves, model
@@ -231,14 +235,25 @@ def _fingerprint(experiment: Experiment, rows: FoldRows, options: Options, train
     return digest.hexdigest()
 
 
+def _parts(folder: Path) -> dict[str, str]:
+    """Hashes of what a fold leaves beside its predictions, whose footer names them; "" for the card of an SVM."""
+    card = folder / CARD
+    return {"card": file_sha256(card) if card.is_file() else "", "curves": file_sha256(folder / _CURVES)}
+
+
 def _finished(folder: Path, key: str) -> tuple[pa.Table, list[dict[str, Any]]] | None:
-    """Predictions and curves of a finished fold with that key."""
+    """Predictions and curves of a finished fold with that key; None where files are missing or not of one training."""
     try:
         table = pq.read_table(folder / _PREDICTIONS)
         curves = json.loads((folder / _CURVES).read_bytes())
+        parts = _parts(folder)
     except (OSError, pa.ArrowException, ValueError):
         return None
-    return (table, curves) if (table.schema.metadata or {}).get(b"key") == key.encode() else None
+    found = table.schema.metadata or {}
+    named = {"key": key} | {f"{name}_sha256": digest for name, digest in parts.items()}
+    if any(found.get(name.encode()) != value.encode() for name, value in named.items()):
+        return None
+    return (table, curves) if not parts["card"] or is_whole(folder) else None
 
 
 def _under_its_name(predictions: pa.Table, fold: pa.Table) -> pa.Table:
@@ -250,7 +265,17 @@ def _under_its_name(predictions: pa.Table, fold: pa.Table) -> pa.Table:
 def tabulate_classes(
     experiment: Experiment, test: pa.Table, probabilities: np.ndarray, labels: dict[str, Any], key: str
 ) -> pa.Table:
-    """A row per test utterance; the schema's metadata holds the class order and the fold's key."""
+    """A row per test utterance; the schema's metadata holds the class order and the fold's key.
+
+    Raises:
+        ValueError: probabilities are not finite, of which no class follows: the training diverged.
+    """
+    if lost := int((~np.isfinite(probabilities).all(axis=1)).sum()):
+        raise ValueError(
+            f"{labels['variant']} seed {labels['seed']} fold {labels['fold']}: the training diverged: {lost} of "
+            f"{len(probabilities)} test utterances have probabilities that are not finite. Lower its learning rate, "
+            "or look at its features"
+        )
     speakers = dict(zip(experiment.utterance_ids, experiment.speakers, strict=True))
     predicted = [experiment.classes[number] for number in probabilities.argmax(axis=1)]
     ids = test["utterance_id"].to_pylist()

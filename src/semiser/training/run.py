@@ -1,6 +1,5 @@
 """A training run: seed, device, the folder of its checkpoint, its curves."""
 
-import json
 import logging
 import tempfile
 import time
@@ -12,13 +11,12 @@ from typing import Any, overload
 
 import torch
 from lightning_fabric import Fabric
-from safetensors.torch import save as safetensors_bytes
 from torch import Tensor, distributed
 
 from semiser import __version__
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
-from semiser.publish import publishing_on_disk
+from semiser.training.saved import write_saved
 
 logger = logging.getLogger(__name__)
 _CHECKPOINT = "checkpoint.ckpt"
@@ -27,11 +25,6 @@ _CHECKPOINT = "checkpoint.ckpt"
 def device_of(options: TrainingOptions) -> torch.device:
     """The device that a run with these options computes on."""
     return Fabric(accelerator=options.accelerator, devices=1).device
-
-
-def keyed_folder(parent: Path, key: str) -> Path:
-    """Folder of what was trained with a key: other data or options have another one, and nothing is overwritten."""
-    return parent / key[:12]
 
 
 class TrainingRun:
@@ -223,13 +216,9 @@ class TrainingRun:
         """
         if not self.fabric.is_global_zero:
             return
-        data = safetensors_bytes({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-        with publishing_on_disk(self.folder / "model.safetensors") as file:
-            file.write(data)
         made = {"seed": self.seed, "key": self.key, "semiser": __version__, "torch": torch.__version__}
         made |= {"device": self.fabric.device.type, "families": self.families}
-        with publishing_on_disk(self.folder / "card.json") as file:
-            file.write(json.dumps({**made, **card}, ensure_ascii=False, indent=1).encode())
+        write_saved(self.folder, tensors, {**made, **card})
         (self.folder / _CHECKPOINT).unlink(missing_ok=True)
 
 

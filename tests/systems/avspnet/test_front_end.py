@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +21,7 @@ from semiser.systems.avspnet.front_end import (
 )
 from semiser.systems.avspnet.network import AvSpNet
 from semiser.systems.avspnet.options import AvspnetNetworkOptions
+from semiser.training.saved import write_saved
 
 NETWORK = AvspnetNetworkOptions(kernels=2, dense=6, latent=3, proxy_hidden=(4,))
 ROWS = utterances("ab", "tg") + utterances("c", "bg")
@@ -35,7 +34,7 @@ def table(tmp_path):
 
 def front_end(scaling="background", seed=0) -> FrontEnd:
     torch.manual_seed(seed)
-    card = {"key": f"k{seed}", "options": {"pretraining": {"scaling": scaling}}}
+    card = {"weights_sha256": f"k{seed}", "options": {"pretraining": {"scaling": scaling}}}
     statistics = Statistics(torch.full((1, SIZE[0]), 0.5), torch.full((1, SIZE[0]), 2.0))
     return FrontEnd(AvSpNet(NETWORK, SIZE, True, 2), statistics, card)
 
@@ -131,13 +130,11 @@ def test_three_lines_take_a_signal_to_embeddings(tmp_path):
 
 
 def _save(folder, network, size):
-    from safetensors.torch import save_file
-
     tensors = network.state_dict() | {"scaling.mean": torch.zeros(1, size[0]), "scaling.std": torch.ones(1, size[0])}
-    save_file(tensors, folder / "model.safetensors")
     options = {"network": {"kernels": 2, "dense": 6}, "pretraining": {}}
-    card = {"options": options, "size": size, "reconstruction": False, "proxy_classes": [], "segments": {}, "key": "k"}
-    (folder / "card.json").write_text(json.dumps(card))
+    card = {"options": options, "size": size, "reconstruction": False, "proxy_classes": [], "segments": {}}
+    made = {"system": "avspnet", "network": "avspnet_front_end", "seed": 0, "key": "k"}
+    write_saved(folder, tensors, made | card)
 
 
 def test_what_is_no_front_end_is_said(tmp_path):

@@ -27,7 +27,7 @@ EVERY_STEP = TrainingOptions(accelerator="cpu", checkpoint_every_s=0)
 NETWORK = AvspnetNetworkOptions(kernels=4, dense=12, latent=6, proxy_hidden=(8,))
 PRETRAINING = PretrainingOptions(epochs=2, batch_size=5, held_out_share=0.2, learning_rate=3e-3)
 ROWS = utterances("abcd", "bg", per_class=4)
-FRONT_END = {"folder": "somewhere", "key": "k"}
+FRONT_END = {"folder": "somewhere", "weights_sha256": "0" * 64}
 
 
 @pytest.fixture

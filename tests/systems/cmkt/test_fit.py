@@ -268,7 +268,8 @@ def test_the_card_is_enough_to_build_and_feed_the_network(features, tmp_path):
     run = _run(tmp_path)
     data = _fold(features(), run)
     expected = cmkt.fit(data, TRAIN.neural("supervised"), run)
-    network, card = cmkt.load_network(tmp_path)
+    network, saved = cmkt.load_network(tmp_path)
+    card = saved.facts
     assert (card["system"], card["classes"], card["options"]["labelled"]) == ("cmkt", ["a", "b", "c"], True)
     fed = {"column": "stft", "pool_frames": 1, "scaling": "none"}
     fed |= {"longest_frames": FRAMES, "frames": FRAMES, "width": WIDTH}

@@ -204,7 +204,8 @@ def test_every_variant_learns_what_can_be_learnt_and_loads_from_its_card(data, t
     names = {row["name"] for row in run.curves}
     assert ("generator_loss" in names) == (name == "ssgan") and "validation_uar" in names
     assert ("self_labelled" in names) == (name == "ssbase")
-    critic, card = mssgan.load_mssgan(tmp_path)
+    critic, saved = mssgan.load_mssgan(tmp_path)
+    card = saved.facts
     assert (card["system"], card["classes"], list(card["shapes"])) == ("mssgan", ["low", "medium", "high"], modalities)
     logits = critic({modality: x[48:] for modality, x in data.x.items()}).logits[:, :3]
     torch.testing.assert_close(logits.softmax(1), probabilities)

@@ -9,24 +9,26 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 import torch
-from safetensors.torch import load_file
+from pydantic import Field
 from torch import Tensor
 
+from semiser.card import Card
 from semiser.data.stream import SampleStream
 from semiser.data.tables import family_of
 from semiser.features.segments import compute_segments
-from semiser.hold import hold_process
 from semiser.options.audio_features import SegmentsOptions
+from semiser.options.base import Options
 from semiser.shards.store import ShardFolder, shard_path
 from semiser.shards.table import footer_facts
 from semiser.systems.avspnet.network import AvSpNet
-from semiser.systems.avspnet.options import AvspnetNetworkOptions
+from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions
+from semiser.training.saved import CARD, read_saved
 
 COLUMN = "segments"  # of the feature table
 _BATCH = 64  # segments that are embedded at a time
@@ -162,6 +164,33 @@ class FrontEnd:
         return FrontEnd(self.network.to(device), self.statistics.to(device), self.card)
 
 
+class FrontEndParts(Options):
+    """Options of a front end and of its training."""
+
+    network: AvspnetNetworkOptions
+    pretraining: PretrainingOptions
+
+
+class FrontEndCard(Card):
+    """What pre-training says of a front end, as far as it is built and fed by it.
+
+    Attributes:
+        options: `network` and `pretraining`.
+        size: bins and frames of a segment.
+        segments: options of the family that makes them.
+        reconstruction: whether it has that head.
+        proxy_classes: of the head for proxy labels; none without it.
+    """
+
+    system: Literal["avspnet"]
+    network: Literal["avspnet_front_end"]
+    options: FrontEndParts
+    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    segments: dict[str, Any]
+    reconstruction: bool
+    proxy_classes: tuple[str, ...]
+
+
 def load_front_end(folder: str | Path) -> FrontEnd:
     """A front end, on the CPU.
 
@@ -170,32 +199,17 @@ def load_front_end(folder: str | Path) -> FrontEnd:
 
     Raises:
         FileNotFoundError: there is no card; the message names the command that makes one.
-        ValueError: the weights do not fit the card.
+        ValueError: card and weights are not sound (`read_saved`).
     """
     folder = Path(folder)
-    card = read_card(folder)
-    if card is None:
+    if not (folder / CARD).is_file():
         raise FileNotFoundError(f"no front end at {folder} (no card.json): `kedro run --pipelines=train_avspnet`")
-    with hold_process():
-        network = AvSpNet(
-            AvspnetNetworkOptions(**card["options"]["network"]),
-            tuple(card["size"]),
-            card["reconstruction"],
-            len(card["proxy_classes"]),
-        )
-    tensors = load_file(folder / "model.safetensors")
-    statistics = Statistics(tensors.pop("scaling.mean"), tensors.pop("scaling.std"))
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise ValueError(f"{folder}: model.safetensors does not fit the network in card.json: {error}") from error
-    return FrontEnd(network, statistics, card)
-
-
-def read_card(folder: Path) -> dict[str, Any] | None:
-    """The JSON card of a finished model, None where there is none."""
-    path = folder / "card.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    saved = read_saved(folder, FrontEndCard)
+    card = saved.card
+    network = saved.build(
+        lambda: AvSpNet(card.options.network, card.size, card.reconstruction, len(card.proxy_classes))
+    )
+    return FrontEnd(network, Statistics(*saved.statistics((1, card.size[0]))), saved.facts)
 
 
 @dataclass(frozen=True)
@@ -252,7 +266,7 @@ def embed_utterances(
     by_speaker = front_end.card["options"]["pretraining"]["scaling"] == "speaker"
     corpora = sorted(set(utterances["corpus"].to_pylist()))
     facts = {
-        "front_end": front_end.card["key"],
+        "front_end": front_end.card["weights_sha256"],
         "shards": shard_keys(table, corpora),
         "utterances": speakers.utterance_ids,
         "groups": speakers.group.tolist() if by_speaker else None,

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from semiser.data.scaling import Scaler
 from semiser.prediction.loaded import Features, Loaded, Step, Values
 from semiser.systems.avspnet.front_end import COLUMN, LEAST_STD, Statistics
 from semiser.systems.avspnet.recognition import load_avspnet, load_end_to_end, majority_vote
+from semiser.training.saved import CARD, read_facts
 
 
 def parts(card: dict[str, Any]) -> tuple[str, ...]:
@@ -20,15 +21,15 @@ def parts(card: dict[str, Any]) -> tuple[str, ...]:
     return (card["front_end"]["folder"],)
 
 
-def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Loaded:
+def load(folder: Path) -> Loaded:
     """The network with its front end; segments are scaled by bin and, where training did so, embeddings by value.
 
     Raises:
         ValueError: the front end was trained anew since.
         FileNotFoundError: the front end is gone.
     """
-    if "end_to_end" in card:
-        return _load_end_to_end(card, tensors)
+    if "end_to_end" in read_facts(folder / CARD):
+        return _load_end_to_end(folder)
     recogniser = load_avspnet(folder)
     front_end, background = recogniser.front_end, recogniser.front_end.statistics
     by_bin = Scaler(*(values[0].numpy().astype(np.float64) for values in (background.mean, background.std)))
@@ -43,17 +44,17 @@ def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Load
     own_bins = front_end.card["options"]["pretraining"]["scaling"] == "speaker"
     steps = (
         Step(scaling={COLUMN: by_bin}, band_axis=0, by_speaker=own_bins, least_std=LEAST_STD),
-        Step(embed, embeddings, by_speaker=card["scaling"] == "speaker"),
+        Step(embed, embeddings, by_speaker=recogniser.by_speaker),
     )
     return Loaded(recogniser.classes, (COLUMN,), steps, partial(_vote, recogniser.network))
 
 
-def _load_end_to_end(card: dict[str, Any], tensors: dict[str, Tensor]) -> Loaded:
+def _load_end_to_end(folder: Path) -> Loaded:
     """An encoder that was trained along: segments are scaled by bin, and that is all."""
-    network, scaling = load_end_to_end(card, tensors)
-    by_bin = Scaler(*(scaling[name].numpy() for name in ("mean", "std")))
-    step = Step(scaling={COLUMN: by_bin}, band_axis=0, by_speaker=card["scaling"] == "speaker")
-    return Loaded(tuple(card["classes"]), (COLUMN,), (step,), partial(_vote, network))
+    network, saved = load_end_to_end(folder)
+    by_bin = Scaler(*(values.numpy() for values in saved.statistics((saved.card.end_to_end.size[0],))))
+    step = Step(scaling={COLUMN: by_bin}, band_axis=0, by_speaker=saved.card.scaling == "speaker")
+    return Loaded(saved.card.classes, (COLUMN,), (step,), partial(_vote, network))
 
 
 @torch.no_grad()

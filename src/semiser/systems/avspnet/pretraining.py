@@ -33,7 +33,6 @@ from semiser.systems.avspnet.front_end import (
     Speakers,
     Statistics,
     load_front_end,
-    read_card,
     segment_size,
     segments_options,
     shard_keys,
@@ -49,7 +48,8 @@ from semiser.systems.avspnet.options import (
     Reduction,
 )
 from semiser.training.processes import fit_in_processes
-from semiser.training.run import TrainingRun, keyed_folder
+from semiser.training.run import TrainingRun
+from semiser.training.saved import keyed_folder, read_saved
 
 logger = logging.getLogger(__name__)
 PROXY_CLASSES: dict[Proxy, tuple[str, str]] = {"arousal": ("low", "high"), "valence": ("negative", "positive")}
@@ -237,7 +237,7 @@ def train_front_end(
         below the models.
     """
     training = training.model_copy(update={"precision": pretraining.precision or training.precision})
-    before = read_card(initial) if initial else None
+    before = read_saved(initial) if initial else None
     facts = {
         "version": __version__,
         "variant": variant,
@@ -245,7 +245,7 @@ def train_front_end(
         "pretraining": pretraining.model_dump(mode="json"),
         "precision": training.precision,
         "seed": seed,
-        "initial": before and before["key"],
+        "initial": before and before.card.weights_sha256,
         "shards": shard_keys(background.table, background.corpora),
         "utterances": background.speakers.utterance_ids,
         "groups": background.speakers.group.tolist(),
@@ -253,12 +253,11 @@ def train_front_end(
         "proxy": background.proxies[RECIPES[variant].proxy].tolist() if RECIPES[variant].proxy else None,
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    folder = keyed_folder(models / "front_ends" / variant / f"seed-{seed}", key)
+    folder, there = keyed_folder(models / "front_ends" / variant / f"seed-{seed}", key, reuse=training.reuse)
     place = {"folder": folder.relative_to(models).as_posix()}
-    card = read_card(folder)
-    if training.reuse and card and card["key"] == key:
+    if there:
         logger.info("%s seed %d: trained before with the same background and options", variant, seed)
-        return card | place
+        return read_saved(folder).facts | place
     if reason := background.why_not(RECIPES[variant].proxy):
         raise ValueError(f"front end {variant}: {reason}")
     if not RECIPES[variant].trained:
@@ -267,7 +266,7 @@ def train_front_end(
     run = TrainingRun(folder, seed, training.in_one_process(), key)
     options = FrontEndOptions(variant, network, pretraining, load_front_end(initial) if initial else None)
     fit_in_processes(fit_front_end, background, options, training, run)
-    return (read_card(folder) or {}) | place
+    return read_saved(folder).facts | place
 
 
 class FrontEndOptions(NamedTuple):

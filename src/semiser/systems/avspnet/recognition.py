@@ -7,27 +7,29 @@ utterance gets the class that most of its segments vote for.
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semiser.card import Card, Classes, Inside, Sha256
 from semiser.data.samples import SampleData
 from semiser.evaluation.metrics import confusion_matrix, uar
+from semiser.options.base import Options
 from semiser.prediction.loaded import find_above
 from semiser.systems.avspnet.front_end import (
     COLUMN,
     FrontEnd,
     Statistics,
     load_front_end,
-    read_card,
 )
 from semiser.systems.avspnet.network import Encoder, dense_head
 from semiser.systems.avspnet.options import EndToEndOptions, RecognitionOptions
 from semiser.training.run import TrainingRun
+from semiser.training.saved import CARD, Saved, read_facts, read_saved
 
 logger = logging.getLogger(__name__)
 _BATCH = {2: 16384, 3: 64}  # embeddings, and segments, whose maps are large, that are scored at a time
@@ -185,6 +187,25 @@ def _save(network: nn.Module, data: SampleData, run: TrainingRun, facts: dict[st
     run.save_model({**network.state_dict(), **tensors}, card)
 
 
+class TrainedOn(Options):
+    """The front end of a recogniser: where it lies below the models' folder, and the hash of its weights."""
+
+    folder: Inside
+    weights_sha256: Sha256
+
+
+class RecognitionCard(Card):
+    """What `_save` says of a network on embeddings of so many `inputs`."""
+
+    system: Literal["avspnet"]
+    network: Literal["avspnet_recognition"]
+    options: RecognitionOptions
+    inputs: Annotated[int, Field(ge=1)]
+    classes: Classes
+    scaling: Literal["global", "speaker"] | None
+    front_end: TrainedOn
+
+
 class Recogniser:
     """A front end with a recognition network: what recognises an utterance.
 
@@ -194,11 +215,12 @@ class Recogniser:
         scaling: mean and std of embeddings, (D,) each; empty where they are not scaled.
         layer: of the front end that gives the embeddings.
         classes: names in the order of the scores.
+        by_speaker: whether known speakers' embeddings are scaled by their own statistics.
     """
 
-    def __init__(self, front_end: FrontEnd, network: nn.Module, scaling: Mapping[str, Tensor], card: Mapping[str, Any]):
+    def __init__(self, front_end: FrontEnd, network: nn.Module, scaling: Mapping[str, Tensor], card: RecognitionCard):
         self.front_end, self.network, self.scaling = front_end, network.eval(), scaling
-        self.layer, self.classes = card["options"]["front_end"], tuple(card["classes"])
+        self.layer, self.classes, self.by_speaker = card.options.front_end, card.classes, card.scaling == "speaker"
 
     @torch.no_grad()
     def __call__(self, segments: np.ndarray, statistics: Statistics | None = None) -> Tensor:
@@ -227,25 +249,35 @@ def load_avspnet(folder: str | Path) -> Recogniser:
         ValueError: the front end was trained anew since, or there is none: the encoder was trained along.
     """
     folder = Path(folder)
-    card = read_card(folder)
-    if card is None:
+    if not (folder / CARD).is_file():
         raise FileNotFoundError(f"no recognition network at {folder} (no card.json)")
-    if "front_end" not in card:
+    facts = read_facts(folder / CARD)
+    if "end_to_end" in facts:
         raise ValueError(f"{folder}: encoder and recognition were trained end to end: take `semiser.load(<card>)`")
-    front_end = load_front_end(find_above(folder, card["front_end"]["folder"]))
-    if front_end.card["key"] != card["front_end"]["key"]:
+    saved = read_saved(folder, RecognitionCard)
+    card, options = saved.card, saved.card.options
+    front_end = load_front_end(find_above(folder, card.front_end.folder))
+    if front_end.card["weights_sha256"] != card.front_end.weights_sha256:
         raise ValueError(f"{folder}: its front end was trained anew since; run `kedro run --pipelines=train_avspnet`")
-    options = RecognitionOptions(**card["options"])
-    network = dense_head(card["inputs"], options.hidden, len(card["classes"]), options.dropout)
-    tensors = load_file(folder / "model.safetensors")
-    scaling = {name: tensors.pop(f"scaling.{name}") for name in ("mean", "std") if f"scaling.{name}" in tensors}
-    network.load_state_dict(tensors)
+    network = saved.build(lambda: dense_head(card.inputs, options.hidden, len(card.classes), options.dropout))
+    scaling = {}
+    if saved.has_statistics():
+        scaling = dict(zip(("mean", "std"), saved.statistics((card.inputs,), constant=True), strict=True))
     return Recogniser(front_end, network, scaling, card)
 
 
-def load_end_to_end(card: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[EndToEnd, dict[str, Tensor]]:
-    """A network that `fit_end_to_end` saved, for prediction, and the mean and std of its input's bins."""
-    network = EndToEnd(EndToEndOptions(**card["end_to_end"]), len(card["classes"]))
-    scaling = {name: tensors[f"scaling.{name}"] for name in ("mean", "std")}
-    network.load_state_dict({name: values for name, values in tensors.items() if not name.startswith("scaling.")})
-    return network.requires_grad_(False).eval(), scaling
+class EndToEndCard(Card):
+    """What `_save` says of a recognition network whose encoder was trained along."""
+
+    system: Literal["avspnet"]
+    network: Literal["avspnet_recognition"]
+    end_to_end: EndToEndOptions
+    classes: Classes
+    scaling: Literal["global", "speaker"]
+
+
+def load_end_to_end(folder: Path) -> tuple[EndToEnd, Saved[EndToEndCard]]:
+    """A network that `fit_end_to_end` saved, for prediction, and what was saved."""
+    saved = read_saved(folder, EndToEndCard)
+    network = saved.build(lambda: EndToEnd(saved.card.end_to_end, len(saved.card.classes)))
+    return network.requires_grad_(False), saved

@@ -130,7 +130,7 @@ def jobs(work: Work, variant: str) -> Iterator[Job]:
     cards = list(stage["front_ends"].get(variant, {}).values())
     for number, seed in enumerate(work.training.seeds if cards else ()):
         card = cards[number % len(cards)]
-        reference = {"folder": card["folder"], "key": card["key"]}
+        reference = {name: card[name] for name in ("folder", "weights_sha256")}
         for task, share, name in options.settings:
             key = options.key(variant, task, share, name)
             how = options.active_recognition[name]

@@ -6,21 +6,19 @@ prediction is the mean over its chunks of the probabilities (of the values of th
 """
 
 import copy
-import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow.dataset
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semiser.card import Card, Classes, Sha256
 from semiser.data.samples import SampleData, SampleFeatures
 from semiser.data.scaling import Scaler
 from semiser.data.stream import SampleStream
@@ -33,6 +31,7 @@ from semiser.systems.began.network import ChunkMap, FeatureMap, MapClassifier, S
 from semiser.systems.began.options import DIMENSIONS, BeganFitOptions, ClassifierOptions
 from semiser.training.channels_last import channels_last
 from semiser.training.run import TrainingRun
+from semiser.training.saved import WEIGHTS, file_sha256, read_saved
 
 MAP = "map"
 
@@ -278,7 +277,7 @@ def _save(network: nn.Module, data: SampleData, options: BeganFitOptions, run: T
         "encoder_sha256": None,
     }
     if options.frozen and run.fabric.is_global_zero:  # others may be on hosts that do not have the encoder
-        card["encoder_sha256"] = _weights_hash(find_above(run.folder, options.frozen))
+        card["encoder_sha256"] = file_sha256(find_above(run.folder, options.frozen) / WEIGHTS)
     run.save_model({**network.state_dict(), **scaling}, card)
 
 
@@ -294,6 +293,7 @@ class SavedClassifier:
             samples are scaled by that speaker's statistics instead.
         options: as trained.
         outputs: classes or dimensions.
+        by_speaker: whether training scaled known speakers by their own statistics.
     """
 
     network: Classifier
@@ -301,6 +301,7 @@ class SavedClassifier:
     scaler: Scaler
     options: BeganFitOptions
     outputs: tuple[str, ...]
+    by_speaker: bool
 
     @torch.no_grad()
     def predict(self, chunks: Tensor) -> Tensor:
@@ -311,29 +312,40 @@ class SavedClassifier:
         return (output.softmax(1) if self.options.task == "emotion" else output).mean(0)
 
 
+class BeganCard(Card):
+    """What `_save` says of a classifier.
+
+    Attributes:
+        features: column of the chunks.
+        encoder_sha256: of the weights of the frozen encoder, None where there is none.
+    """
+
+    system: Literal["began"]
+    network: Literal["began_classifier"]
+    options: BeganFitOptions
+    classes: Classes
+    features: str
+    scaling: Literal["global", "speaker"]
+    encoder_sha256: Sha256 | None
+
+
 def load(folder: Path) -> SavedClassifier:
     """The classifier that `fit` saved in a folder; its frozen encoder is found in a folder above.
 
     Raises:
         FileNotFoundError: the frozen encoder is not there.
-        ValueError: it was trained anew since.
+        ValueError: it was trained anew since, or card and weights are not sound (`read_saved`).
     """
-    card = json.loads((folder / "card.json").read_bytes())
-    options, weights = BeganFitOptions(**card["options"]), load_file(folder / "model.safetensors")
-    scaler = Scaler(*(weights.pop(f"scaling.{name}").numpy() for name in ("mean", "std")))
-    network = Classifier(options, len(card["classes"]))
-    network.load_state_dict(weights)
+    saved = read_saved(folder, BeganCard)
+    options, classes = saved.card.options, saved.card.classes
+    network = saved.build(lambda: Classifier(options, len(classes)))
+    scaler = Scaler(*(values.numpy() for values in saved.statistics((math.prod(options.shape[:-1]),))))
     frozen: FeatureMap | ChunkMap | None = None if options.encoder else ChunkMap(options.cepstrum)
     if options.frozen:
         encoder = find_above(folder, options.frozen)
-        if _weights_hash(encoder) != card["encoder_sha256"]:
+        if file_sha256(encoder / WEIGHTS) != saved.card.encoder_sha256:
             raise ValueError(
                 f"{folder}: its frozen encoder was trained anew since; run `kedro run --pipelines=train_began`"
             )
         frozen = load_feature_map(encoder, options.stage, options.cepstrum)
-    return SavedClassifier(network.eval(), frozen, scaler, options, tuple(card["classes"]))
-
-
-def _weights_hash(folder: Path) -> str:
-    with (folder / "model.safetensors").open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return SavedClassifier(network, frozen, scaler, options, classes, saved.card.scaling == "speaker")

@@ -17,18 +17,20 @@ import json
 import logging
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 import torch
-from safetensors import safe_open
+from pydantic import Field
 from torch import Tensor, nn
 
 from semiser import __version__
+from semiser.card import Card
 from semiser.data.samples import read_samples
 from semiser.data.stream import SampleStream
 from semiser.hold import hold_process
@@ -40,7 +42,8 @@ from semiser.systems.began.options import BeganNetworkOptions, CepstrumOptions, 
 from semiser.training.channels_last import Network, channels_last
 from semiser.training.experiment import CURVES_SCHEMA
 from semiser.training.processes import fit_in_processes
-from semiser.training.run import TrainingRun, keyed_folder
+from semiser.training.run import TrainingRun
+from semiser.training.saved import keyed_folder, read_saved
 
 logger = logging.getLogger(__name__)
 
@@ -283,9 +286,8 @@ def train_encoder(
     seed = training.seeds[0]
     key = _key(options=options.model_dump(mode="json"), seed=seed, precision=training.precision,
                utterances=list(utterance_ids), shards=stream.keys())  # fmt: skip
-    folder = keyed_folder(models / "encoder", key)
-    card = folder / "card.json"
-    if training.reuse and card.exists():
+    folder, there = keyed_folder(models / "encoder", key, reuse=training.reuse)
+    if there:
         logger.info("%s: trained before on the same chunks with the same options", folder)
     else:
         run = TrainingRun(folder, seed, training.in_one_process(), key)
@@ -293,7 +295,7 @@ def train_encoder(
     curves = json.loads((folder / _CURVES).read_bytes())
     rows = [{"variant": "encoder", "fold": 0, "seed": seed, **row} for row in curves]
     place = {"folder": folder.relative_to(models).as_posix()}
-    return json.loads(card.read_bytes()) | place, pa.Table.from_pylist(rows, CURVES_SCHEMA)
+    return read_saved(folder, EncoderCard).facts | place, pa.Table.from_pylist(rows, CURVES_SCHEMA)
 
 
 def _key(**facts: Any) -> str:
@@ -333,8 +335,8 @@ def save_random_encoder(
         Where it lies below the models.
     """
     key = _key(network=network.model_dump(mode="json"), shape=shape, seed=seed)
-    folder = keyed_folder(models / "random" / f"seed-{seed}", key)
-    if not (folder / "card.json").exists():
+    folder, there = keyed_folder(models / "random" / f"seed-{seed}", key)
+    if not there:
         run = TrainingRun(folder, seed, training.in_one_process(), key)
         with hold_process():
             run.seed_everything()
@@ -353,13 +355,20 @@ def load_networks(folder: Path) -> tuple[Autoencoder, Decoder]:
     return _load(folder, "discriminator", Autoencoder), _load(folder, "generator", Decoder)
 
 
+class EncoderCard(Card):
+    """What `_card` says of BEGAN's networks: bins and frames of a chunk, and their options."""
+
+    system: Literal["began"]
+    network: Literal["began"]
+    shape: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    options: BeganNetworkOptions
+
+
 def _load(folder: Path, part: str, kind: type[Network], *more: Any) -> Network:
-    card = json.loads((folder / "card.json").read_bytes())
-    with hold_process():
-        module = kind(tuple(card["shape"]), BeganNetworkOptions(**card["options"]), *more)
-    with safe_open(folder / "model.safetensors", "pt") as file:
-        module.load_state_dict({name: file.get_tensor(f"{part}.{name}") for name in module.state_dict()})
-    return channels_last(module).requires_grad_(False).eval()
+    saved = read_saved(folder, EncoderCard)
+    make = partial(kind, saved.card.shape, saved.card.options, *more)
+    module = saved.build(make, f"{part}.", ("discriminator.", "generator."))
+    return channels_last(module).requires_grad_(False)
 
 
 @torch.no_grad()

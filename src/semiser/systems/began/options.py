@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
+from semiser.card import Inside
 from semiser.folds.options import FoldOptions
 from semiser.options.base import Options, names_of
 from semiser.options.training import ScalingOptions
@@ -144,7 +145,7 @@ class BeganFitOptions(Options):
     encoder: BeganNetworkOptions | None = None
     stage: int | None = Field(default=None, ge=0)
     cepstrum: CepstrumOptions | None = None
-    frozen: str | None = None
+    frozen: Inside | None = None
     shape: tuple[int, ...]
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from semiser.data.samples import SampleData
 from semiser.prediction.loaded import Features, Loaded, Step, Values
@@ -20,7 +19,7 @@ def parts(card: dict[str, Any]) -> tuple[str, ...]:
     return (frozen,) if frozen else ()
 
 
-def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Loaded:
+def load(folder: Path) -> Loaded:
     """The classifier with its frozen encoder, which lies in a folder above.
 
     Raises:
@@ -47,5 +46,5 @@ def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Load
         data = SampleData({COLUMN: x}, utterance, torch.full((len(samples),), -1), {}, saved.outputs)
         return began_classifier.predict(saved.network, data, torch.arange(len(samples)), saved.options).numpy()
 
-    step = Step(prepare, {COLUMN: saved.scaler}, band_axis=0, by_speaker=card["scaling"] == "speaker")
+    step = Step(prepare, {COLUMN: saved.scaler}, band_axis=0, by_speaker=saved.by_speaker)
     return Loaded(saved.outputs, (COLUMN,), (step,), predict)

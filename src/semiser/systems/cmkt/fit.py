@@ -6,20 +6,21 @@ A training of two stages (DCMKT with fine-tuning) runs it twice with the same we
 """
 
 import copy
-import json
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from safetensors.torch import load_file
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semiser.card import Card, Classes
 from semiser.data.frames import FrameBatch, FrameData, joined
 from semiser.evaluation.metrics import confusion_matrix, uar
+from semiser.options.base import Options
 from semiser.publish import publishing_on_disk
 from semiser.systems.cmkt.augment import spec_augment
 from semiser.systems.cmkt.network import SpeechTransformer
@@ -33,6 +34,7 @@ from semiser.systems.cmkt.options import (
     WeightedFusion,
 )
 from semiser.training.run import TrainingRun
+from semiser.training.saved import Saved, read_saved
 
 PSEUDO_LABELS = "pseudo_labels.parquet"
 NOT_SEEN = -128  # an utterance that an epoch did not come to, in the record of pseudo-labels
@@ -428,11 +430,37 @@ def _training_statistics(data: FrameData) -> dict[str, Tensor]:
     return {"scaling.mean": torch.from_numpy(found.mean), "scaling.std": torch.from_numpy(found.std)}
 
 
-def load_network(folder: Path) -> tuple[SpeechTransformer, dict[str, Any]]:
-    """A trained network in evaluation mode, and its card: what it is fed with, and the order of its classes."""
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    width, frames = card["input"]["width"], card["input"]["frames"]
-    network = SpeechTransformer(width, frames, len(card["classes"]), CmktOptions(**card["options"]).network)
-    tensors = load_file(folder / "model.safetensors")
-    network.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith("scaling.")})
-    return network.eval(), card
+class FedWith(Options):
+    """What a network is fed with: pooled frames of a feature column.
+
+    Attributes:
+        column: of the features.
+        pool_frames: frames that are averaged to one.
+        scaling: `speaker`: every speaker by their own statistics.
+        longest_frames: of an utterance before pooling; what comes later is cut.
+        frames: of the longest utterance after pooling.
+        width: values of a frame.
+    """
+
+    column: str
+    pool_frames: int = Field(ge=1)
+    scaling: Literal["speaker", "none"]
+    longest_frames: int = Field(ge=1)
+    frames: int = Field(ge=1)
+    width: int = Field(ge=1)
+
+
+class CmktCard(Card):
+    """What `_save` says of a network."""
+
+    system: Literal["cmkt"]
+    options: CmktOptions
+    classes: Classes
+    input: FedWith
+
+
+def load_network(folder: Path) -> tuple[SpeechTransformer, Saved[CmktCard]]:
+    """A trained network in evaluation mode, and what was saved: its card and the statistics of its training."""
+    saved = read_saved(folder, CmktCard)
+    fed, classes, options = saved.card.input, saved.card.classes, saved.card.options.network
+    return saved.build(lambda: SpeechTransformer(fed.width, fed.frames, len(classes), options)), saved

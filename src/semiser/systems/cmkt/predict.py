@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from semiser.data.frames import FRAMES, pool_frames
 from semiser.data.scaling import Scaler
@@ -17,15 +16,15 @@ from semiser.systems.cmkt import fit as cmkt
 _BATCH = 64
 
 
-def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Loaded:
+def load(folder: Path) -> Loaded:
     """The network, on frames without their padding; a batch is padded to its own longest utterance."""
-    network, _ = cmkt.load_network(folder)
-    fed, column = card["input"], card["input"]["column"]
+    network, saved = cmkt.load_network(folder)
+    fed, column = saved.card.input, saved.card.input.column
 
     def prepare(row: Mapping[str, Any], values: Values) -> Values:
         x = values[column][0] if values[column].ndim == 3 else values[column]  # of one size, or a series
-        audio = torch.from_numpy(x[: fed["longest_frames"]][-int(values[FRAMES][0]) :])
-        return {column: pool_frames(audio[None], torch.tensor([len(audio)]), fed["pool_frames"])[0].numpy()}
+        audio = torch.from_numpy(x[: fed.longest_frames][-int(values[FRAMES][0]) :])
+        return {column: pool_frames(audio[None], torch.tensor([len(audio)]), fed.pool_frames)[0].numpy()}
 
     @torch.no_grad()
     def predict(features: Features) -> np.ndarray:
@@ -37,6 +36,7 @@ def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Load
             found.append(torch.softmax(network(x, torch.tensor(frames)).float(), -1).numpy())
         return np.concatenate(found)
 
-    by_speaker = fed["scaling"] == "speaker"
-    scaling = {column: Scaler(*(tensors[f"scaling.{name}"].numpy() for name in ("mean", "std")))} if by_speaker else {}
-    return Loaded(tuple(card["classes"]), (column, FRAMES), (Step(prepare, scaling, by_speaker=by_speaker),), predict)
+    scaling, by_speaker = {}, fed.scaling == "speaker"
+    if by_speaker:
+        scaling[column] = Scaler(*(values.numpy() for values in saved.statistics((fed.width,))))
+    return Loaded(saved.card.classes, (column, FRAMES), (Step(prepare, scaling, by_speaker=by_speaker),), predict)

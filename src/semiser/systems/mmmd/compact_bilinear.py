@@ -18,8 +18,9 @@ class CountSketch(nn.Module):
 
     def __init__(self, n: int, d: int, seed: int):
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
         self.d = d
+        planned = torch.get_default_device().type == "meta"  # shapes alone, which takes no memory
+        generator = None if planned else torch.Generator().manual_seed(seed)
         self.register_buffer("h", torch.randint(d, (n,), generator=generator))
         self.register_buffer("s", torch.randint(2, (n,), generator=generator) * 2.0 - 1.0)
 

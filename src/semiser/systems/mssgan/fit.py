@@ -8,18 +8,18 @@ The consistency term is that of Wei et al., "Improving the Improved Training of 
 """
 
 import copy
-import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
-from safetensors.torch import load_file
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semiser.card import Card, Classes
 from semiser.data.samples import SampleData
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.folds.soft_labels import credited
@@ -27,6 +27,7 @@ from semiser.systems.mssgan.network import Critic, Criticised, Generators, Shape
 from semiser.systems.mssgan.options import CropOptions, GanOptions, MssganOptions
 from semiser.training.batches import planned, repeated
 from semiser.training.run import TrainingRun
+from semiser.training.saved import Saved, read_saved
 
 Samples = dict[str, Tensor]  # modality -> (B, frames, bands)
 _ALL = slice(None)
@@ -405,12 +406,18 @@ def _save(critic: nn.Module, context: Context, run: TrainingRun) -> None:
     run.save_model({**critic.state_dict(), **scaling}, card)
 
 
-def load_mssgan(folder: Path) -> tuple[Critic, dict[str, Any]]:
-    """A trained critic in evaluation mode, and its card, from the folder of a fold."""
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    options = MssganOptions(**card["options"])
-    shapes = {name: tuple(shape) for name, shape in card["shapes"].items()}
-    critic = Critic(shapes, len(card["classes"]) + (options.gan is not None), options.network)
-    tensors = load_file(folder / "model.safetensors")
-    critic.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith("scaling.")})
-    return critic.eval(), card
+class MssganCard(Card):
+    """What `_save` says of a critic: feature column to the shape of its crops."""
+
+    system: Literal["mssgan"]
+    options: MssganOptions
+    classes: Classes
+    shapes: Annotated[dict[str, tuple[Annotated[int, Field(ge=1)], ...]], Field(min_length=1)]
+    scaling: Literal["global", "speaker"] | None
+
+
+def load_mssgan(folder: Path) -> tuple[Critic, Saved[MssganCard]]:
+    """A trained critic in evaluation mode, and what was saved, from the folder of a fold."""
+    saved = read_saved(folder, MssganCard)
+    options, outputs = saved.card.options, len(saved.card.classes) + (saved.card.options.gan is not None)
+    return saved.build(lambda: Critic(saved.card.shapes, outputs, options.network)), saved

@@ -6,24 +6,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from semiser.data.samples import SampleData
 from semiser.data.scaling import Scaler
 from semiser.prediction.loaded import Features, Loaded, Step, Values
 from semiser.systems.mssgan import fit as mssgan
 from semiser.systems.mssgan.crops import FACES, TIMES, averaged, crop_audio, crop_faces
-from semiser.systems.mssgan.options import MssganOptions
 
 
-def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Loaded:
+def load(folder: Path) -> Loaded:
     """The critic; an utterance without video has no faces and, by a model that needs them, no prediction."""
-    critic, _ = mssgan.load_mssgan(folder)
-    options, columns, classes = MssganOptions(**card["options"]), tuple(card["shapes"]), tuple(card["classes"])
+    critic, saved = mssgan.load_mssgan(folder)
+    options, columns, classes = saved.card.options, tuple(saved.card.shapes), saved.card.classes
     scaling = {
-        name: Scaler(*(tensors[f"scaling.{name}.{part}"].numpy() for part in ("mean", "std")))
-        for name in columns
-        if f"scaling.{name}.mean" in tensors
+        name: Scaler(*(values.numpy() for values in saved.statistics(shape[-1:], f"scaling.{name}")))
+        for name, shape in saved.card.shapes.items()
+        if saved.has_statistics(f"scaling.{name}")
     }
 
     def prepare(row: Mapping[str, Any], values: Values) -> Values:
@@ -41,4 +39,4 @@ def load(card: dict[str, Any], tensors: dict[str, Tensor], folder: Path) -> Load
         return mssgan.predict(critic, mssgan.Context(data, options, rows, nothing, None), rows).numpy()
 
     read = (*columns, TIMES) if FACES in columns else columns
-    return Loaded(classes, read, (Step(prepare, scaling, by_speaker=card["scaling"] == "speaker"),), predict)
+    return Loaded(classes, read, (Step(prepare, scaling, by_speaker=saved.card.scaling == "speaker"),), predict)
