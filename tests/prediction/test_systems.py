@@ -317,7 +317,7 @@ def _avspnet(corpus, folder, bins, scaling):
     embeddings = embed_utterances(front_end, segments, voices, "dense", where / "embeddings")
     reference = {name: card[name] for name in ("folder", "weights_sha256")}
     options = RecognitionOptions(
-        hidden=(8,), optimiser="adam", learning_rate=0.01, epochs=3, batch_size=4, scaling=scaling
+        front_end="dense", hidden=(8,), optimiser="adam", learning_rate=0.01, epochs=3, batch_size=4, scaling=scaling
     )
     read = partial(read_samples, {"embedding": embeddings}, scaling=scaling)
     return trained.fit(read, partial(avspnet.fit, front_end=reference), options)

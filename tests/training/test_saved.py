@@ -36,7 +36,7 @@ def test_what_was_saved_is_built_again(folder):
     network, (mean, std) = build(folder)
     assert network.weight.tolist() == load_file(folder / "model.safetensors")["weight"].tolist()
     assert (mean.tolist(), std.tolist(), network.training) == ([0.0] * 3, [1.0] * 3, False)
-    assert read_saved(folder).facts["loss"] is None, "JSON has no NaN"
+    assert read_saved(folder, Card).facts["loss"] is None, "JSON has no NaN"
 
 
 @pytest.mark.parametrize(

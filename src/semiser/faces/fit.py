@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from semiser import __version__
+from semiser.card import Card
 from semiser.errors import Unusable
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.faces.crop import resize_face
@@ -92,7 +93,7 @@ def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | 
         data = draw(how, seed) if table is None else read_faces(table, Path(options.images.root), how, seed)
         with hold_process():
             logger.info("%s: %s", folder, fit(data, how, run))
-    return read_saved(folder).facts | {"folder": folder.as_posix()}
+    return read_saved(folder, Card).facts | {"folder": folder.as_posix()}
 
 
 def _read_images(options: FaceImagesOptions | Literal["drawn"]) -> pa.Table | None:

@@ -203,7 +203,7 @@ def _say(found: tuple[str | None, tuple[int, ...] | None] | None) -> str:
     return "none" if found is None or found[0] is None else f"{found[0]} {list(found[1] or ())}"
 
 
-def read_saved(folder: Path, kind: type[C] = Card) -> Saved[C]:
+def read_saved(folder: Path, kind: type[C]) -> Saved[C]:
     """Weights and card of a folder, checked against each other; no tensor is read into memory.
 
     Args:

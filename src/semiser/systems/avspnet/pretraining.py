@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semiser import __version__
+from semiser.card import Card
 from semiser.data.stream import Batch, SampleStream
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.training import TrainingOptions
@@ -237,7 +238,7 @@ def train_front_end(
         below the models.
     """
     training = training.model_copy(update={"precision": pretraining.precision or training.precision})
-    before = read_saved(initial) if initial else None
+    before = read_saved(initial, Card) if initial else None
     facts = {
         "version": __version__,
         "variant": variant,
@@ -257,7 +258,7 @@ def train_front_end(
     place = {"folder": folder.relative_to(models).as_posix()}
     if there:
         logger.info("%s seed %d: trained before with the same background and options", variant, seed)
-        return read_saved(folder).facts | place
+        return read_saved(folder, Card).facts | place
     if reason := background.why_not(RECIPES[variant].proxy):
         raise ValueError(f"front end {variant}: {reason}")
     if not RECIPES[variant].trained:
@@ -266,7 +267,7 @@ def train_front_end(
     run = TrainingRun(folder, seed, training.in_one_process(), key)
     options = FrontEndOptions(variant, network, pretraining, load_front_end(initial) if initial else None)
     fit_in_processes(fit_front_end, background, options, training, run)
-    return read_saved(folder).facts | place
+    return read_saved(folder, Card).facts | place
 
 
 class FrontEndOptions(NamedTuple):
