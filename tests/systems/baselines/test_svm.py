@@ -1,9 +1,7 @@
-import json
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from sklearn.svm import SVC
 
 from semiser.data.vectors import FoldData
@@ -54,8 +52,7 @@ def test_decisions_are_sklearns_to_a_millionth(classes, kernel):
 def test_a_saved_machine_gives_the_scores_of_its_training_and_scales_what_training_scaled(run):
     data = _data()
     scores = svm.fit(data, SvmOptions(), run)
-    card = json.loads((run.folder / "card.json").read_text())
-    loaded = load(card, load_file(run.folder / "model.safetensors"), run.folder)
+    loaded = load(run.folder)
     x = data.x[40:].numpy()
     found = loaded.predict({"is10": [row[None, :3] for row in x], "accent": [row[None, 3:] for row in x]})
     np.testing.assert_allclose(found, scores, rtol=0, atol=1e-6)
