@@ -8,8 +8,10 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from helpers import committed, voice, write_wav
+from tiny_project import FOLDS, run_kedro, write_project
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
@@ -118,6 +120,25 @@ def test_the_system_of_extending_has_its_pipeline_sweeps_and_prediction(tmp_path
     card = tmp_path / "models/train_nearest_mean" / made["train_nearest_mean_models"][0]["folder"] / "card.json"
     predicted = semiser.load(card).predict(tmp_path / "c/a/1.wav")
     assert predicted["prediction"].to_pylist() == ["high"]
+
+
+def test_the_system_of_extending_trains_in_two_processes_as_in_one(tmp_path):
+    """In a project that has its folder and an experiment's options, and nothing else of it, as a user starts it."""
+    folds = FOLDS | {"protocol": {"kind": "k_fold", "k": 2}}
+    project = write_project(tmp_path, {"train_nearest_mean": {"folds": folds}})
+    _write_system(project / "src/semiser/systems")
+    found = {}
+    for devices in (1, 2):
+        params = f"experiment=on_{devices},training.accelerator=cpu,training.devices={devices}"
+        wanted = ("--pipelines=features,train_nearest_mean", "--to-outputs=train_nearest_mean_metrics")
+        run = run_kedro(project, "run", *wanted, "--params", params)
+        assert run.returncode == 0, run.stderr
+        assert "nearest_mean: UAR " in run.stderr and "finished before" not in run.stderr
+        place = project / f"data/07_model_output/on_{devices}/train_nearest_mean/nearest_mean.parquet"
+        found[devices] = pq.read_table(place)
+    assert found[1].drop("probabilities").equals(found[2].drop("probabilities")) and len(found[1]) == 18
+    probabilities = [np.array(found[devices]["probabilities"].to_pylist()) for devices in (1, 2)]
+    np.testing.assert_allclose(*probabilities, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,13 +1,19 @@
 """What is known of a training before features are extracted."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
+from semiser.configuration import load_parameters
+from semiser.corpora.ingest import ingest
+from semiser.corpora.options import IngestOptions
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.needs import configured_systems
 from semiser.plan import plan_training, refuse_impossible, speakers_unknown
-from semiser.systems.system import get_system
+from semiser.systems.system import get_system, system_names
 
+ROOT = Path(__file__).parents[1]
 MMMD = get_system("mmmd")
 FOLDS = {"experiment": "e", "corpora": ["mine"], "unlabelled_corpora": ["pile"], "validation": {"kind": "none"}}
 
@@ -32,6 +38,20 @@ def test_folds_are_planned_without_features_and_a_pile_without_speakers_is_scale
     options = MMMD.options(**_parameters()["train_mmmd"])
     assert speakers_unknown(folds, _utterances(), options) == {"pile": 3}
     assert speakers_unknown(folds, _utterances(), MMMD.options(**_parameters("global")["train_mmmd"])) == {}
+
+
+@pytest.fixture(scope="module")
+def demo():
+    parameters = load_parameters(ROOT / "conf", "demo")
+    corpora = {name: own | {"root": str(ROOT / own["root"])} for name, own in parameters["ingest"]["corpora"].items()}
+    return parameters, ingest(IngestOptions(corpora=corpora)).utterances
+
+
+@pytest.mark.parametrize("system", system_names())
+def test_every_system_of_the_demo_is_planned(demo, system):
+    parameters, utterances = demo
+    folds = plan_training(get_system(system), parameters, utterances)
+    assert {"train", "test"} <= set(folds["role"].to_pylist())
 
 
 @pytest.mark.parametrize(

@@ -48,13 +48,12 @@ def make_folds(work: Work) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from semiser.data.tables import with_features
     from semiser.folds.make import make_folds
     from semiser.folds.settings import join_experiments
     from semiser.folds.table import count_left_out, with_left_out
     from semiser.systems.avspnet.overlap import overlapping
 
-    options, usable = work.options, with_features(work.utterances, work.table("segments", "variants"))
+    options, usable = work.options, work.with_features([work.table("segments", "variants")])
     dropped: list[dict[str, Any]] = []
     if options.overlapping == "leave_out":
         clear = work.utterances["utterance_id"].filter(pa.array(~overlapping(work.utterances)))

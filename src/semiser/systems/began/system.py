@@ -36,13 +36,12 @@ def make_folds(work: Work) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    from semiser.data.tables import with_features
     from semiser.folds.make import make_folds
 
     options = work.options
-    usable = with_features(work.utterances, work.table("chunks", "variants"))
+    usable = work.with_features([work.table("chunks", "variants")])
     if "svm" in options.variants:
-        functionals = work.table("is10", "variants").to_table(columns=["utterance_id"])["utterance_id"]
+        functionals = work.with_features([work.table("is10", "variants")])["utterance_id"]
         labelled = pc.is_in(usable["corpus"], pa.array(options.folds.corpora))
         usable = usable.filter(pc.or_(pc.invert(labelled), pc.is_in(usable["utterance_id"], functionals)))
     return make_folds(usable, options.folds)
