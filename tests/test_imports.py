@@ -20,7 +20,7 @@ ROOMS = {
     "features": "faces corpora media",
     "shards": "features corpora",
     "data": "shards features folds",
-    "prediction": "data shards features corpora",
+    "prediction": "training data shards features corpora",
     "systems": "prediction evaluation data training shards features corpora folds",
     "evaluation": "",
     "reporting": "evaluation",
@@ -31,7 +31,7 @@ ROOMS = {
     "pipelines": "plan demo systems prediction evaluation reporting training shards features faces corpora",
     "torchrun": "",
 }
-BOTTOM = {"options", "errors", "progress", "publish", "claim", "hold", "provenance"}
+BOTTOM = {"options", "errors", "progress", "publish", "claim", "hold", "provenance", "card"}
 # Around the rooms: what a user starts, what Kedro starts, and what looks at an experiment as a whole.
 TOP = {"__main__", "cli", "configuration", "doctor", "effective", "hooks", "needs", "pipeline_registry", "settings",
        "telling", "tracking"}  # fmt: skip
