@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import semiser.systems
 from semiser.options.base import Options
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from semiser.evaluation.report import Further
     from semiser.folds.options import FoldOptions
     from semiser.training.experiment import Experiment, Features, Fit, Tabulate
+
+SweepOptions = TypeVar("SweepOptions", bound=Options)
+SweepName = TypeVar("SweepName", bound=str)
 
 _READING = RLock()  # nodes in threads do not read the same features twice
 
@@ -65,15 +68,17 @@ class Work:
         Raises:
             ValueError: its family is off.
         """
-        if self.tables is None:
-            return None
-        if (found := self.tables[name]) is None:
+        if (found := self.table_if_on(name)) is None and self.tables is not None:
             raise ValueError(
                 f"train_{self.system.name}.{asked_by} needs the features {name}, which were not extracted: let "
                 f"features.extract name {name} (null takes what the trainings need) and run "
                 f"`kedro run --pipelines=features`, or change train_{self.system.name}.{asked_by}"
             )
         return found
+
+    def table_if_on(self, name: str) -> "Dataset | None":
+        """A feature table; None where its family is off, and in a plan."""
+        return None if self.tables is None else self.tables[name]
 
     def experiment(self, setting: Hashable = None) -> "Experiment":
         """The experiment in a setting, with its features, which are read once for all variants.
@@ -198,7 +203,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Sweeps:
+class Sweeps(Generic[SweepOptions, SweepName]):
     """The analyses of a paper that change one option at a time: the pipeline `<system>_sweeps`.
 
     Attributes:
@@ -208,9 +213,9 @@ class Sweeps:
         metric: that is drawn.
     """
 
-    options: type[Options]
-    names: tuple[str, ...]
-    jobs: Callable[[Work, Any, str], Iterable[Job]]
+    options: type[SweepOptions]
+    names: tuple[SweepName, ...]
+    jobs: Callable[[Work, SweepOptions, SweepName], Iterable[Job]]
     metric: str = "uar"
 
 
@@ -273,7 +278,7 @@ class System:
     shown: Callable[[Any, "pa.Table"], "pa.Table"] = _as_they_are
     stages: tuple[Stage, ...] = ()
     products: tuple[Product, ...] = ()
-    sweeps: Sweeps | None = None
+    sweeps: Sweeps[Any, Any] | None = None
     dimensions: bool = False
     kept: Callable[[Any], int] = _one
     further: "Callable[[Work, pa.Table, pa.Table], Further] | None" = None

@@ -105,7 +105,8 @@ def fit(data: FrameData, options: CmktOptions, run: TrainingRun) -> Tensor:
     run.seed_everything()
     network = SpeechTransformer(data.features.shape[1], data.features.shape[0], len(data.classes), options.network)
     network, optimiser = run.fabric.setup(network, torch.optim.Adamax(network.parameters()))
-    context = Context(data, options, *(part.to(run.fabric.device) for part in (data.visual, data.y)), run)
+    visual, y = (part.to(run.fabric.device) for part in (data.visual, data.y))
+    context = Context(data, options, visual, y, run)
     stages = make_stages(options)
     state = _fresh_state(network, optimiser, context, stages)
     run.resume(state)
@@ -234,11 +235,12 @@ def step_losses(
     n, u = (len(batch.rows) if batch else 0 for batch in (labelled, unlabelled))
     logits = _augmented_logits(state["network"], context, both, n)
     own_n = _part_size(n, run)
-    losses = {}
-    total = 0.0
+    losses: dict[str, Tensor] = {}
+    total = logits.new_zeros(())
     if labelled:
         losses["loss"] = total = labelled_loss(logits[:own_n], context.y[run.share(labelled.rows)], run.divisor(n))
     if isinstance(how, ConsistentRandom | WeightedFusion):
+        assert unlabelled
         p_v = context.visual[unlabelled.rows]
         p_a = _guesses(state["network"], unlabelled, run) if how.needs_audio else None
         given = consistent_random(p_a, p_v, how) if how.kind == "consistent_random" else weighted_fusion(p_a, p_v, how)
@@ -301,10 +303,11 @@ def weighted_fusion(p_a: Tensor | None, p_v: Tensor, options: WeightedFusion) ->
         p_v: (B, C), not read where alpha is 1, which is FixMatch (Eq. 4).
         options: alpha and tau.
     """
-    parts = ([options.alpha * p_a] if options.needs_audio else []) + (
-        [(1 - options.alpha) * p_v] if options.needs_visual else []
-    )
-    confidence, target = sum(parts).max(-1)
+    parts = [(1 - options.alpha) * p_v] if options.needs_visual else []
+    if options.needs_audio:
+        assert p_a is not None
+        parts.insert(0, options.alpha * p_a)
+    confidence, target = sum(parts[1:], parts[0]).max(-1)
     return PseudoLabels(target, (confidence > options.threshold).float())
 
 

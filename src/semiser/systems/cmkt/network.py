@@ -30,6 +30,8 @@ class SpeechTransformer(nn.Module):
         -> logits (B, classes). B may be 0, the part of one of several processes in a batch of few.
     """
 
+    positions: Tensor
+
     def __init__(self, width: int, frames: int, classes: int, options: TransformerOptions):
         super().__init__()
         hidden, dropout = options.hidden, options.dropout

@@ -1,6 +1,6 @@
 """`params:train_cmkt`: experiment and variants of CMKT (Zhang et al., Knowledge-Based Systems 2021)."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -18,7 +18,7 @@ VariantName = Literal[
     "consistent_random",
     "weighted_fusion",
 ]
-VARIANTS: tuple[VariantName, ...] = VariantName.__args__
+VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 
 # Expression to class: the paper's Table 2, and its choice of four of EmoVoxCeleb's emotions (Section 4.4).
 SENTIMENT_MAP = {
@@ -307,8 +307,12 @@ class TrainCmktOptions(Options):
 
     def neural(self, variant: VariantName) -> CmktOptions:
         """The options of a variant by its name (Tables 3 to 5)."""
-        visual_alone = {"labelled": False, "unlabelled": ConsistentRandom(epsilon=1), "unlabelled_weight": 1.0}
-        parts = {
+        visual_alone: dict[str, Any] = {
+            "labelled": False,
+            "unlabelled": ConsistentRandom(epsilon=1),
+            "unlabelled_weight": 1.0,
+        }
+        parts: dict[str, dict[str, Any]] = {
             "supervised": {},
             "fixmatch": {"unlabelled": WeightedFusion(alpha=1, threshold=self.threshold)},
             "pi_model": {"unlabelled": self.pi_model},

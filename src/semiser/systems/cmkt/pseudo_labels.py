@@ -6,12 +6,13 @@ these meet the true labels of the folds.
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -98,6 +99,6 @@ def pseudo_label_figure(counts: "pd.DataFrame") -> Figure:
     return figure
 
 
-def _draw_share(axis, rows: "pd.DataFrame", part: str, whole: str, label: str, **style) -> None:
+def _draw_share(axis: Axes, rows: "pd.DataFrame", part: str, whole: str, label: str, **style: Any) -> None:
     share = rows[part].to_numpy(float) / np.where(rows[whole] > 0, rows[whole], np.nan)
     axis.plot(rows["epoch"], share, label=label, marker="." if len(rows) < 3 else None, **style)

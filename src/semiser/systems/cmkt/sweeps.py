@@ -1,7 +1,7 @@
 """`params:cmkt_sweeps`: the analyses of CMKT's Figure 4."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -9,7 +9,7 @@ from semiser.options.base import Options
 from semiser.systems.cmkt.options import CmktOptions, TrainCmktOptions, VariantName
 
 SweepName = Literal["epsilon", "alpha"]
-SWEEPS: tuple[SweepName, ...] = SweepName.__args__
+SWEEPS: tuple[SweepName, ...] = get_args(SweepName)
 VARIANT_OF: dict[SweepName, VariantName] = {"epsilon": "consistent_random", "alpha": "weighted_fusion"}
 _TENTHS = tuple(number / 10 for number in range(11))
 

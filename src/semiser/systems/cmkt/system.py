@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semiser.systems.cmkt.options import TrainCmktOptions
-from semiser.systems.cmkt.sweeps import SWEEPS, VARIANT_OF, CmktSweepsOptions
+from semiser.systems.cmkt.sweeps import SWEEPS, VARIANT_OF, CmktSweepsOptions, SweepName
 from semiser.systems.system import Job, Product, Sweeps, System, Work
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from semiser.training.experiment import Experiment
+    from semiser.training.experiment import Experiment, Features
 
 # What the paper compares: its fusions with the rest, and each source of pseudo-labels with supervised learning.
 _PAIRS = [
@@ -46,9 +46,9 @@ def read(work: Work, setting: None) -> "Experiment":
     heard = set(folds.filter(pc.not_equal(folds["role"], "unlabelled"))["utterance_id"].to_pylist())
     speaker_of = dict(zip(utterances["utterance_id"].to_pylist(), utterances["speaker_id"].to_pylist(), strict=True))
 
-    def features(ids: list[str]):
+    def features(ids: list[str]) -> "Features":
         kept = np.array([name in heard for name in ids])
-        visual = read_knowledge(folds, utterances, work.tables["expression"], ids, options)
+        visual = read_knowledge(folds, utterances, work.table_if_on("expression"), ids, options)
         speakers = [speaker_of[name] for name in ids]
         return read_frames(
             work.table(options.input, "input"), options.input, ids, kept, visual,
@@ -66,7 +66,7 @@ def jobs(work: Work, variant: str) -> Iterator[Job]:
     yield Job(variant, fit, work.options.neural(variant))
 
 
-def sweep_jobs(work: Work, sweeps: CmktSweepsOptions, sweep: str) -> Iterator[Job]:
+def sweep_jobs(work: Work, sweeps: CmktSweepsOptions, sweep: SweepName) -> Iterator[Job]:
     """A fusion with every value of its option."""
     from semiser.systems.cmkt.fit import fit
 
@@ -81,7 +81,7 @@ def protocol(work: Work) -> dict[str, Any]:
     from semiser.systems.cmkt.visual import knowledge_facts, read_knowledge
 
     options, ids = work.options, pc.unique(work.folds["utterance_id"]).to_pylist()
-    visual = read_knowledge(work.folds, work.utterances, work.tables["expression"], ids, options)
+    visual = read_knowledge(work.folds, work.utterances, work.table_if_on("expression"), ids, options)
     facts = work.fold_facts(input=options.input, pool_frames=options.pool_frames, scaling=options.scaling)
     return facts | knowledge_facts(work.folds, visual, ids, options)
 

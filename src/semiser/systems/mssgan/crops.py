@@ -40,7 +40,8 @@ def read_crops(
     Raises:
         KeyError: an utterance has no row in a table.
     """
-    x, families = {}, {}
+    x: dict[str, np.ndarray] = {}
+    families: dict[str, Mapping[str, Any]] = {}
     for column, table in tables.items():
         read = _read_faces if column == FACES else _read_audio
         x[column] = averaged(column, read(table, column, utterances, options.kept_frames), options)
@@ -103,7 +104,7 @@ def frame_count(row: Mapping[str, Any]) -> int:
     from semiser.features.face_track import video_bounds  # loads OpenCV, which audio alone does not need
 
     start_s, end_s = video_bounds(row)
-    seconds = row["duration_s"] if end_s is None else end_s - start_s
+    seconds = row["duration_s"] if start_s is None or end_s is None else end_s - start_s
     return max(1, 1 + int((seconds - WINDOW_S) / STEP_S + 1e-6))
 
 

@@ -143,7 +143,8 @@ def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> N
     targets = training_targets(context, state)
     steps = planned(state, lambda: plan_epoch(context, state))
     while state["step"] < len(steps):
-        losses = train_step(context, draw_batch(context, *steps[state["step"]], targets, run), state, run)
+        labelled, unlabelled = steps[state["step"]]
+        losses = train_step(context, draw_batch(context, labelled, unlabelled, targets, run), state, run)
         state["sums"] = {name: state["sums"].get(name, 0) + loss for name, loss in losses.items()}
         state["step"] += 1
         run.save_checkpoint(state)
@@ -178,6 +179,7 @@ def supervised_step(context: Context, batch: Batch, state: dict[str, Any], run: 
 def discriminator_step(context: Context, batch: Batch, state: dict[str, Any], run: TrainingRun) -> dict[str, Tensor]:
     """Adam updates the weights of D and C with L_dis (Eq. 4, 6); those of G stay as they are."""
     critic, gan = state["critic"].train(), context.options.gan
+    assert gan
     with torch.no_grad():
         generated = state["generators"].train()(run.share(draw_noise(context, batch.labelled_count)))
     real = real_samples(batch)
@@ -219,7 +221,7 @@ def _means(own: Tensor, count: int, run: TrainingRun) -> Tensor:
     return run.joined(own.float().sum(0, keepdim=True) / run.divisor(count), run.fabric.world_size)
 
 
-def _descend(loss: Tensor, network: nn.Module, adam: torch.optim.Optimizer, run: TrainingRun) -> None:
+def _descend(loss: Tensor, network: _FabricModule, adam: torch.optim.Optimizer, run: TrainingRun) -> None:
     adam.zero_grad()
     run.fabric.backward(loss, model=network)
     adam.step()
@@ -362,6 +364,7 @@ def predict(critic: nn.Module, context: Context, utterances: Tensor, batch_size:
 def _label_by_itself(context: Context, state: dict[str, Any]) -> None:
     """SSBase: the baseline, as selected, labels the unlabelled samples; those that it is sure of are added."""
     options = context.options.self_training
+    assert options
     if state["best"]:
         state["critic"].load_state_dict(state["best"])
     rows = context.unlabelled
@@ -375,7 +378,7 @@ def _label_by_itself(context: Context, state: dict[str, Any]) -> None:
 def _validate(context: Context, state: dict[str, Any]) -> dict[str, float]:
     """UAR on the validation part, ties counted as right; keeps the best weights where they are to be selected."""
     data, rows = context.data, context.data.rows["validation"]
-    added = {"self_labelled": len(state["pseudo"]["rows"])} if state["pseudo"] else {}
+    added: dict[str, float] = {"self_labelled": len(state["pseudo"]["rows"])} if state["pseudo"] else {}
     if not len(rows):
         return added
     predicted = predict(state["critic"], context, rows).argmax(1).numpy(force=True)

@@ -63,7 +63,7 @@ class Generator(nn.Module):
         self.project = nn.Linear(options.noise, channels[0] * sizes[0][0] * sizes[0][1])
         layers: list[nn.Module] = [nn.BatchNorm2d(channels[0]), nn.ReLU()]
         for (inputs, outputs), (small, large) in zip(pairwise((*channels, 1)), pairwise(sizes), strict=True):
-            rest = tuple(to - (2 * of - 1) for of, to in zip(small, large, strict=True))
+            rest = (large[0] - (2 * small[0] - 1), large[1] - (2 * small[1] - 1))
             layers += [
                 nn.ConvTranspose2d(inputs, outputs, options.kernel, 2, options.kernel // 2, output_padding=rest),
                 nn.BatchNorm2d(outputs),
@@ -98,8 +98,9 @@ class Critic(nn.Module):
         options: of every discriminator.
         """
         super().__init__()
-        self.discriminators = nn.ModuleDict({name: Discriminator(shape, options) for name, shape in shapes.items()})
-        self.classifier = nn.Linear(sum(d.width for d in self.discriminators.values()), outputs)
+        discriminators = {name: Discriminator(shape, options) for name, shape in shapes.items()}
+        self.discriminators = nn.ModuleDict(discriminators)
+        self.classifier = nn.Linear(sum(d.width for d in discriminators.values()), outputs)
 
     def forward(self, x: Mapping[str, Tensor]) -> Criticised:
         """Logits and representation of samples, modality -> (B, frames, bands)."""

@@ -10,9 +10,9 @@ from semiser.options.base import Options, names_of
 from semiser.options.training import ScalingOptions, UnlabelledScaling
 
 VariantName = Literal["fsbase", "mfsbase", "ssbase", "ssgan", "mssgan"]
-VARIANTS: tuple[VariantName, ...] = VariantName.__args__
+VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 FeatureSet = Literal["fbank", "fft", "dface", "fbank+dface", "fft+dface"]
-FEATURE_SETS: tuple[FeatureSet, ...] = FeatureSet.__args__
+FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
 MULTIMODAL: tuple[VariantName, ...] = ("mfsbase", "mssgan")
 
 # Section IV-A: low is [1, 2], medium (2, 4), high [4, 5].
@@ -168,6 +168,12 @@ class TaskOptions(Options):
     merges: dict[str, str] | None = None
     classes: list[str] | None = None
 
+    @property
+    def vote_levels(self) -> Levels:
+        """The levels that votes make, which a task with votes has."""
+        assert self.discretise
+        return self.discretise
+
     @model_validator(mode="after")
     def _votes_have_levels(self) -> Self:
         if self.votes and not self.discretise:
@@ -177,7 +183,7 @@ class TaskOptions(Options):
         return self
 
 
-TASKS = {
+TASKS: dict[str, TaskOptions | None] = {
     "arousal": TaskOptions(target="arousal", votes="arousal_votes", discretise=THREE_POINTS),
     "valence": TaskOptions(target="valence", votes="valence_votes", discretise=THREE_POINTS),
 }
@@ -251,15 +257,21 @@ class TrainMssganOptions(Options):
             modalities = 2 if variant in MULTIMODAL else 1
             yield from (setting for setting in self.settings if len(setting.columns) == modalities)
 
+    def task(self, setting: Setting) -> TaskOptions:
+        """The task of a setting."""
+        found = self.tasks[setting.task]
+        assert found, f"{setting.task} is switched off"
+        return found
+
     def task_folds(self, setting: Setting) -> FoldOptions:
         """The folds of a setting; where the task has votes, over classes that stand in its target column."""
-        task = self.tasks[setting.task]
+        task = self.task(setting)
         given = {
             "experiment": f"{self.folds.experiment}/{setting.suffix}",
             "target": task.target,
             "discretise": None if task.votes else task.discretise,
             "merges": task.merges or {},
-            "classes": task.discretise.names if task.votes else task.classes,
+            "classes": task.vote_levels.names if task.votes else task.classes,
         }
         return FoldOptions(**self.folds.model_dump() | given)
 

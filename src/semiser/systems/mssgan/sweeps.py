@@ -1,7 +1,7 @@
 """`params:mssgan_sweeps`: the ablations of MSSGAN's section V."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -10,7 +10,7 @@ from semiser.options.training import UnlabelledScaling
 from semiser.systems.mssgan.options import FeatureSet, MssganOptions, Setting, TrainMssganOptions, VariantName
 
 SweepName = Literal["quantity", "normalisation"]
-SWEEPS: tuple[SweepName, ...] = SweepName.__args__
+SWEEPS: tuple[SweepName, ...] = get_args(SweepName)
 
 
 class WhereOptions(Options):

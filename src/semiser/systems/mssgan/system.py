@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from semiser.systems.mssgan.options import Setting, TrainMssganOptions
-from semiser.systems.mssgan.sweeps import SWEEPS, MssganSweepsOptions
+from semiser.systems.mssgan.sweeps import SWEEPS, MssganSweepsOptions, SweepName
 from semiser.systems.system import Job, Product, Sweeps, System, Work
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.dataset import Dataset
 
-    from semiser.training.experiment import Experiment
+    from semiser.training.experiment import Experiment, Features
 
 logger = logging.getLogger(__name__)
 
@@ -70,12 +70,12 @@ def _task_utterances(utterances: "pa.Table", options: TrainMssganOptions, settin
     """The utterances with their classes in the target column, where the task's classes come from votes."""
     from semiser.folds.soft_labels import largest, vote_targets
 
-    task = options.tasks[setting.task]
+    task = options.task(setting)
     if not task.votes:
         return utterances
-    votes = vote_targets(utterances[task.votes].to_pylist(), task.discretise)
+    votes = vote_targets(utterances[task.votes].to_pylist(), task.vote_levels)
     place = utterances.schema.get_field_index(task.target)
-    return utterances.set_column(place, task.target, largest(votes, task.discretise.names))
+    return utterances.set_column(place, task.target, largest(votes, task.vote_levels.names))
 
 
 def _task_targets(
@@ -84,9 +84,9 @@ def _task_targets(
     """Soft labels of utterances, (N, K): from votes where the task has them, else one-hot classes."""
     from semiser.folds.soft_labels import class_targets, vote_targets
 
-    task = options.tasks[setting.task]
+    task = options.task(setting)
     if task.votes:
-        return vote_targets(utterances[task.votes].to_pylist(), task.discretise)
+        return vote_targets(utterances[task.votes].to_pylist(), task.vote_levels)
     return class_targets(utterances, options.task_folds(setting), classes)
 
 
@@ -106,7 +106,7 @@ def read(work: Work, setting: Setting) -> "Experiment":
     if setting.unlabelled_scaling:
         scaling = scaling.model_copy(update={"unlabelled": setting.unlabelled_scaling})
 
-    def features(ids: list[str]):
+    def features(ids: list[str]) -> "Features":
         rows = utterances.take(pc.index_in(pa.array(ids), utterances["utterance_id"]))
         about = {"target": _task_targets(rows, options, setting, classes)}
         return read_crops(_tables(work, setting), rows, options.crop, scaling, about)
@@ -120,7 +120,7 @@ def jobs(work: Work, variant: str) -> Iterator[Job]:
         yield _job(f"{variant}/{setting.suffix}", setting, work.options.system(variant))
 
 
-def sweep_jobs(work: Work, sweeps: MssganSweepsOptions, sweep: str) -> Iterator[Job]:
+def sweep_jobs(work: Work, sweeps: MssganSweepsOptions, sweep: SweepName) -> Iterator[Job]:
     """The GAN in the ablation's setting, with every value of its option."""
     for name, setting, options in sweeps.variants(sweep, work.options):
         yield _job(name, setting, options)
@@ -134,9 +134,11 @@ def _job(name: str, setting: Setting, options: Any) -> Job:
 
 def _credited(experiment: "Experiment", *given: Any) -> "pa.Table":
     """Predictions, of which one that is one of several right classes is right."""
+    from semiser.data.samples import SampleFeatures
     from semiser.folds.soft_labels import credit_ties
     from semiser.training.experiment import tabulate_classes
 
+    assert isinstance(experiment.features, SampleFeatures)
     predictions = tabulate_classes(experiment, *given)
     return credit_ties(predictions, experiment.utterance_ids, experiment.features.about["target"])
 
