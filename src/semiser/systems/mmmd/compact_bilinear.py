@@ -4,6 +4,7 @@ Reference: Fukui et al. 2016, "Multimodal Compact Bilinear Pooling"; MMMD (Zhou 
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,9 @@ class CountSketch(nn.Module):
     Shape:
         input (..., n), output (..., d).
     """
+
+    h: Tensor
+    s: Tensor
 
     def __init__(self, n: int, d: int, seed: int):
         super().__init__()
@@ -71,7 +75,7 @@ class PooledLinear(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, x1: Tensor, x2: Tensor, weight: Tensor, sketch1: CountSketch, sketch2: CountSketch, keep: bool
+        ctx: Any, x1: Tensor, x2: Tensor, weight: Tensor, sketch1: CountSketch, sketch2: CountSketch, keep: bool
     ) -> Tensor:
         """Linear layer on the pooled vector; `keep` the spectra for a gradient."""
         d, rows = sketch1.d, _rows_at_once(x1)
@@ -81,7 +85,8 @@ class PooledLinear(torch.autograd.Function):
         times[0] /= 2
         if d % 2 == 0:
             times[-1] /= 2
-        layer_t, outputs, kept = _real(layer, times).T, [], ([], [])
+        layer_t, outputs = _real(layer, times).T, []
+        kept: tuple[list[Tensor], list[Tensor]] = ([], [])
         for parts in zip(x1.split(rows), x2.split(rows), strict=True):
             spectra = [torch.fft.rfft(sketch(x)) for sketch, x in zip((sketch1, sketch2), parts, strict=True)]
             outputs.append(_real(spectra[0] * spectra[1]) @ layer_t)
@@ -94,13 +99,14 @@ class PooledLinear(torch.autograd.Function):
         return torch.cat(outputs)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients for x1, x2 and weight."""
         layer, *spectra = ctx.saved_tensors
         d, rows = ctx.sketches[0].d, len(spectra[0])
         # a spectrum's conjugate is the transform of the reversed signal: with that of the layer none is formed of rows
         reversed_layer = _real(layer.conj())
-        of_layer, found = 0, ([], [])
+        of_layer = gradient.new_zeros(())
+        found: tuple[list[Tensor], list[Tensor]] = ([], [])
         for part, first, second in zip(gradient.split(rows), spectra[: ctx.parts], spectra[ctx.parts :], strict=True):
             of_layer = of_layer + part.T @ _real(first * second)
             spectrum = torch.view_as_complex((part @ reversed_layer).unflatten(-1, (-1, 2)))

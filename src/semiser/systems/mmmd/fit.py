@@ -8,7 +8,7 @@ options of this one algorithm. Features stay on the device; a batch is a tensor 
 import copy
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from semiser.options.modalities import ATTRIBUTES, TEXTUAL
 from semiser.systems.mmmd.mixing import draw_lambda, mix, part_of, sharpen
 from semiser.systems.mmmd.network import Mmd, MmdLogits, probabilities
 from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions
-from semiser.systems.mmmd.paths import column_paths
+from semiser.systems.mmmd.paths import Grouping, column_paths
 from semiser.systems.mmmd.sae import pretrain
 from semiser.training.batches import planned, repeated, shuffled
 from semiser.training.run import TrainingRun
@@ -46,6 +46,12 @@ class Context(NamedTuple):
     one_hot: list[tuple[int, int]]  # columns of one-hot vectors, which get no noise: first, last + 1
     weights: dict[str, Tensor | None]  # of the classes, by phase
     run: TrainingRun
+
+    @property
+    def mixmatch(self) -> MixMatchOptions:
+        """Options of the mixed steps, which there are with MixMatch alone."""
+        assert self.options.mixmatch
+        return self.options.mixmatch
 
     def noise(self, size: int) -> Tensor:
         """Gaussian noise of deviation 1 for a batch of `size` utterances, (size, D); none on one-hot vectors."""
@@ -114,7 +120,7 @@ def _fresh_state(network: nn.Module, optimiser: Any, average: nn.Module | None) 
     return {"network": network, "optimiser": optimiser, **averages, **plain, "best_uar": -1.0, "best": {}}
 
 
-def network_paths(data: FoldData, grouping: str) -> tuple[Paths, Paths]:
+def network_paths(data: FoldData, grouping: Grouping | Literal["joint"]) -> tuple[Paths, Paths]:
     """Columns of the paths of sound and picture, and of the textual and social ones, of which each column is a path.
 
     Args:
@@ -193,7 +199,7 @@ def _mixed_steps(labelled: Tensor, unlabelled: Tensor, batch_size: int, streamed
     count = math.ceil(longest / batch_size)
     size = math.ceil(longest / count)
     drawn = [repeated(rows, count * size).view(count, -1) for rows in (labelled, unlabelled)]
-    return [Step("mixed", *rows, streamed=size if streamed else 0) for rows in zip(*drawn, strict=True)]
+    return [Step("mixed", own, other, size if streamed else 0) for own, other in zip(*drawn, strict=True)]
 
 
 def _unlabelled_rows(data: FoldData, options: MixMatchOptions, seed: int) -> Tensor:
@@ -237,7 +243,8 @@ def _streamed(context: Context, steps: list[Step], state: dict[str, Any], seed: 
     if not sizes:
         return iter(())
     first = sum(step.streamed > 0 for step in steps[: state["step"]])
-    stream = _stream(context.data, context.options.mixmatch, seed)
+    stream = _stream(context.data, context.mixmatch, seed)
+    assert stream is not None, "steps have streamed utterances"
     return stream.batches(sizes[0], seed, state["epoch"], first)
 
 
@@ -254,7 +261,7 @@ def _train_step(
         losses = _labelled_loss(network, context, step)
     loss = losses["loss"] * (context.options.acted_weight if step.phase == "acted" else 1.0)
     if "unlabelled_loss" in losses:
-        loss = loss + unlabelled_weight(context.options.mixmatch, progress) * losses["unlabelled_loss"]
+        loss = loss + unlabelled_weight(context.mixmatch, progress) * losses["unlabelled_loss"]
     optimiser.zero_grad()
     run.fabric.backward(loss)
     optimiser.step()
@@ -317,7 +324,7 @@ def supervised_loss(
     return (globally + options.local_loss_weight * local) / (len(y) if size is None else size)
 
 
-def mixed_losses(network: nn.Module, context: Context, step: Step, streamed: Tensor | None = None) -> dict[str, Tensor]:
+def mixed_losses(network: Mmd, context: Context, step: Step, streamed: Tensor | None = None) -> dict[str, Tensor]:
     """L_X and L_U of a batch (Eq. 7 to 17, 20, 21), with one forward pass over X'' and U'' together.
 
     The first layer is affine. So it is computed once for each utterance, and the noise of the copies (Eq. 13) is drawn
@@ -325,31 +332,31 @@ def mixed_losses(network: nn.Module, context: Context, step: Step, streamed: Ten
     same as mixing their features, all modalities with the same lambda and permutation (Eq. 11): what it makes serves
     guesses and mixture, and gradients reach it through both utterances.
     """
-    data, run, options = context.data, context.run, context.options.mixmatch
+    data, run, mixmatch = context.data, context.run, context.mixmatch
     x, labelled, unlabelled = data.x, step.labelled, step.unlabelled
     if streamed is not None:
         x = torch.cat([x[labelled], streamed])
         labelled, unlabelled = torch.arange(len(x), device=x.device).tensor_split([len(labelled)])
     rows, n, u = torch.cat([labelled, unlabelled]), len(labelled), len(unlabelled)
     copies = torch.cat(
-        [torch.arange(n), n + torch.arange(u).repeat(options.copies)]
+        [torch.arange(n), n + torch.arange(u).repeat(mixmatch.copies)]
     )  # X' (n), K copies of U, one by one
     size = len(copies)
     order = torch.randperm(size).to(x.device)  # W (Eq. 15): its first n rows are W_1, the others W_2
-    lam = draw_lambda(size, options.alpha, x.device)
-    own = _own_rows(n, u, options.copies, run).to(x.device)
+    lam = draw_lambda(size, mixmatch.alpha, x.device)
+    own = _own_rows(n, u, mixmatch.copies, run).to(x.device)
     part, own_n = part_of(own, order), len(run.share(labelled))
     used, copies = part.utterances(copies.to(x.device))
     network.train()
     with run.fabric.autocast():  # a method of the network is not under Fabric's own, as the network's call is
-        a = network.noisy_pre_activations(x.index_select(0, rows[used]), copies, options.noise, size, part.needed)
+        a = network.noisy_pre_activations(x.index_select(0, rows[used]), copies, mixmatch.noise, size, part.needed)
     p = F.one_hot(data.y[step.labelled], len(data.classes)).float()
     targets = p[:, None].expand(-1, len(network.path_names) + 1, -1)  # (n, P + 1, C)
     if u:
         with run.fabric.autocast():
             q = guess_labels(network, a.detach()[:, part.first][:, own_n:], context.options)
         q = run.whole(q.to(targets), u)  # (U, P + 1, C)
-        targets = torch.cat([targets, q.repeat(options.copies, 1, 1)])
+        targets = torch.cat([targets, q.repeat(mixmatch.copies, 1, 1)])
     a = mix(a, part.second, lam[part.own], axis=1, own=part.first)  # X'' (Eq. 16) and U'' (Eq. 17)
     targets = mix(targets, part.others, lam[part.own], own=part.own)
     network.train()
@@ -374,7 +381,7 @@ def stacked(logits: MmdLogits) -> Tensor:
 
 
 @torch.no_grad()
-def guess_labels(network: nn.Module, a: Tensor, options: MmmdOptions) -> Tensor:
+def guess_labels(network: Mmd, a: Tensor, options: MmmdOptions) -> Tensor:
     """Sharpened mean prediction over the noisy copies of each utterance (Eq. 7, 8), without dropout and gradient.
 
     Args:
@@ -387,6 +394,7 @@ def guess_labels(network: nn.Module, a: Tensor, options: MmmdOptions) -> Tensor:
     """
     network.eval()
     mixmatch = options.mixmatch
+    assert mixmatch
     logits = network.classify(a)
     predicted = torch.softmax(stacked(logits), -1)
     if mixmatch.guess == "joint":
@@ -439,9 +447,10 @@ def _validate(context: Context, state: dict[str, Any]) -> dict[str, float]:
         return {}
     network = state.get("average", state["network"])
     predicted = predict(network, data.x[rows], options).argmax(1)
-    found = uar(confusion_matrix(data.y[rows].numpy(force=True), predicted.numpy(force=True), len(data.classes)))
+    confusion = confusion_matrix(data.y[rows].numpy(force=True), predicted.numpy(force=True), len(data.classes))
+    found = float(uar(confusion))
     if options.select == "validation" and found > state["best_uar"]:
-        state["best_uar"], state["best"] = float(found), copy.deepcopy(network.state_dict())
+        state["best_uar"], state["best"] = found, copy.deepcopy(network.state_dict())
     return {"validation_uar": found}
 
 

@@ -3,7 +3,7 @@
 Equation numbers are those of MMMD (Zhou et al., AAAI 2021); the method is MixMatch (Berthelot et al., NeurIPS 2019).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -96,14 +96,14 @@ class _WholeMixture(torch.autograd.Function):
     """`mix` of a whole batch. `order` is a permutation then, and its inverse gathers the gradient without a sum."""
 
     @staticmethod
-    def forward(ctx, values: Tensor, order: Tensor, lam: Tensor, axis: int) -> Tensor:
+    def forward(ctx: Any, values: Tensor, order: Tensor, lam: Tensor, axis: int) -> Tensor:
         """lambda' v_1 + (1 - lambda') v_2, lambda' of as many axes as the values."""
         ctx.save_for_backward(order, lam)
         ctx.axis = axis
         return values.index_select(axis, order).lerp_(values, lam)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradient for the values."""
         order, lam = ctx.saved_tensors
         inverse = torch.argsort(order)

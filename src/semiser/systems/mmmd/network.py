@@ -92,12 +92,14 @@ class Mmd(nn.Module):
     def _global_logits(self, h: Tensor) -> Tensor:
         """The global classifier's logits from the last hidden layers (P, B, last), through h of Eq. 4 to 6."""
         paths = h.unbind()
-        acoustic, others = (
-            torch.cat([paths[place] for place in places], 1) if places else None
+        modalities = [
+            torch.cat([paths[place] for place in places], 1)
             for places in (self._acoustic, self._textual_social)
-        )
+            if places
+        ]
         if self.pool is None:
-            return self.globally(others if acoustic is None else acoustic)
+            return self.globally(modalities[0])
+        acoustic, others = modalities
         return self.pool.linear(acoustic, others, self.globally.weight, self.globally.bias)
 
 

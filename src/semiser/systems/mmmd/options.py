@@ -203,7 +203,7 @@ class TrainMmmdOptions(Options):
     def neural(self, variant: VariantName) -> MmmdOptions:
         """The options of a neural variant by its name (Table 1 of the paper)."""
         acted = self.mixmatch_acted or self.mixmatch
-        parts = {
+        parts: dict[str, dict[str, Any]] = {
             "dnn": {},
             "sae": {"sae": self.sae},
             "mixmatch": {"mixmatch": self.mixmatch},

@@ -121,11 +121,16 @@ class PathwiseInput(nn.Module):
 
     def _with_noise(self, a: Tensor, z: Tensor, deviation: float, number: int) -> Tensor:
         """A bucket's outputs, or inputs where it is narrow, with noise made of normal numbers of the same shape."""
-        layer, noisy = self.layers[number], getattr(self, f"noisy_{number}")
+        layer, noisy = self._layer(number), getattr(self, f"noisy_{number}")
         if not layer.is_wide:
             return a.addcmul_(z, noisy.mT, value=deviation)
         with torch.autocast(a.device.type, enabled=False):
             return torch.baddbmm(a, z, layer.noise_factor(noisy), alpha=deviation)
+
+    def _layer(self, number: int) -> PathwiseLinear:
+        layer = self.layers[number]
+        assert isinstance(layer, PathwiseLinear)
+        return layer
 
     def _bucket(self, x: Tensor, number: int) -> Tensor:
         """Inputs of a bucket's paths, (P, B, n): a view where one path has neighbouring columns, else gathered."""
@@ -133,8 +138,8 @@ class PathwiseInput(nn.Module):
         if is_slice:
             return x[None, :, first:end]
         if x.device.type == "cpu":  # a copy per run of columns: fast here, many small kernels on a GPU
-            layer = self.layers[number]
-            inputs = x.new_zeros(len(layer.weight), len(x), layer.weight.shape[1])
+            weight = self._layer(number).weight
+            inputs = x.new_zeros(len(weight), len(x), weight.shape[1])
             for row, runs in zip(inputs, self._runs[number], strict=True):
                 for place, start, stop in runs:
                     row[:, place : place + stop - start] = x[:, start:stop]

@@ -39,7 +39,15 @@ def pretrain(
     _train_layer(lambda h: F.elu(network.hidden(h)), network.hidden, first, corrupt, rows, options, batch)
 
 
-def _train_layer(encode, layer: nn.Module, clean, corrupt, rows: Tensor, options: SaeOptions, batch: int) -> None:
+def _train_layer(
+    encode: Callable[[Tensor], Tensor],
+    layer: nn.Module,
+    clean: Callable[[Tensor], Tensor],
+    corrupt: Callable[[Tensor, float], Tensor],
+    rows: Tensor,
+    options: SaeOptions,
+    batch: int,
+) -> None:
     """One denoising autoencoder: the layer encodes what is corrupted, a linear decoder gives what was clean."""
     sample = clean(rows[:2])
     decoder = nn.Linear(_flat(encode(sample)).shape[1], _flat(sample).shape[1]).to(sample.device)

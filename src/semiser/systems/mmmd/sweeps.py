@@ -1,7 +1,7 @@
 """`params:mmmd_sweeps`: the analyses of MMMD's Figure 5."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 

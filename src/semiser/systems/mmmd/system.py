@@ -53,7 +53,7 @@ def jobs(work: Work, variant: str) -> Iterator[Job]:
             yield Job(f"{variant}{ending}", fit, work.options.neural(variant), features)
 
 
-def sweep_jobs(work: Work, sweeps: MmmdSweepsOptions, sweep: str) -> Iterator[Job]:
+def sweep_jobs(work: Work, sweeps: MmmdSweepsOptions, sweep: SweepName) -> Iterator[Job]:
     """The variant of the sweeps in every setting of one."""
     from semiser.systems.mmmd.fit import fit
 
