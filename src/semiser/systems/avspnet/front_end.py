@@ -108,7 +108,7 @@ class FrontEnd:
     """
 
     def __init__(self, network: AvSpNet, statistics: Statistics, card: Mapping[str, Any]):
-        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.network = channels_last(network.eval().requires_grad_(False))
         self.encoder, self.statistics, self.card = network.encoder, statistics, card
 
     @property

@@ -156,5 +156,5 @@ def stage_sizes(size: Size, pool: int) -> list[Size]:
     return sizes
 
 
-def _block(convolution: nn.Module) -> tuple[nn.Module, ...]:
+def _block(convolution: nn.Conv2d | nn.ConvTranspose2d) -> tuple[nn.Module, ...]:
     return convolution, nn.BatchNorm2d(convolution.out_channels), nn.ReLU(inplace=True)

@@ -1,6 +1,6 @@
 """`params:train_avspnet`: front ends, recognition and experiments of AV-SpNET (Lu et al., AVEC 2018)."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, get_args
 
 from pydantic import Field, model_validator
 
@@ -28,10 +28,11 @@ FrontEndName = Literal[
     "avspnet_valence",
 ]
 VariantName = Literal[FrontEndName, "random_end_to_end"]
-FRONT_ENDS: tuple[FrontEndName, ...] = FrontEndName.__args__
-END_TO_END = "random_end_to_end"  # R as the abstract has it: random weights, all of them trained on the target
+FRONT_ENDS: tuple[FrontEndName, ...] = get_args(FrontEndName)
+END_TO_END: Final = "random_end_to_end"  # R as the abstract has it: random weights, all of them trained on the target
 VARIANTS: tuple[VariantName, ...] = (*FRONT_ENDS, END_TO_END)
 Proxy = Literal["arousal", "valence"]
+PROXIES: tuple[Proxy, ...] = get_args(Proxy)
 Reduction = Literal["sum", "mean"]
 
 
@@ -188,6 +189,10 @@ class TaskOptions(Options):
     classes: list[str] | None = Field(default=None, min_length=2)
 
 
+def _published() -> dict[str, RecognitionOptions | None]:
+    return {"published": RecognitionOptions()}
+
+
 class TrainAvspnetOptions(Options):
     """The `train_avspnet` parameter group.
 
@@ -221,13 +226,12 @@ class TrainAvspnetOptions(Options):
     network: AvspnetNetworkOptions = AvspnetNetworkOptions()
     pretraining: PretrainingOptions = PretrainingOptions()
     front_end_seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
-    recognition: dict[str, RecognitionOptions | None] = Field(
-        default_factory=lambda: {"published": RecognitionOptions()}
-    )
+    recognition: dict[str, RecognitionOptions | None] = Field(default_factory=_published)
 
     def fold_options(self, task: str, share: float) -> FoldOptions:
         """Folds of one task with that share of the labels; test parts are the same for all shares."""
         wanted = self.tasks[task]
+        assert wanted, f"{task} is switched off"
         return FoldOptions(
             experiment=experiment_name(task, share),
             corpora=wanted.corpora or self.corpora,

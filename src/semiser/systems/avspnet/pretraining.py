@@ -48,6 +48,7 @@ from semiser.systems.avspnet.options import (
     Proxy,
     Reduction,
 )
+from semiser.training.channels_last import channels_last
 from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun
 from semiser.training.saved import keyed_folder, read_saved
@@ -178,7 +179,7 @@ def make_background(
 
 def _proxy_classes(proxy: Proxy, table: pa.Table, utterances: pa.Table) -> Tensor:
     labels = dict(zip(table["utterance_id"].to_pylist(), table["label"].to_pylist(), strict=True))
-    place = {name: number for number, name in enumerate(PROXY_CLASSES[proxy])}
+    place: dict[str | None, int] = {name: number for number, name in enumerate(PROXY_CLASSES[proxy])}
     return torch.tensor([place.get(labels.get(name), -1) for name in utterances["utterance_id"].to_pylist()])
 
 
@@ -251,7 +252,7 @@ def train_front_end(
         "utterances": background.speakers.utterance_ids,
         "groups": background.speakers.group.tolist(),
         "held_out": background.held_out.tolist(),
-        "proxy": background.proxies[RECIPES[variant].proxy].tolist() if RECIPES[variant].proxy else None,
+        "proxy": background.proxies[proxy].tolist() if proxy else None,
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
     folder, there = keyed_folder(models / "front_ends" / variant / f"seed-{seed}", key, reuse=training.reuse)
@@ -294,7 +295,7 @@ def fit_front_end(background: Background, how: FrontEndOptions, run: TrainingRun
     network = AvSpNet(network_options, background.size, recipe.reconstruction, len(classes))
     if initial:
         network.encoder.load_state_dict(initial.encoder.state_dict())
-    network = network.to(memory_format=torch.channels_last)
+    network = channels_last(network)
     figures: dict[str, float] = {}
     if recipe.trained:
         network, optimiser = run.fabric.setup(network, torch.optim.Adam(network.parameters(), options.learning_rate))
@@ -425,11 +426,11 @@ def _held_out_figures(
             sums[name] = sums.get(name, 0.0) + float(loss) * len(batch.utterance)
         if outputs.proxy is not None:
             counts += confusion_matrix(y.numpy(force=True), outputs.proxy.argmax(1).numpy(force=True), 2)
-    found = torch.tensor([*sums.values(), *counts.ravel()], dtype=torch.float32, device=run.fabric.device)
-    found = run.average(found).numpy(force=True)
+    own = torch.tensor([*sums.values(), *counts.ravel()], dtype=torch.float32, device=run.fabric.device)
+    found = run.average(own).numpy(force=True)
     figures = {f"held_out_{name}": float(total) / len(part.stream) for name, total in zip(sums, found, strict=False)}
-    counts = found[len(sums) :].reshape(2, 2)
-    return figures | ({"held_out_proxy_uar": float(uar(counts))} if counts.any() else {})
+    confusion = found[len(sums) :].reshape(2, 2)
+    return figures | ({"held_out_proxy_uar": float(uar(confusion))} if confusion.any() else {})
 
 
 def _save_front_end(

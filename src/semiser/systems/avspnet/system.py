@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from semiser.systems.avspnet.options import (
     END_TO_END,
+    PROXIES,
     RECIPES,
     EndToEndOptions,
     FrontEndName,
@@ -76,7 +77,7 @@ def pretrain(work: Work) -> tuple[dict[str, Any], "pa.Table"]:
     if not options.background.transductive:
         tested = work.folds.filter(pc.equal(work.folds["role"], "test"))["utterance_id"]
         refuse_tested_speakers(voices, utterances.filter(pc.is_in(utterances["utterance_id"], tested)))
-    proxies = {proxy: work.tables[f"proxy_{proxy}"] for proxy in ("arousal", "valence")}
+    proxies = {proxy: work.table_if_on(f"proxy_{proxy}") for proxy in PROXIES}
     segments = work.table("segments", "variants")
     background = make_background(segments, voices, proxies, options.pretraining, options.seed)
     reasons = left_out(background, options.front_ends)
@@ -249,7 +250,9 @@ def draw_reconstructions(work: Work) -> tuple[Any]:
             segment = first_segment(segments, name)
             panels.setdefault(f"held out: {name}", segment)
             statistics = own_statistics(front_end, segments, work.utterances, name)
-            panels[variant] = front_end.reconstruct(segment[None], statistics)[0]
+            made = front_end.reconstruct(segment[None], statistics)
+            assert made is not None, "the card says that there is a reconstruction head"
+            panels[variant] = made[0]
     return (reconstruction_figure(panels) if panels else Figure(),)  # no front end that reconstructs was asked for
 
 
