@@ -29,9 +29,9 @@ def make_folds(work: Work) -> "pa.Table":
 
     options = work.options
     folds = work.folds_over([work.table(options.input, "input")], options.folds)
-    if not options.unlabelled_with_knowledge:
+    if not options.unlabelled_with_knowledge or work.tables is None:  # in a plan every utterance has its features
         return folds
-    return keep_with_knowledge(folds, work.utterances, work.tables["expression"], options)
+    return keep_with_knowledge(folds, work.utterances, work.table_if_on("expression"), options)
 
 
 def read(work: Work, setting: None) -> "Experiment":

@@ -9,7 +9,7 @@ from semiser.options.base import Options
 from semiser.systems.mmmd.options import FeatureSet, MmmdOptions, TrainMmmdOptions, VariantName
 
 SweepName = Literal["unlabelled_weight", "temperature", "unlabelled_share", "modalities"]
-SWEEPS: tuple[SweepName, ...] = SweepName.__args__
+SWEEPS: tuple[SweepName, ...] = get_args(SweepName)
 
 
 class MmmdSweepsOptions(Options):
