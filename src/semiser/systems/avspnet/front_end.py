@@ -28,6 +28,7 @@ from semiser.shards.store import ShardFolder, shard_path
 from semiser.shards.table import footer_facts
 from semiser.systems.avspnet.network import AvSpNet
 from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions
+from semiser.training.channels_last import channels_last
 from semiser.training.saved import CARD, read_saved
 
 COLUMN = "segments"  # of the feature table

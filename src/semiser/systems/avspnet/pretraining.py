@@ -240,6 +240,7 @@ def train_front_end(
     """
     training = training.model_copy(update={"precision": pretraining.precision or training.precision})
     before = read_saved(initial, Card) if initial else None
+    proxy = RECIPES[variant].proxy
     facts = {
         "version": __version__,
         "variant": variant,

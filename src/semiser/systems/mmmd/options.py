@@ -1,6 +1,6 @@
 """`params:train_mmmd`: experiment and variants of MMMD (Zhou et al., AAAI 2021)."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -13,7 +13,7 @@ from semiser.systems.baselines.options import SvmOptions
 VariantName = Literal[
     "svm", "dnn", "sae", "mixmatch", "mmd", "mmmd_without_acted", "mmmd_with_acted", "mmmd_epoch_wise"
 ]
-VARIANTS: tuple[VariantName, ...] = VariantName.__args__
+VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 NEED_ACTED = ("mmmd_with_acted", "mmmd_epoch_wise")
 
 

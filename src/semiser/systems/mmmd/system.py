@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from semiser.options.modalities import ATTRIBUTES, MODALITY_FAMILIES, family_of_column
 from semiser.systems.mmmd.options import NEED_ACTED, FeatureSet, TrainMmmdOptions
-from semiser.systems.mmmd.sweeps import SWEEPS, MmmdSweepsOptions
+from semiser.systems.mmmd.sweeps import SWEEPS, MmmdSweepsOptions, SweepName
 from semiser.systems.system import Job, Sweeps, System, Work
 
 if TYPE_CHECKING:

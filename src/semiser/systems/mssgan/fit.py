@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
+from lightning_fabric.wrappers import _FabricModule
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -409,13 +410,16 @@ def _save(critic: nn.Module, context: Context, run: TrainingRun) -> None:
     run.save_model({**critic.state_dict(), **scaling}, card)
 
 
+Side = Annotated[int, Field(ge=1)]
+
+
 class MssganCard(Card):
     """What `_save` says of a critic: feature column to the shape of its crops."""
 
     system: Literal["mssgan"]
     options: MssganOptions
     classes: Classes
-    shapes: Annotated[dict[str, tuple[Annotated[int, Field(ge=1)], ...]], Field(min_length=1)]
+    shapes: Annotated[dict[str, tuple[Side, Side]], Field(min_length=1)]
     scaling: Literal["global", "speaker"] | None
 
 

@@ -1,7 +1,7 @@
 """`params:train_mssgan`: experiment and variants of MSSGAN (Liang, Chen and Jin, ACII 2019)."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self, get_args
 
 from pydantic import Field, field_validator, model_validator
 
