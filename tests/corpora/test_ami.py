@@ -54,6 +54,13 @@ def _make_meeting(root: Path, *words: str) -> None:
     _write_words(root, "ES2002a.A", *words)
 
 
+def test_crops_can_be_drawn_from_speakers_with_video_alone(tmp_path: Path):
+    _make_meeting(tmp_path, *_row_of_words(5))
+    assert len(_read(tmp_path)) == 3 and _read(tmp_path, with_video=True) == []
+    _write(tmp_path / "ES2002a/video/ES2002a.Closeup1.avi")
+    assert len(_read(tmp_path, with_video=True)) == 3
+
+
 def test_a_crop_of_128_frames_around_the_middle_of_three_words(tmp_path: Path):
     words = (
         _word("It's", 10.0, 10.2, "ES2002a.A.words7"),

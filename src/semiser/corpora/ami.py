@@ -49,12 +49,14 @@ class AmiOptions(ReaderOptions):
         seed: seed of the draw.
         crop_s: width of a crop in seconds.
         max_pause_s: longest pause between consecutive words of a crop; ours, the paper states none.
+        with_video: draw only from speakers whose close-up video is there.
     """
 
     samples: int = Field(default=25_000, ge=1)
     seed: int = 0
     crop_s: float = Field(default=1.295, gt=0)
     max_pause_s: float = Field(default=0.5, ge=0)
+    with_video: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,8 @@ def _list_samples(
     if match is None or folder is None:
         return
     participant = _identify(root, folder, match["meeting"], match["agent"], speakers)
+    if options.with_video and participant.video is None:
+        return
     for run in _list_runs(read_elements(path), options.max_pause_s):
         for first in range(len(run) - _WORDS + 1):
             words = tuple(word for _, word in run[first : first + _WORDS])

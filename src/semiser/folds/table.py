@@ -69,8 +69,7 @@ def count_left_out(before: pa.Table, after: pa.Table, reason: str) -> list[dict]
 
 
 def with_left_out(folds: pa.Table, rows: list[dict]) -> pa.Table:
-    """The folds with further rows in their protocol's `left_out`, of the corpora that take part."""
+    """The folds with further rows in their protocol's `left_out`."""
     facts = protocol_facts(folds)
-    corpora = {*facts["corpora"], *facts["unlabelled_corpora"]}
-    facts["left_out"] = facts["left_out"] + [row for row in rows if row["corpus"] in corpora]
+    facts["left_out"] = facts["left_out"] + rows
     return folds.replace_schema_metadata({"protocol": json.dumps(facts, ensure_ascii=False)})

@@ -22,8 +22,8 @@ METRICS = {
     "macro_f1": "macro F1",
     "weighted_f1": "weighted F1",
     "macro_f1_uar_map": "F1 of UAR and MAP",
-    "f_score": "F score",
-    "uar_gap": "UAR, gap",
+    "validation_uar": "UAR of the validation part",
+    "uar_gap": "UAR, test less validation",
 }
 _OF_THE_TASK = ("task", "share")
 _UNITS = re.compile(r"resamples of (\d+) units \((\w+)")

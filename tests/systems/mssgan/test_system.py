@@ -89,7 +89,7 @@ def _protocols(tables, tmp_path, options=None):
 
 
 def test_what_has_no_face_is_left_out_of_visual_settings_and_counted(tables, tmp_path):
-    protocols = _protocols(tables, tmp_path)
+    protocols = _protocols(tables, tmp_path, _options(drop_faceless=False))
     assert protocols["e/task=valence/features=fbank"]["left_out"] == []
     dropped = [{"corpus": "u", "reason": "no features fbank+dface", "utterances": 2}]
     assert protocols["e/task=valence/features=fbank+dface"]["left_out"] == dropped
@@ -98,9 +98,54 @@ def test_what_has_no_face_is_left_out_of_visual_settings_and_counted(tables, tmp
 
 def test_an_unlabelled_corpus_without_any_face_leaves_visual_settings(tables, tmp_path):
     without = pa.dataset.dataset(tables["dface"].to_table().slice(0, 18))
-    protocols = _protocols(tables | {"dface": without}, tmp_path)
+    protocols = _protocols(tables | {"dface": without}, tmp_path, _options(drop_faceless=False))
     assert protocols["e/task=valence/features=dface"]["unlabelled_corpora"] == {}
     assert set(protocols["e/task=valence/features=fbank"]["unlabelled_corpora"]) == {"u"}
+
+
+def test_unlabelled_samples_without_a_face_are_dropped_for_the_voice_too_unless_told_otherwise(tables, tmp_path):
+    protocols = _protocols(tables, tmp_path)
+    voice = protocols["e/task=valence/features=fbank"]
+    dropped = {"corpus": "u", "reason": "no face (train_mssgan.drop_faceless)", "utterances": 2}
+    assert voice["left_out"] == [dropped] and voice["unlabelled_corpora"]["u"]["utterances"] == 2
+    assert voice["corpora"]["c"]["utterances"] == 18
+    alone = _options(features=["fbank"])  # no setting sees faces: none is asked for
+    found = _protocols(tables | {"dface": None}, tmp_path, alone)["e/task=valence/features=fbank"]
+    assert found["left_out"] == [] and found["unlabelled_corpora"]["u"]["utterances"] == 4
+
+
+def test_fewer_unlabelled_samples_than_are_asked_for_are_refused(tables, tmp_path):
+    _protocols(tables, tmp_path, _options(unlabelled_samples=2))
+    with pytest.raises(ValueError, match=r"unlabelled_samples asks for 3 .* and task=valence/features=fbank has 2 "):
+        _protocols(tables, tmp_path, _options(unlabelled_samples=3))
+    _protocols(tables, tmp_path, _options(unlabelled_samples=3, variants=["fsbase", "mfsbase"]))  # nobody uses them
+    more = SWEEPS.model_copy(update={"unlabelled_samples": (0, 3)})
+    with pytest.raises(ValueError, match=r"mssgan_sweeps, .*unlabelled_samples=3 asks for 3 "):
+        run_system("mssgan", tables, _options(), tmp_path, sweeps=more, upto="quantity_figure")
+
+
+def test_the_validation_parts_uar_and_the_faces_stand_beside_the_tests(tables, tmp_path):
+    made = run_system("mssgan", tables, _options(features=["dface"], variants=["fsbase"]), tmp_path)
+    name = "fsbase/task=valence/features=dface"
+    figures = made["train_mssgan_metrics"]["variants"][name]
+    best = [
+        max(
+            row["value"]
+            for row in made["fsbase_curves"].to_pylist()
+            if (row["variant"], row["fold"], row["name"]) == (name, fold, "validation_uar")
+        )
+        for fold in range(3)
+    ]
+    assert figures["validation_uar"]["per_fold"] == pytest.approx(best)
+    gaps = np.subtract(figures["uar"]["per_fold"], best)
+    assert figures["uar_gap"]["per_fold"] == pytest.approx(gaps) and figures["uar_gap"]["mean"] == pytest.approx(
+        gaps.mean()
+    )
+    faces = made["faces_table"].set_index(["variant", "face"])
+    for face in ("frontal", "side"):
+        row = faces.loc[name, face]
+        assert figures[f"correct/{face}"]["mean"] == row["correct"] and figures[f"wrong/{face}"]["mean"] == row["wrong"]
+        assert figures[f"wa/{face}"]["mean"] == pytest.approx(row["accuracy"])
 
 
 def test_a_corpus_without_any_face_cannot_be_told_by_faces(tables, tmp_path):

@@ -61,7 +61,11 @@ def make_folds(work: Work) -> "pa.Table":
         kept = usable.filter(pc.is_in(usable["utterance_id"], clear))
         dropped, usable = count_left_out(usable, kept, "someone else of the dialogue speaks meanwhile"), kept
     wanted = [options.fold_options(task, share) for task in options.active_tasks for share in options.shares]
-    return join_experiments([with_left_out(make_folds(usable, each, work.utterances), dropped) for each in wanted])
+    tables = []
+    for each in wanted:
+        own = [row for row in dropped if row["corpus"] in each.corpora]
+        tables.append(with_left_out(make_folds(usable, each, work.utterances), own))
+    return join_experiments(tables)
 
 
 def pretrain(work: Work) -> tuple[dict[str, Any], "pa.Table"]:

@@ -38,12 +38,11 @@ def make_folds(work: Work) -> "pa.Table":
 
     from semiser.folds.make import make_folds
 
-    options = work.options
-    usable = work.with_features([work.table("chunks", "variants")])
+    options, usable = work.options, work.with_features([work.table("chunks", "variants")])
     if "svm" in options.variants:
-        functionals = work.with_features([work.table("is10", "variants")])["utterance_id"]
+        scored = work.with_features([work.table("is10", "variants")])["utterance_id"]
         labelled = pc.is_in(usable["corpus"], pa.array(options.folds.corpora))
-        usable = usable.filter(pc.or_(pc.invert(labelled), pc.is_in(usable["utterance_id"], functionals)))
+        usable = usable.filter(pc.or_(pc.invert(labelled), pc.is_in(usable["utterance_id"], scored)))
     return make_folds(usable, options.folds)
 
 

@@ -15,9 +15,9 @@ import pyarrow.dataset
 from semiser.data.samples import SampleFeatures, read_samples
 from semiser.data.tables import family_of
 from semiser.options.training import ScalingOptions
-from semiser.systems.mssgan.options import CropOptions
+from semiser.systems.mssgan.options import FACES, CropOptions
 
-FACES, TIMES = "dface", "frame_time_s"
+TIMES = "frame_time_s"
 STEP_S, WINDOW_S = 0.010, 0.025
 
 

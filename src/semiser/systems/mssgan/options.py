@@ -13,6 +13,7 @@ VariantName = Literal["fsbase", "mfsbase", "ssbase", "ssgan", "mssgan"]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 FeatureSet = Literal["fbank", "fft", "dface", "fbank+dface", "fft+dface"]
 FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
+FACES = "dface"  # the column of faces
 MULTIMODAL: tuple[VariantName, ...] = ("mfsbase", "mssgan")
 
 # Section IV-A: low is [1, 2], medium (2, 4), high [4, 5].
@@ -225,7 +226,10 @@ class TrainMssganOptions(Options):
         gan: of ssgan and mssgan.
         gan_optimisation: of ssgan and mssgan, where they need their own; None: as `optimisation`.
         self_training: of ssbase.
-        unlabelled_samples: of ssbase, ssgan and mssgan; None: all. The paper's tables have 20,000.
+        unlabelled_samples: of ssbase, ssgan and mssgan; None: all. The paper's tables have 20,000. Where there are
+            fewer, that is an error.
+        drop_faceless: whether unlabelled samples without a face take part in no setting, as in section IV-B, where a
+            setting has faces; otherwise they take part in those of the voice.
     """
 
     folds: FoldOptions
@@ -240,6 +244,17 @@ class TrainMssganOptions(Options):
     gan_optimisation: OptimisationOptions | None = None
     self_training: SelfTrainingOptions = SelfTrainingOptions()
     unlabelled_samples: int | None = Field(default=None, ge=0)
+    drop_faceless: bool = True
+
+    @property
+    def drops_faceless(self) -> bool:
+        """Whether a face is asked of unlabelled samples in every setting: none is where no setting sees faces."""
+        return self.drop_faceless and any(FACES in setting.columns for setting in self.settings)
+
+    def uses_unlabelled(self, setting: Setting) -> bool:
+        """Whether a variant that learns from unlabelled samples is trained in a setting."""
+        names: tuple[VariantName, ...] = ("mssgan",) if len(setting.columns) > 1 else ("ssbase", "ssgan")
+        return bool({*names} & {*self.variants})
 
     @property
     def settings(self) -> list[Setting]:

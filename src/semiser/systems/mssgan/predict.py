@@ -11,7 +11,8 @@ from semiser.data.samples import SampleData
 from semiser.data.scaling import Scaler
 from semiser.prediction.loaded import Features, Loaded, Step, Values
 from semiser.systems.mssgan import fit as mssgan
-from semiser.systems.mssgan.crops import FACES, TIMES, averaged, crop_audio, crop_faces
+from semiser.systems.mssgan.crops import TIMES, averaged, crop_audio, crop_faces
+from semiser.systems.mssgan.options import FACES
 
 
 def load(folder: Path) -> Loaded:

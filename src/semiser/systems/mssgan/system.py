@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from semiser.systems.mssgan.options import Setting, TrainMssganOptions
+from semiser.systems.mssgan.options import FACES, Setting, TrainMssganOptions
 from semiser.systems.mssgan.sweeps import SWEEPS, MssganSweepsOptions, SweepName
 from semiser.systems.system import Job, Product, Sweeps, System, Work
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyarrow.dataset import Dataset
 
+    from semiser.evaluation.report import Further
     from semiser.training.experiment import Experiment, Features
 
 logger = logging.getLogger(__name__)
@@ -26,19 +27,29 @@ def make_folds(work: Work) -> "pa.Table":
 
 
 def _setting_folds(work: Work, setting: Setting) -> "pa.Table":
-    """The folds of a setting; what has no features, such as no face, is counted in the protocol's `left_out`."""
-    import json
+    """The folds of a setting; what has no features, such as no face, is counted in the protocol's `left_out`.
 
-    from semiser.folds.make import make_folds, protocol_facts
+    Raises:
+        ValueError: a corpus has no such features at all, or fewer unlabelled samples have them than are asked for.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-    chosen, usable = work.options.task_folds(setting), work.with_features(_tables(work, setting).values())
-    before, after = (_count_by_corpus(table) for table in (work.utterances, usable))
-    dropped = [
-        {"corpus": name, "reason": f"no features {setting.features}", "utterances": before[name] - after.get(name, 0)}
-        for name in [*chosen.corpora, *chosen.unlabelled_corpora]
-        if before.get(name, 0) > after.get(name, 0)
-    ]
-    if empty := [name for name in chosen.corpora if before.get(name) and not after.get(name)]:
+    from semiser.folds.make import make_folds
+    from semiser.folds.table import count_left_out, with_left_out
+
+    options, chosen = work.options, work.options.task_folds(setting)
+    usable = work.with_features(_tables(work, setting).values())
+    dropped = count_left_out(work.utterances, usable, f"no features {setting.features}")
+    if options.drops_faceless and FACES not in setting.columns:
+        seen = work.with_features([work.table(FACES, "drop_faceless")])["utterance_id"]
+        unlabelled = pc.is_in(usable["corpus"], pa.array(chosen.unlabelled_corpora, pa.string()))
+        clear = usable.filter(pc.or_(pc.invert(unlabelled), pc.is_in(usable["utterance_id"], seen)))
+        dropped += count_left_out(usable, clear, "no face (train_mssgan.drop_faceless)")
+        usable = clear
+    dropped = [row for row in dropped if row["corpus"] in (*chosen.corpora, *chosen.unlabelled_corpora)]
+    there, left = (set(pc.unique(table["corpus"]).to_pylist()) for table in (work.utterances, usable))
+    if empty := [name for name in chosen.corpora if name in there and name not in left]:
         raise ValueError(
             f"{setting.suffix}: no utterance of {', '.join(empty)} has the features {setting.features}; take the set "
             "out of train_mssgan.features, or extract its families from the corpus and run "
@@ -48,18 +59,32 @@ def _setting_folds(work: Work, setting: Setting) -> "pa.Table":
         logger.info(
             "%s: %d utterances of %s are left out: %s", setting.suffix, row["utterances"], row["corpus"], row["reason"]
         )
-    unlabelled = [name for name in chosen.unlabelled_corpora if after.get(name) or name not in before]
+    named = [name for name in chosen.unlabelled_corpora if name in left or name not in there]
     folds = make_folds(
-        _task_utterances(usable, work.options, setting), chosen.model_copy(update={"unlabelled_corpora": unlabelled})
+        _task_utterances(usable, options, setting), chosen.model_copy(update={"unlabelled_corpora": named})
     )
-    facts = protocol_facts(folds)
-    facts["left_out"] = facts["left_out"] + dropped
-    return folds.replace_schema_metadata({"protocol": json.dumps(facts, ensure_ascii=False)})
+    if options.uses_unlabelled(setting):
+        require_unlabelled(folds, options.unlabelled_samples, setting, "train_mssgan.unlabelled_samples")
+    return with_left_out(folds, dropped)
 
 
-def _count_by_corpus(utterances: "pa.Table") -> dict[str, int]:
-    counts = utterances["corpus"].value_counts()
-    return dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+def require_unlabelled(folds: "pa.Table", count: int | None, setting: Setting, option: str) -> None:
+    """Refuse folds in which fewer samples are unlabelled than an option asks for; None asks for all.
+
+    Raises:
+        ValueError: there are fewer; the message says how to come by more.
+    """
+    import pyarrow.compute as pc
+
+    rows = folds.filter(pc.equal(folds["role"], "unlabelled"))
+    counts = rows["fold"].value_counts().field("counts").to_pylist()
+    fewest = min(counts) if len(counts) == len(pc.unique(folds["fold"])) else 0
+    if count is not None and fewest < count:
+        raise ValueError(
+            f"{option} asks for {count:,} unlabelled samples, and {setting.suffix} has {fewest:,} (what has no face is "
+            "left out): draw more from the unlabelled corpus (of AMI by ingest.corpora.<name>.options.samples) and run "
+            "`kedro run --pipelines=features`, or ask for fewer"
+        )
 
 
 def _tables(work: Work, setting: Setting) -> "dict[str, Dataset]":
@@ -122,7 +147,11 @@ def jobs(work: Work, variant: str) -> Iterator[Job]:
 
 def sweep_jobs(work: Work, sweeps: MssganSweepsOptions, sweep: SweepName) -> Iterator[Job]:
     """The GAN in the ablation's setting, with every value of its option."""
+    from semiser.folds.settings import take_experiment
+
     for name, setting, options in sweeps.variants(sweep, work.options):
+        own = take_experiment(work.folds, work.options.task_folds(setting).experiment)
+        require_unlabelled(own, options.unlabelled_samples, setting, f"mssgan_sweeps, {name}")
         yield _job(name, setting, options)
 
 
@@ -193,6 +222,66 @@ def measure_sides(work: Work, predictions: "pa.Table") -> tuple[Any]:
     return (accuracy_by_side(with_faces, work.utterances),)
 
 
+def beside_the_test(work: Work, predictions: "pa.Table", curves: "pa.Table") -> "Further":
+    """The selected weights' UAR on the validation part and the test's less that (Tables III, V); faces (Table VIII)."""
+    found = validation_figures(predictions, curves, work.options)
+    for variant, figures in side_figures(predictions, work.utterances).items():
+        found[variant] = found.get(variant, {}) | figures
+    return found
+
+
+def validation_figures(
+    predictions: "pa.Table", curves: "pa.Table", options: TrainMssganOptions
+) -> "dict[str, dict[str, dict[tuple[int, int], float]]]":
+    """`validation_uar` and `uar_gap`, the test part's UAR less that, of every variant, by seed and fold.
+
+    The validation part's is the best of the epochs, whose weights are tested; without selection that of the last.
+    """
+    import numpy as np
+    import pyarrow.compute as pc
+
+    from semiser.evaluation.metrics import confusion_matrix, uar
+
+    scores: dict[tuple[str, int, int], list[float]] = {}
+    for row in curves.filter(pc.equal(curves["name"], "validation_uar")).sort_by("epoch").to_pylist():
+        scores.setdefault((row["variant"], row["seed"], row["fold"]), []).append(row["value"])
+    found: dict[str, dict[str, dict[tuple[int, int], float]]] = {}
+    rows = predictions.select(["variant", "seed", "fold", "target", "prediction"]).to_pandas()
+    for (variant, seed, fold), own in rows.groupby(["variant", "seed", "fold"]):
+        if (variant, seed, fold) not in scores:
+            continue
+        classes, codes = np.unique(own[["target", "prediction"]].to_numpy().astype(str), return_inverse=True)
+        target, prediction = codes.reshape(-1, 2).T
+        tested = float(uar(confusion_matrix(target, prediction, len(classes))))
+        of_epochs = scores[variant, seed, fold]
+        gan = variant.startswith(("ssgan", "mssgan"))
+        how = options.gan_optimisation or options.optimisation if gan else options.optimisation
+        validated = max(of_epochs) if how.select == "validation" else of_epochs[-1]
+        figures = found.setdefault(variant, {"validation_uar": {}, "uar_gap": {}})
+        figures["validation_uar"][seed, fold] = validated
+        figures["uar_gap"][seed, fold] = tested - validated
+    return found
+
+
+def side_figures(
+    predictions: "pa.Table", utterances: "pa.Table"
+) -> "dict[str, dict[str, dict[tuple[int, int], float]]]":
+    """`wa`, `correct` and `wrong` of frontal and side faces over all folds, by seed, of what sees faces."""
+    import pyarrow.compute as pc
+
+    from semiser.systems.mssgan.sides import accuracy_by_side
+
+    found: dict[str, dict[str, dict[tuple[int, int], float]]] = {}
+    rows = predictions.filter(pc.match_substring(predictions["variant"], FACES))
+    for seed in pc.unique(rows["seed"]).to_pylist():
+        table = accuracy_by_side(rows.filter(pc.equal(rows["seed"], seed)), utterances)
+        for row in table[table["face"].isin(["frontal", "side"])].to_dict("records"):
+            figures = found.setdefault(row["variant"], {})
+            for name, column in (("wa", "accuracy"), ("correct", "correct"), ("wrong", "wrong")):
+                figures.setdefault(f"{name}/{row['face']}", {})[seed, 0] = float(row[column])
+    return found
+
+
 def kept(options: TrainMssganOptions) -> int:
     """Every setting, since each variant goes through all of them."""
     return len(options.settings)
@@ -220,4 +309,5 @@ SYSTEM = System(
     products=(Product("sides", ("faces_table",), measure_sides, of=("predictions",)),),
     sweeps=Sweeps(MssganSweepsOptions, SWEEPS, sweep_jobs),
     kept=kept,
+    further=beside_the_test,
 )
