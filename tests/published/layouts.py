@@ -166,6 +166,48 @@ def write_rafdb(root: Path, people: int = 3) -> None:
     write_text(root / "basic/EmoLabel/list_patition_label.txt", "\n".join(lines))
 
 
+def write_ferplus(root: Path, people: int = 3) -> None:
+    """FERPlus with its pictures in folders: of every expression a face of each person, the last person's for validation."""
+    columns = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
+    lines = [",".join(["Usage", "Image name", *columns])]
+    for person in range(people):
+        usage, folder = ("PublicTest", "FER2013Valid") if person == people - 1 else ("Training", "FER2013Train")
+        for expression in columns[:7]:
+            name = f"fer{len(lines):07d}.png"
+            lines.append(",".join([usage, name, *("10" if column == expression else "0" for column in columns)]))
+            write_picture(root / folder / name, expression, person, size=48)
+    write_text(root / "fer2013new.csv", "\n".join(lines))
+
+
+def write_ami(root: Path, faceless: int = 0, words: int = 12) -> None:
+    """AMI: a meeting of two speakers, their headsets and close-ups; the first shows a wall for some seconds at the end.
+
+    Args:
+        root: folder of the corpus.
+        faceless: words at the end of the first speaker's during which there is no face.
+        words: of each speaker, one every half second from the first on.
+    """
+    seconds = 2 + words / 2
+    for agent, channel, name in (("A", 0, "FEE005"), ("B", 1, "MEE006")):
+        elements = (
+            f'<w nite:id="ES2002a.{agent}.words{n}" starttime="{1 + n / 2}" endtime="{1.3 + n / 2}">w</w>'
+            for n in range(words)
+        )
+        write_text(root / f"words/ES2002a.{agent}.words.xml", NXT.format("".join(elements)))
+        write_wav(root / f"ES2002a/audio/ES2002a.Headset-{channel}.wav", voice(seconds, pitch_hz=110 + 60 * channel))
+        face = draw_face("neutral", random_identity(70 + channel), size=SIZE)
+        seen = seconds - (1.5 + faceless / 2 if faceless and agent == "A" else 0)
+        pictures = [face if n < seen * RATE else WALL for n in range(round(seconds * RATE))]
+        write_video(root / f"ES2002a/video/ES2002a.Closeup{channel + 1}.avi", pictures)
+    speakers = "".join(
+        f'<speaker nite:id="{agent}" nxt_agent="{agent}" channel="{channel}" camera="Closeup{channel + 1}" '
+        f'global_name="{name}" role="PM"/>'
+        for agent, channel, name in (("A", 0, "FEE005"), ("B", 1, "MEE006"))
+    )
+    meeting = f'<meeting observation="ES2002a" type="scenario">{speakers}</meeting>'
+    write_text(root / "corpusResources/meetings.xml", NXT.format(meeting))
+
+
 @dataclass(frozen=True)
 class Query:
     """An utterance of a manifest, with columns of `utterances` to their cells beside sound and speaker."""
