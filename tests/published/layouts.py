@@ -167,7 +167,7 @@ def write_rafdb(root: Path, people: int = 3) -> None:
 
 
 def write_ferplus(root: Path, people: int = 3) -> None:
-    """FERPlus with its pictures in folders: of every expression a face of each person, the last person's for validation."""
+    """FERPlus with its pictures in folders: of every expression a face of each person, the last one's validates."""
     columns = ["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF"]
     lines = [",".join(["Usage", "Image name", *columns])]
     for person in range(people):
@@ -188,7 +188,7 @@ def write_ami(root: Path, faceless: int = 0, words: int = 12) -> None:
         words: of each speaker, one every half second from the first on.
     """
     seconds = 2 + words / 2
-    for agent, channel, name in (("A", 0, "FEE005"), ("B", 1, "MEE006")):
+    for agent, channel in (("A", 0), ("B", 1)):
         elements = (
             f'<w nite:id="ES2002a.{agent}.words{n}" starttime="{1 + n / 2}" endtime="{1.3 + n / 2}">w</w>'
             for n in range(words)

@@ -17,8 +17,8 @@ from semiser.training.saved import CARD, read_facts
 
 
 def parts(card: dict[str, Any]) -> tuple[str, ...]:
-    """The front end's folder below the pipeline's models."""
-    return (card["front_end"]["folder"],)
+    """The front end's folder below the pipeline's models; none where the encoder was trained along."""
+    return (card["front_end"]["folder"],) if card.get("front_end") else ()
 
 
 def load(folder: Path) -> Loaded:
