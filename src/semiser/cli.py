@@ -82,10 +82,13 @@ def doctor(env: str | None, params: dict[str, Any]) -> None:
 
     from kedro.framework.session import KedroSession
 
+    from semiser.configuration import ExperimentConfigLoader
     from semiser.doctor import examine
 
-    with KedroSession.create(project_path=Path.cwd(), env=env, runtime_params=params) as session:
+    session = KedroSession.create(project_path=Path.cwd(), env=env, runtime_params=params)
+    with session:
         configuration = session.load_context().config_loader
+    assert isinstance(configuration, ExperimentConfigLoader)  # settings.py has it
     primary = f"{configuration['globals']['primary']}/{configuration.experiment}"
     parameters = configuration["parameters"]  # unchecked: what is wrong is to be shown
     group, missing = None, 0
@@ -166,5 +169,6 @@ def _tree() -> Any:
 
     from semiser.experiments.tree import Tree
 
-    with KedroSession.create(project_path=Path.cwd()) as session:
+    session = KedroSession.create(project_path=Path.cwd())
+    with session:
         return Tree.of(session.load_context().config_loader["parameters"]["places"], Path.cwd())

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from semiser.corpora.options import CorpusOptions, IngestOptions
 from semiser.corpora.utterance import Utterance
-from semiser.needs import NETWORKS
 from semiser.options.base import Options, first_problem
+from semiser.options.face_features import NetworkFamilyOptions
 from semiser.options.family import FamilyOptions
 from semiser.options.features import FeaturesOptions
 from semiser.shards.table import ShardedTable
@@ -123,7 +123,7 @@ def _lacking(name: str, family: FamilyOptions, project: Path, networks: Collecti
     for option, path in _files(family):
         if not (project / path).exists():
             yield Check("features", name, "missing", f"{option}: nothing at {path}", f"set features.{name}.{option}")
-    if name in NETWORKS and name not in networks and family.weights is None:
+    if isinstance(family, NetworkFamilyOptions) and name not in networks and family.weights is None:
         advice = f"set train_faces.{name}.images, which it learns from, or features.{name}.weights"
         yield Check("features", name, "missing", "no network", advice)
 
@@ -162,8 +162,10 @@ def check_machine(project: Path, accelerator: str) -> Iterator[Check]:
             "machine", "GPU", "ok", "none: training takes the processor, which the small networks here can do with"
         )
     free_gb = shutil.disk_usage(project).free / 1e9
-    state, advice = ("ok", "") if free_gb >= ENOUGH_DISK_GB else ("note", "features of large corpora need more")
-    yield Check("machine", "free disk", state, f"{free_gb:.1f} GB", advice)
+    if free_gb >= ENOUGH_DISK_GB:
+        yield Check("machine", "free disk", "ok", f"{free_gb:.1f} GB")
+    else:
+        yield Check("machine", "free disk", "note", f"{free_gb:.1f} GB", "features of large corpora need more")
 
 
 def check_extras() -> Iterator[Check]:

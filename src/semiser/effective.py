@@ -20,7 +20,11 @@ _ANY = {
     "train_mmmd": {"folds": _FOLDS},
     "train_avspnet": {"background": {"corpora": ["other"]}, "corpora": ["any"], "tasks": {"emotion": {}}},
 }
-_SHARED = {"features": FeaturesOptions, "train_faces": TrainFacesOptions, "training": TrainingOptions}
+_SHARED: dict[str, type[BaseModel]] = {
+    "features": FeaturesOptions,
+    "train_faces": TrainFacesOptions,
+    "training": TrainingOptions,
+}
 
 
 def experiment_parameters(conf: str | Path, env: str) -> dict[str, Any]:

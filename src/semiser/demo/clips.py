@@ -72,7 +72,7 @@ def write_clip(path: Path, frames: list[np.ndarray], signal: np.ndarray) -> None
         video.height, video.width = frames[0].shape[:2]
         video.pix_fmt, video.bit_rate, video.thread_count = "yuv420p", _VIDEO_BIT_RATE, 1
         audio = container.add_stream("aac", rate=sound.SAMPLE_RATE_HZ, layout="mono")
-        audio.bit_rate, audio.thread_count = _AUDIO_BIT_RATE, 1
+        audio.bit_rate, audio.codec_context.thread_count = _AUDIO_BIT_RATE, 1
         for picture in frames:
             container.mux(video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(video.encode())

@@ -9,6 +9,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import soundfile
@@ -87,11 +88,31 @@ VALENCE = {
 DISAGREEING_SHARE = 0.2  # clips whose face shows something else than the voice; independently, texts
 
 
+class Row(TypedDict):
+    """A line of the manifest; what is not known is the empty string."""
+
+    utterance_id: str
+    speaker_id: str
+    gender: str
+    language: str
+    audio_path: str
+    transcript: str
+    video_path: NotRequired[str]
+    split: NotRequired[str]
+    emotion: NotRequired[str]
+    query_topic: NotRequired[str]
+    accent: NotRequired[str]
+    sentiment: NotRequired[float | str]
+    sentiment_text: NotRequired[float | str]
+    sentiment_vision: NotRequired[float | str]
+    sentiment_multimodal: NotRequired[float | str]
+
+
 @dataclass(frozen=True, slots=True)
 class Take:
     """One recording to make: its manifest row and how it is spoken."""
 
-    row: dict[str, str | float]
+    row: Row
     speaker: Speaker
     prosody: Prosody
     emotion: str  # what is played, also where the manifest leaves it empty
@@ -164,7 +185,8 @@ def plan_wild(rng: np.random.Generator) -> list[Take]:
     for place, speaker in enumerate(WILD_SPEAKERS):
         own = dealt[place :: len(WILD_SPEAKERS)]
         for number, index in enumerate(rng.permutation(len(own)), 1):
-            takes.append(_plan_query(f"{speaker.name}_{number:02d}", speaker, *own[index], rng))
+            emotion, labelled = own[index]
+            takes.append(_plan_query(f"{speaker.name}_{number:02d}", speaker, emotion, labelled, rng))
     return takes
 
 
@@ -220,14 +242,13 @@ def _plan_remark(
     path = f"clips/{name}.mp4"
     row = _row(name, speaker, path, str(rng.choice(REMARKS[text]))) | {"video_path": path, "split": split}
     voice, words, vision = (_sentiment(played, rng) for played in (emotion, text, face))
-    labels = {
-        "emotion": emotion,
-        "sentiment": voice,
-        "sentiment_text": words,
-        "sentiment_vision": vision,
-        "sentiment_multimodal": _to_fifths(np.mean([voice, words, vision])),
+    row |= {
+        "emotion": emotion if labelled else "",
+        "sentiment": voice if labelled else "",
+        "sentiment_text": words if labelled else "",
+        "sentiment_vision": vision if labelled else "",
+        "sentiment_multimodal": _to_fifths(float(np.mean([voice, words, vision]))) if labelled else "",
     }
-    row |= labels if labelled else dict.fromkeys(labels, "")
     return Take(row, speaker, draw_prosody(emotion, 1.0, rng), emotion, face)
 
 
@@ -241,7 +262,7 @@ def _to_fifths(value: float) -> float:
     return round(5 * float(value)) / 5 + 0.0  # no negative zero
 
 
-def _row(name: str, speaker: Speaker, path: str, text: str) -> dict[str, str | float]:
+def _row(name: str, speaker: Speaker, path: str, text: str) -> Row:
     return {
         "utterance_id": name,
         "speaker_id": speaker.name,

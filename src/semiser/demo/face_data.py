@@ -36,7 +36,8 @@ def draw_faces(options: ExpressionTrainingOptions, seed: int) -> FaceData:
 def _draw_crop(expression: str, person: int, network: NetworkOptions, rng: np.random.Generator) -> np.ndarray:
     """One drawn face of the network's size and channels, its square a little off as a detector's is."""
     size = max(64, 2 * network.input_size)  # the face takes half of the picture
-    pose = Pose(*rng.uniform(-0.05, 0.05, 2), roll_deg=rng.uniform(-5, 5), scale=rng.uniform(0.85, 1.05))
+    x, y = rng.uniform(-0.05, 0.05, 2)
+    pose = Pose(x, y, roll_deg=rng.uniform(-5, 5), scale=rng.uniform(0.85, 1.05))
     picture = draw_face(
         expression,
         random_identity(person),

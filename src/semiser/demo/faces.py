@@ -276,7 +276,8 @@ def _require(name: str, value: float, low: float, high: float) -> None:
 
 
 def _rgb(values: np.ndarray) -> Colour:
-    return tuple(int(value) for value in np.clip(values, 0, 255))
+    red, green, blue = (int(value) for value in np.clip(values, 0, 255))
+    return red, green, blue
 
 
 def _shade(colour: Colour, factor: float) -> Colour:
@@ -285,7 +286,7 @@ def _shade(colour: Colour, factor: float) -> Colour:
 
 def _curve(*points: tuple[float, float]) -> np.ndarray:
     """(24, 2) points of the Bezier curve with these two to four control points."""
-    control = np.array(points, float)
+    control = [*np.array(points, float)]
     t = np.linspace(0, 1, 24)[:, None]
     while len(control) > 1:
         control = [(1 - t) * a + t * b for a, b in pairwise(control)]

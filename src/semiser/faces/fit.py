@@ -27,6 +27,7 @@ from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.faces.crop import resize_face
 from semiser.faces.images import FaceImage, decode_face, ingest_faces
 from semiser.faces.network import (
+    ExpressionNetwork,
     build_expression_network,
     load_expression_network,
     predict_probabilities,
@@ -82,33 +83,36 @@ def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | 
         The card, with `folder`, where it lies.
     """
     seed = training.seeds[0]
-    table = _read_images(options.images)
-    key = _key(options, table, seed, training.precision)
+    images = _read_images(options.images)
+    key = _key(options, images, seed, training.precision)
     folder, there = keyed_folder(Path(parent), key, reuse=training.reuse)
     if there:
         logger.info("%s: trained before with the same images and options", folder)
     else:
         run = TrainingRun(folder, seed, training, key)
         how = options.training
-        data = draw(how, seed) if table is None else read_faces(table, Path(options.images.root), how, seed)
+        data = draw(how, seed) if images is None else read_faces(*images, how, seed)
         with hold_process():
             logger.info("%s: %s", folder, fit(data, how, run))
     return read_saved(folder, Card).facts | {"folder": folder.as_posix()}
 
 
-def _read_images(options: FaceImagesOptions | Literal["drawn"]) -> pa.Table | None:
+def _read_images(options: FaceImagesOptions | Literal["drawn"]) -> tuple[pa.Table, Path] | None:
+    """The table of images and the folder that they lie in; None where they are drawn."""
     if options == "drawn":
         return None
     reader = get_face_reader(options.reader)
-    return ingest_faces("images", Path(options.root), reader, reader.options(**options.options)).faces
+    root = Path(options.root)
+    return ingest_faces("images", root, reader, reader.options(**options.options)).faces, root
 
 
-def _key(options: FaceNetworkOptions, table: pa.Table | None, seed: int, precision: str) -> str:
+def _key(options: FaceNetworkOptions, images: tuple[pa.Table, Path] | None, seed: int, precision: str) -> str:
     """Hash of the options and of the images: their rows, and the size and time stamp of their files."""
-    facts = {"version": __version__, "seed": seed, "precision": precision}
+    facts: dict[str, Any] = {"version": __version__, "seed": seed, "precision": precision}
     facts |= {"training": options.training.model_dump(mode="json")}
-    if table is not None:
-        paths = [Path(options.images.root) / path for path in table["path"].drop_null().to_pylist()]
+    if images is not None:
+        table, root = images
+        paths = [root / path for path in table["path"].drop_null().to_pylist()]
         facts["files"] = [(stat.st_size, stat.st_mtime_ns) for stat in (path.stat() for path in paths)]
         facts["rows"] = table.to_pylist()
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
@@ -161,7 +165,15 @@ def _batches(rows: Tensor, epoch: int, options: ExpressionTrainingOptions) -> It
         yield batch, (epoch + number / len(batches)) / options.epochs
 
 
-def _step(network, optimiser, data: FaceData, batch: Tensor, options, progress: float, run: TrainingRun) -> Tensor:
+def _step(
+    network: ExpressionNetwork,
+    optimiser: torch.optim.Optimizer,
+    data: FaceData,
+    batch: Tensor,
+    options: ExpressionTrainingOptions,
+    progress: float,
+    run: TrainingRun,
+) -> Tensor:
     """One step of the optimiser; returns the loss."""
     network.train()
     for group in optimiser.param_groups:
@@ -209,7 +221,7 @@ def augment(faces: Tensor, flip: bool, max_shift: float) -> Tensor:
     return faces[images, planes, rows[:, None, :, None], columns[:, None, None, :]]
 
 
-def _score(network, data: FaceData, role: str) -> dict[str, float]:
+def _score(network: ExpressionNetwork, data: FaceData, role: str) -> dict[str, float]:
     """Accuracy and UAR of a role; nothing where it has no rows."""
     rows = data.rows[role]
     if not len(rows):
@@ -221,7 +233,9 @@ def _score(network, data: FaceData, role: str) -> dict[str, float]:
     return {f"{role}_accuracy": float(np.trace(counts) / counts.sum()), f"{role}_uar": float(uar(counts))}
 
 
-def _validate(network, data: FaceData, options: ExpressionTrainingOptions, state: dict) -> dict[str, float]:
+def _validate(
+    network: ExpressionNetwork, data: FaceData, options: ExpressionTrainingOptions, state: dict[str, Any]
+) -> dict[str, float]:
     """Figures of the validation part; keeps the best weights where they are to be selected."""
     figures = _score(network, data, "validation")
     if options.select == "validation" and figures.get("validation_uar", -1.0) > state["best_uar"]:
@@ -229,7 +243,9 @@ def _validate(network, data: FaceData, options: ExpressionTrainingOptions, state
     return figures
 
 
-def _save(network, options: ExpressionTrainingOptions, figures: dict[str, float], run: TrainingRun) -> None:
+def _save(
+    network: ExpressionNetwork, options: ExpressionTrainingOptions, figures: dict[str, float], run: TrainingRun
+) -> None:
     """Weights as safetensors; what is needed to build and judge the network in the card."""
     card = {
         "system": "expression",

@@ -28,7 +28,7 @@ class ExpressionCard(Card):
 
 def build_expression_network(options: NetworkOptions, classes: int) -> ExpressionNetwork:
     """The network that the options describe, with random weights."""
-    return (MobileNetV2 if options.kind == "mobilenet_v2" else DenseNet)(options, classes)
+    return MobileNetV2(options, classes) if options.kind == "mobilenet_v2" else DenseNet(options, classes)
 
 
 def to_input(faces: Tensor) -> Tensor:

@@ -56,14 +56,13 @@ def _scale(amplitude: np.ndarray, floor_db: float) -> np.ndarray:
     return np.clip(1 - 2 * decibels / floor_db, -1, 1).astype(np.float32)
 
 
-class Chunks(Family):
+class Chunks(Family[ChunksOptions]):
     """The `chunks` table: a row per chunk, `chunk` counting from 0."""
 
     name = "chunks"
     version = 1
     pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
-    options: ChunksOptions
 
     def fields(self) -> list[pa.Field]:
         unit = f"dB re full-scale sine, [{self.options.floor_db:g}, 0] scaled to [-1, 1]"

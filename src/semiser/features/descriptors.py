@@ -64,7 +64,7 @@ def descriptor_names(feature_set: str) -> tuple[str, ...]:
     return tuple(opensmile.Smile(opensmile.FeatureSet[feature_set], level).feature_names)
 
 
-class Descriptors(Family):
+class Descriptors(Family[OpenSmileOptions]):
     """A table of one row per utterance: `frames`, and as many x D float32 in a list named as the family.
 
     Class attributes:
@@ -75,7 +75,6 @@ class Descriptors(Family):
     pool = "threads"  # as functionals
     libraries = ("opensmile", "soundfile", "soxr")
     feature_set: ClassVar[str]
-    options: OpenSmileOptions
 
     def fields(self) -> list[pa.Field]:
         names = descriptor_names(self.feature_set)

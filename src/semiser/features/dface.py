@@ -13,9 +13,10 @@ import pyarrow as pa
 from semiser.features.expression import NetworkFamily, stack_faces
 from semiser.features.face_track import face_track
 from semiser.features.family import Source
+from semiser.options.face_features import DfaceOptions
 
 
-class Dface(NetworkFamily):
+class Dface(NetworkFamily[DfaceOptions]):
     """The `dface` table: one row per utterance, a list of T vectors and their T times."""
 
     name = "dface"
@@ -36,7 +37,8 @@ class Dface(NetworkFamily):
 
         frames = [frame for frame in face_track(source, self.options.track) if frame.face]
         network, options = self.network()
-        faces = stack_faces([frame.crop for frame in frames], options.input_size, options.channels)
+        crops = [frame.crop for frame in frames if frame.crop is not None]
+        faces = stack_faces(crops, options.input_size, options.channels)
         yield {
             "dface": list(predict_pooled(network, faces).numpy()),
             "frame_time_s": [round(frame.time_s, 6) for frame in frames],

@@ -9,7 +9,7 @@ import multiprocessing
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -23,11 +23,19 @@ from semiser.features.face_track import (
     with_model_hash,
 )
 from semiser.features.family import Family, Source
+from semiser.options.face_features import ExpressionOptions, NetworkFamilyOptions, NetworkOptions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from semiser.faces.network import ExpressionNetwork
+
+NetworkOptionsT = TypeVar("NetworkOptionsT", bound=NetworkFamilyOptions)
 
 WEIGHT_FILES = ("model.safetensors", "card.json")
 
 
-class NetworkFamily(Family):
+class NetworkFamily(Family[NetworkOptionsT]):
     """What the families of a trained face network share: hashed options, one network per process."""
 
     inputs = VIDEO_COLUMNS
@@ -35,7 +43,7 @@ class NetworkFamily(Family):
     pool = "processes"
     libraries = ("av", "opencv-python-headless", "torch")
 
-    def __init__(self, options):
+    def __init__(self, options: NetworkOptionsT):
         if options.weights is None:
             raise ValueError(
                 f"features.{self.name} has no network: let train_faces.{self.name} name the images that it learns "
@@ -44,20 +52,21 @@ class NetworkFamily(Family):
         files = [Path(options.weights) / name for name in WEIGHT_FILES]
         sha256 = checked_hash(files, options.weights_sha256, f"features.{self.name}.weights")
         super().__init__(options.model_copy(update={"track": with_model_hash(options.track), "weights_sha256": sha256}))
+        self.weights, self.weights_sha256 = options.weights, sha256
 
     def card(self) -> dict[str, Any]:
         """The card beside the weights."""
         from semiser.faces.network import read_card  # torch
 
-        return read_card(Path(self.options.weights))
+        return read_card(Path(self.weights))
 
-    def network(self):
+    def network(self) -> "tuple[ExpressionNetwork, NetworkOptions]":
         """This process's network and its options."""
-        return _network(self.options.weights, self.options.weights_sha256)
+        return _network(self.weights, self.weights_sha256)
 
 
 @cache
-def _network(folder: str, sha256: str):
+def _network(folder: str, sha256: str) -> "tuple[ExpressionNetwork, NetworkOptions]":
     """Network and its options, in evaluation mode; the hash keeps retrained weights apart."""
     import torch
 
@@ -69,7 +78,7 @@ def _network(folder: str, sha256: str):
     return network, network_options(card)
 
 
-def stack_faces(crops: list[np.ndarray], size: int, channels: int):
+def stack_faces(crops: list[np.ndarray], size: int, channels: int) -> "Tensor":
     """Crops of any size as one uint8 tensor (N, channels, size, size)."""
     import torch
 
@@ -83,7 +92,7 @@ def pool_probabilities(probabilities: np.ndarray) -> np.ndarray:
     return (mean / mean.sum()).astype(np.float32)
 
 
-class Expression(NetworkFamily):
+class Expression(NetworkFamily[ExpressionOptions]):
     """The `expression` table: probabilities of the network's classes, and the number of frames behind them.
 
     Frames whose square was carried over are left out: they show no face that a detector would vouch for.
@@ -115,5 +124,6 @@ class Expression(NetworkFamily):
         from semiser.faces.network import predict_probabilities
 
         network, options = self.network()
-        faces = stack_faces([frame.crop for frame in frames], options.input_size, options.channels)
+        crops = [frame.crop for frame in frames if frame.crop is not None]
+        faces = stack_faces(crops, options.input_size, options.channels)
         return predict_probabilities(network, faces).numpy()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import cv2
+import cv2.data
 import numpy as np
 import pyarrow as pa
 
@@ -24,7 +25,7 @@ from semiser.errors import Unusable
 from semiser.faces.crop import Face, cut_face, resize_face
 from semiser.features.family import Family, Source
 from semiser.media.video import sample_frames
-from semiser.options.face_features import TrackOptions
+from semiser.options.face_features import FaceTrackOptions, TrackOptions
 
 # Columns of `utterances` that decide what the frames of an utterance are.
 VIDEO_COLUMNS = (
@@ -90,14 +91,14 @@ class HaarDetector:
 class YuNetDetector:
     """OpenCV's YuNet with a model file of the user."""
 
-    def __init__(self, options: TrackOptions):
+    def __init__(self, options: TrackOptions, model: str):
         cv2.setNumThreads(1)
         self._options = options
         try:
-            self._net = cv2.FaceDetectorYN.create(options.yunet_model, "", (320, 320), options.yunet_min_score)
+            self._net = cv2.FaceDetectorYN.create(model, "", (320, 320), options.yunet_min_score)
         except cv2.error as error:
             raise ValueError(
-                f"track.yunet_model: {options.yunet_model} cannot be loaded as a YuNet model by OpenCV "
+                f"track.yunet_model: {model} cannot be loaded as a YuNet model by OpenCV "
                 f"{cv2.__version__} ({error.err}); give a face_detection_yunet_*.onnx, or null for the Haar cascades"
             ) from error
 
@@ -139,7 +140,7 @@ def _shrink(picture: np.ndarray, long_side: int) -> tuple[np.ndarray, float]:
 @cache
 def make_detector(options: TrackOptions) -> Detector:
     """This process's detector for the options."""
-    return YuNetDetector(options) if options.yunet_model else HaarDetector(options)
+    return YuNetDetector(options, options.yunet_model) if options.yunet_model else HaarDetector(options)
 
 
 def find_largest(frame: np.ndarray, detect: Detector, side: str | None = None) -> Face | None:
@@ -266,7 +267,7 @@ def checked_hash(paths: Iterable[Path], expected: str | None, option: str) -> st
     return digest.hexdigest()
 
 
-class FaceTrack(Family):
+class FaceTrack(Family[FaceTrackOptions]):
     """The `face_track` table: one row per sampled frame."""
 
     name = "face_track"
@@ -276,7 +277,7 @@ class FaceTrack(Family):
     pool = "processes"
     libraries = ("av", "opencv-python-headless")
 
-    def __init__(self, options):
+    def __init__(self, options: FaceTrackOptions):
         super().__init__(options.model_copy(update={"track": with_model_hash(options.track)}))
 
     def fields(self) -> list[pa.Field]:
@@ -302,7 +303,7 @@ class FaceTrack(Family):
                 "x_px": face and face.x_px,
                 "y_px": face and face.y_px,
                 "side_px": face and face.side_px,
-                "score": face.score if frame.found else None,
+                "score": face.score if face and frame.found else None,
                 "frame_width_px": frame.width_px,
                 "frame_height_px": frame.height_px,
             }

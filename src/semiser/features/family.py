@@ -4,13 +4,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from semiser.errors import Unusable
-from semiser.options.base import Options
+from semiser.options.family import FamilyOptions
+
+OptionsT = TypeVar("OptionsT", bound=FamilyOptions)
 
 # Columns of `utterances` that decide what a decoded signal is.
 AUDIO_COLUMNS = ("audio_path", "start_s", "end_s", "audio_bytes", "audio_modified_ns")
@@ -51,7 +53,7 @@ class Source:
         return self.once(("audio", sample_rate_hz), lambda: decode_audio(path, sample_rate_hz, *bounds))
 
 
-class Family(ABC):
+class Family(ABC, Generic[OptionsT]):
     """A feature family with its options; instances travel to workers, so they hold options and nothing heavy.
 
     Class attributes:
@@ -71,7 +73,7 @@ class Family(ABC):
     pool: ClassVar[Literal["threads", "processes"]] = "processes"
     libraries: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, options: Options):
+    def __init__(self, options: OptionsT):
         self.options = options
 
     @abstractmethod

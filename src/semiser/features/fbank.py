@@ -34,14 +34,13 @@ def compute_fbank(signal: np.ndarray, options: FbankOptions) -> np.ndarray:
     return np.log(np.maximum(power @ filters.T, options.floor**2)).astype(np.float32)
 
 
-class Fbank(Family):
+class Fbank(Family[FbankOptions]):
     """The `fbank` table: a row per utterance, `frames` and as many x 128 float32 in one list."""
 
     name = "fbank"
     version = 1
     pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
-    options: FbankOptions
 
     def fields(self) -> list[pa.Field]:
         return frames_fields("fbank", self.options.mels, unit="ln power, Slaney mel filters of unit area")

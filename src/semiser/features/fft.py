@@ -34,14 +34,13 @@ def compute_fft(signal: np.ndarray, options: FftOptions) -> np.ndarray:
     return np.log(np.maximum(np.sqrt(bands), options.floor)).astype(np.float32)
 
 
-class Fft(Family):
+class Fft(Family[FftOptions]):
     """The `fft` table: a row per utterance, `frames` and as many x 128 float32 in one list."""
 
     name = "fft"
     version = 1
     pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
-    options: FftOptions
 
     def fields(self) -> list[pa.Field]:
         band_hz = self.options.sample_rate_hz / 2 / self.options.bands

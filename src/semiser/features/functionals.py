@@ -69,7 +69,7 @@ def feature_names(feature_set: str) -> tuple[str, ...]:
     return tuple(opensmile.Smile(opensmile.FeatureSet[feature_set], opensmile.FeatureLevel.Functionals).feature_names)
 
 
-class Functionals(Family):
+class Functionals(Family[OpenSmileOptions]):
     """A table of one row per utterance with a column of the family's name: the set's functionals as float32.
 
     Class attributes:
@@ -80,7 +80,6 @@ class Functionals(Family):
     pool = "threads"  # openSMILE leaves Python's lock: two threads were as fast as two processes, without their start
     libraries = ("opensmile", "soundfile", "soxr")
     feature_set: ClassVar[str]
-    options: OpenSmileOptions
 
     def fields(self) -> list[pa.Field]:
         names = feature_names(self.feature_set)

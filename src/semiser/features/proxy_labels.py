@@ -14,14 +14,14 @@ What the paper leaves open is decided so:
   part of the baseline.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 
 from semiser.options.proxies import TIES, Ties
 
-ARRAYS = np.ndarray | pa.Array | pa.ChunkedArray
+ARRAYS: TypeAlias = np.ndarray | pa.Array | pa.ChunkedArray
 
 PROXY_SCHEMA = pa.schema(
     [
@@ -133,7 +133,7 @@ def proxy_valence(sentiment: ARRAYS, groups: ARRAYS, ties: Ties = "strict") -> p
 
 def count_by_ties(sentiment: ARRAYS, groups: ARRAYS) -> dict[str, dict[str, int]]:
     """How many utterances are positive and negative by each reading of ties, to be set beside Table 1."""
-    found = {}
+    found: dict[str, dict[str, int]] = {}
     for ties in TIES:
         labels = proxy_valence(sentiment, groups, ties)["label"].to_pylist()
         found[ties] = {name: labels.count(name) for name in ("positive", "negative")}

@@ -46,14 +46,13 @@ def compute_segments(signal: np.ndarray, options: SegmentsOptions) -> np.ndarray
     return whole.transpose(0, 2, 1)  # (segments, frames, bins) -> (segments, bins, frames)
 
 
-class Segments(Family):
+class Segments(Family[SegmentsOptions]):
     """The `segments` table: a row per segment, `segment` counting from 0."""
 
     name = "segments"
     version = 1
     pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
-    options: SegmentsOptions
 
     def fields(self) -> list[pa.Field]:
         shape = (self.options.bins, self.options.segment_frames)

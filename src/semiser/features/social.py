@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from semiser.features.family import Family, Source
+from semiser.options.text_features import SocialOptions
 
 OTHER = "Other"
 TOPICS = ("Chat", "Consultation", "Joke", "Entertainment", "Operation", "Search", OTHER)
@@ -47,7 +48,7 @@ def accent_vocabulary(accents: Sequence[str]) -> tuple[str, ...]:
     return (*vocabulary, OTHER)
 
 
-class Social(Family):
+class Social(Family[SocialOptions]):
     """The `social` table: one row per utterance, a one-hot vector and a flag for the topic and for the accent.
 
     An attribute that is not known is all zeros, with its flag set.

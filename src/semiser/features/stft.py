@@ -40,14 +40,13 @@ def compute_stft(signal: np.ndarray, options: StftOptions) -> np.ndarray:
     return (spectra / np.maximum(spectra.std(axis=0), options.floor)).astype(np.float32)
 
 
-class Stft(Family):
+class Stft(Family[StftOptions]):
     """The `stft` table: a row per utterance, `frames` (those of 555 that hold audio) and 555 x 512 float32."""
 
     name = "stft"
     version = 1
     pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
-    options: StftOptions
 
     def fields(self) -> list[pa.Field]:
         unit = f"standard deviations of the bin's {'log ' * self.options.log}magnitude"

@@ -5,10 +5,14 @@ import unicodedata
 from contextlib import redirect_stdout
 from functools import cache
 from io import StringIO
+from typing import TYPE_CHECKING, Any
 
 import regex
 
 from semiser.features.family import Source
+
+if TYPE_CHECKING:
+    import opencc
 
 LIBRARIES = ("opencc", "regex", "thulac")
 
@@ -78,7 +82,7 @@ def _segment(text: str) -> list[str]:
 
 
 @cache
-def _thulac():
+def _thulac() -> Any:
     """This process's segmenter; its message on stdout is dropped."""
     import thulac
 
@@ -87,7 +91,7 @@ def _thulac():
 
 
 @cache
-def _converter(configuration: str):
+def _converter(configuration: str) -> "opencc.OpenCC":
     import opencc
 
     return opencc.OpenCC(configuration)

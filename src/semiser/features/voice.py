@@ -111,14 +111,13 @@ def _engine(sample_rate_hz: int) -> "OpenSmileEngine":
     return engines[sample_rate_hz]
 
 
-class VoiceFamily(Family):
+class VoiceFamily(Family[VoiceOptions]):
     """The `voice` table: a row per utterance; pitch and intensity are null where no frame is voiced."""
 
     name = "voice"
     version = 1
     pool = "threads"  # openSMILE leaves Python's lock: two threads were 1.8 times as fast as one
     libraries = ("opensmile", "soundfile", "soxr")
-    options: VoiceOptions
 
     def fields(self) -> list[pa.Field]:
         frames = "median over voiced frames of 60 ms every 10 ms"

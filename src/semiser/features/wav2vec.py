@@ -43,11 +43,11 @@ class Wav2VecExtractor:
         check_checkpoint(options.checkpoint, _OPTION, KINDS)
         from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
-        folder, local = options.checkpoint, {"local_files_only": True}
+        folder = options.checkpoint
         self.options, self._samples = options, _samples_of(read_config(folder, _OPTION, KINDS), options.frames)
-        self._model = Wav2Vec2Model.from_pretrained(folder, use_safetensors=True, **local).eval()
+        self._model = Wav2Vec2Model.from_pretrained(folder, use_safetensors=True, local_files_only=True).eval()
         self._prepare = (
-            Wav2Vec2FeatureExtractor.from_pretrained(folder, **local)
+            Wav2Vec2FeatureExtractor.from_pretrained(folder, local_files_only=True)
             if (folder / SETTINGS).is_file()
             else Wav2Vec2FeatureExtractor()
         )
@@ -87,14 +87,13 @@ def _samples_of(config: dict[str, Any], frames: int) -> tuple[int, int]:
     return least, most
 
 
-class Wav2Vec(Family):
+class Wav2Vec(Family[Wav2VecOptions]):
     """The `wav2vec` table: a row per utterance, `frames` (those of 445 that hold audio) and 445 x width float32."""
 
     name = "wav2vec"
     version = 1
     pool = "processes"
     libraries = ("torch", "transformers", "soundfile", "soxr")
-    options: Wav2VecOptions
 
     def __init__(self, options: Wav2VecOptions):
         check_checkpoint(options.checkpoint, _OPTION, KINDS)

@@ -67,7 +67,7 @@ def utterance_functionals(utterances: Sequence[np.ndarray]) -> np.ndarray:
     found = np.empty((len(utterances), len(FUNCTIONALS) * utterances[0].shape[1]), np.float32)
     for length in np.unique(lengths):
         places = np.flatnonzero(lengths == length)
-        batch = np.stack([utterances[place] for place in places])  # (U, n, D)
+        batch = np.stack([utterances[int(place)] for place in places])  # (U, n, D)
         found[places] = functionals(batch).reshape(len(places), -1)  # (U, 14, D) -> (U, 14 * D)
     return found
 

@@ -348,14 +348,14 @@ def _key(texts: list[tuple[str, str | None]], options: Word2VecOptions) -> str:
     """Fingerprint of what decides the vectors: a loaded file's size and time, or text and training options."""
     if options.vectors:
         path = Path(options.vectors)
-        facts = [path.stat().st_size, path.stat().st_mtime_ns, options.limit] if path.is_file() else []
-        return hashlib.sha256(json.dumps([VERSION, path.name, facts]).encode()).hexdigest()
+        file_facts = [path.stat().st_size, path.stat().st_mtime_ns, options.limit] if path.is_file() else []
+        return hashlib.sha256(json.dumps([VERSION, path.name, file_facts]).encode()).hexdigest()
     facts = options.model_dump(mode="json", include=_TRAINING_OPTIONS)
     digest = hashlib.sha256(json.dumps([VERSION, facts], sort_keys=True).encode())
     for text in texts:
         digest.update(json.dumps(text, ensure_ascii=False).encode())
-    for path in options.texts:
-        with open(path, "rb") as file:
+    for text_file in options.texts:
+        with open(text_file, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 

@@ -21,11 +21,12 @@ def class_names(table: pa.Table, options: FoldOptions, everyone: pa.Table | None
     """
     column = table[options.target].combine_chunks()
     numeric = pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
-    if numeric != (options.discretise is not None):
+    how = options.discretise
+    if numeric != (how is not None):
         needed = "a numeric target needs the option discretise" if numeric else "discretise needs a numeric target"
         raise ValueError(f"target {options.target!r} is a column of {column.type}: {needed}")
     of_all = table if everyone is None else everyone
-    words = _discretise(table, options, of_all) if numeric else pc.cast(column, pa.string())
+    words = pc.cast(column, pa.string()) if how is None else _discretise(table, options.target, how, of_all)
     coded = encode(words)
     merged = pa.array([options.merges.get(name, name) for name in coded.names], pa.string())
     return merged.take(pa.array(coded.codes, mask=coded.codes == ABSENT))
@@ -47,13 +48,12 @@ def map_acted(words: pa.Array, table: pa.Table, options: FoldOptions) -> pa.Arra
     return words
 
 
-def _discretise(table: pa.Table, options: FoldOptions, everyone: pa.Table) -> pa.Array:
-    values = _numbers(table, options.target)
-    how = options.discretise
+def _discretise(table: pa.Table, target: str, how: Levels | SpeakerMean, everyone: pa.Table) -> pa.Array:
+    values = _numbers(table, target)
     if isinstance(how, SpeakerMean):
-        level = (values > _speaker_means(table, values, everyone, options.target)).astype(int)
+        level = (values > _speaker_means(table, values, everyone, target)).astype(int)
     else:
-        level = level_numbers(values, how, f"target {options.target!r}")
+        level = level_numbers(values, how, f"target {target!r}")
     return pa.array(how.names).take(pa.array(level, mask=np.isnan(values)))
 
 

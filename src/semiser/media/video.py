@@ -7,6 +7,7 @@ nobody unless asked (`av.logging`), so a damaged file prints nothing.
 
 from collections.abc import Iterator
 from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from stat import S_ISREG
 
@@ -90,11 +91,18 @@ def _video_streams(container: av.container.InputContainer) -> list[av.VideoStrea
     return [stream for stream in streams if not stream.disposition & Disposition.attached_pic and stream.codec_context]
 
 
+def _tick_s(stream: av.VideoStream) -> Fraction:
+    """The unit of the stream's stamps, in seconds."""
+    if stream.time_base is None:
+        raise Unusable("damaged: the video track has no time base")
+    return stream.time_base
+
+
 def _promised_s(container: av.container.InputContainer) -> float | None:
     """How long the video track lasts by the headers, in seconds; None where they do not say."""
     stream = _video_streams(container)[0]
     if stream.duration:
-        return float(stream.duration * stream.time_base)
+        return float(stream.duration * _tick_s(stream))
     if tag := stream.metadata.get("DURATION"):  # Matroska: hours:minutes:seconds
         with suppress(ValueError):
             hours, minutes, seconds = map(float, tag.split(":"))
@@ -107,7 +115,8 @@ def _shown(container: av.container.InputContainer, begin: float) -> Iterator[tup
     stream = _video_streams(container)[0]
     origin = (container.start_time or 0) / av.time_base
     step = 1 / float(stream.average_rate or 25)
-    held, since = None, 0.0
+    held: av.VideoFrame | None = None
+    since = 0.0
     for frame in _decode(container, stream, begin + origin):
         time_s = since + step if frame.time is None else frame.time - origin
         if held is not None:
@@ -115,7 +124,7 @@ def _shown(container: av.container.InputContainer, begin: float) -> Iterator[tup
         held, since = frame, time_s
     if held is None:
         raise Unusable("no picture can be decoded")
-    yield held, since, since + (float(held.duration * held.time_base) if held.duration else step)
+    yield held, since, since + (float(held.duration * held.time_base) if held.duration and held.time_base else step)
 
 
 def _decode(container: av.container.InputContainer, stream: av.VideoStream, stamp_s: float) -> Iterator[av.VideoFrame]:
@@ -124,10 +133,10 @@ def _decode(container: av.container.InputContainer, stream: av.VideoStream, stam
     stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     try:
         if stamp_s > _SEEK_S:
-            container.seek(int(stamp_s / stream.time_base), stream=stream)
+            container.seek(int(stamp_s / _tick_s(stream)), stream=stream)
             first = next(container.decode(stream), None)
-            late = first is None or first.time is None or first.time > stamp_s
-            container.seek(0 if late else first.pts, stream=stream)
+            early = first is not None and first.time is not None and first.time <= stamp_s
+            container.seek(first.pts if first and first.pts and early else 0, stream=stream)
         yield from container.decode(stream)
     except (av.error.FFmpegError, OSError, OverflowError) as error:
         raise Unusable(f"damaged: the video track cannot be decoded ({reason_of(error)})") from error

@@ -56,7 +56,7 @@ class FaceTrackOptions(FamilyOptions):
     track: TrackOptions = TrackOptions()
 
 
-class _NetworkFamilyOptions(FamilyOptions):
+class NetworkFamilyOptions(FamilyOptions):
     """What the families of a trained network share.
 
     Attributes:
@@ -71,11 +71,11 @@ class _NetworkFamilyOptions(FamilyOptions):
     weights_sha256: str | None = None
 
 
-class ExpressionOptions(_NetworkFamilyOptions):
+class ExpressionOptions(NetworkFamilyOptions):
     """The `expression` family: probabilities by MobileNetV2 (any network of `train_faces` serves)."""
 
 
-class DfaceOptions(_NetworkFamilyOptions):
+class DfaceOptions(NetworkFamilyOptions):
     """The `dface` family: the last pooling layer of DenseNet-BC (any network of `train_faces` serves)."""
 
 

@@ -48,3 +48,11 @@ class TrainingOptions(Options):
     def in_one_process(self) -> "TrainingOptions":
         """The same for what this process does alone; where several train, their data lie on the CPU before."""
         return self if self.devices == 1 else self.model_copy(update={"devices": 1, "accelerator": "cpu"})
+
+
+class SystemOptions(Options):
+    """The base of a system's parameter group, `train_<system>`."""
+
+    def families(self) -> tuple[str, ...]:
+        """The feature families that the trainings need."""
+        raise NotImplementedError

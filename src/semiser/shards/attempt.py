@@ -42,6 +42,7 @@ def attempt(families: Sequence[Family], source: Source, timeout_s: float | None)
 
 
 def _outcome(family: Family, source: Source) -> Rows | Unusable:
+    found: Rows | Unusable
     try:
         found = list(family.rows(source))
     except MemoryError as error:
@@ -76,7 +77,7 @@ class _TimeUp(Exception):
 class _Helper:
     """A thread that makes one call after the other, and can be given up."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._calls: SimpleQueue = SimpleQueue()
         self._answers: SimpleQueue = SimpleQueue()
         threading.Thread(target=self._serve, daemon=True).start()
@@ -95,6 +96,7 @@ class _Helper:
 
     def _serve(self) -> None:
         while function := self._calls.get():
+            answer: tuple[Any, BaseException | None]
             try:
                 answer = function(), None
             except BaseException as error:

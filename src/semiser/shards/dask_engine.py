@@ -9,6 +9,7 @@ from itertools import islice
 
 try:
     import dask
+    from dask.typing import Key
     from distributed import Client, Future, KilledWorker, LocalCluster, Security, as_completed
     from distributed.scheduler import NoValidWorkerError, NoWorkerError
 except ModuleNotFoundError as error:
@@ -47,7 +48,7 @@ class DaskEngine:
         """See `Engine.map`; as many tasks are in flight as the cluster has threads. `pool` makes no difference."""
         waiting = iter(tasks)
         with self._client() as client:
-            flight: dict[str, Task] = {}
+            flight: dict[Key, Task] = {}
             completed = as_completed(loop=client.loop)
             while True:
                 for task in islice(waiting, max(0, self._threads(client) - len(flight))):

@@ -60,7 +60,7 @@ class LocalEngine:
         """See `Engine.map`; `workers` tasks run and as many wait for a free worker."""
         waiting = iter(tasks)
         suspects: list[Task] = []
-        flight: dict[Future, Task] = {}
+        flight: dict[Future[Result], Task] = {}
         deaths: Counter[int] = Counter()
         while True:
             executor = self._executor(pool)
@@ -85,7 +85,14 @@ class LocalEngine:
                     del deaths[id(task)]
                     yield task, WorkerLost(f"the worker died {_MAX_DEATHS} times with this in flight: {task}")
 
-    def _launch(self, executor: Executor, function, waiting: Iterator, suspects: list, flight: dict) -> bool:
+    def _launch(
+        self,
+        executor: Executor,
+        function: Callable[[Task], Result],
+        waiting: Iterator[Task],
+        suspects: list[Task],
+        flight: dict[Future[Result], Task],
+    ) -> bool:
         """Fill the room in flight; False when nothing is left to wait for."""
         room = (1 if suspects else 2 * self.workers) - len(flight)
         tasks = [suspects.pop()] if suspects and room > 0 else list(islice(waiting, max(room, 0)))
@@ -114,10 +121,13 @@ def _start_worker() -> None:
 
 def _end_with_parent() -> None:
     """Leave when the parent process is gone, even by kill -9: watched from a thread of the worker."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return  # no worker
 
     def watch() -> None:
         with contextlib.suppress(OSError):
-            wait_for_sentinel([multiprocessing.parent_process().sentinel])
+            wait_for_sentinel([parent.sentinel])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -156,7 +156,7 @@ def _run(
     tasks: Iterable[ShardTask], rows: int, families: list[Family], engine: Engine
 ) -> Iterator[tuple[Part, ShardReport]]:
     """Reports of the tasks, which are drawn as the engine has room for them and have so many rows together."""
-    pool = "threads" if all(family.pool == "threads" for family in families) else "processes"
+    pool: PoolKind = "threads" if all(family.pool == "threads" for family in families) else "processes"
     seen: set[str] = set()
     with progress("extract", rows, "utterances") as bar:
         while tasks:

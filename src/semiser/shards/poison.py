@@ -43,7 +43,8 @@ def find_poison(task: ShardTask, engine: Engine, pool: PoolKind) -> frozenset[tu
     halves = task.halves()
     if not halves:
         return task.pairs()
-    stack, found = _Stack([*halves]), set()
+    stack = _Stack([*halves])
+    found: set[tuple[str, str]] = set()
     for probe, outcome in engine.map(probe_shard, stack, pool):
         if not isinstance(outcome, WorkerLost):
             continue

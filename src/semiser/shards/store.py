@@ -51,7 +51,7 @@ class ShardReport:
 _REPORT = TypeAdapter(ShardReport)
 
 
-def digest_of(facts: Mapping[str, Any]) -> str:
+def digest_of(facts: Mapping[str, Any] | Sequence[Any]) -> str:
     """The name of JSON facts: the first digits of their SHA-256."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:_DIGITS]
 

@@ -83,11 +83,14 @@ class ShardedTable:
         """
         try:
             manifest = json.loads(self._filesystem.cat_file(self._manifest))
-            if "family" not in manifest or not isinstance(manifest["folder"], str | None):
+            folder: str | None = manifest["folder"]
+            if "family" not in manifest or not isinstance(folder, str | None):
                 return None
             shards = _REPORTS.validate_python(manifest["shards"])
-            if shards:
-                url_to_fs(self._place_of(manifest["folder"]))
+            if shards and folder is None:
+                return None
+            if folder is not None and shards:
+                url_to_fs(self._place_of(folder))
         except (OSError, ImportError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return None if any(leaves_root(shard.path) for shard in shards) else manifest

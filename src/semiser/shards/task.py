@@ -1,7 +1,7 @@
 """One shard of utterances for the families that miss it: what a worker computes and writes."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -113,7 +113,7 @@ def _write(row: dict[str, Any], outcome: Rows | Unusable, writer: ShardWriter) -
         writer.add({"utterance_id": row["utterance_id"], **values})
 
 
-def _open_shard(part: Part):
+def _open_shard(part: Part) -> AbstractContextManager[ShardWriter]:
     libraries = {name: version(name) for name in part.family.libraries}
     provenance = family_facts(part.family) | {"key": part.key, "libraries": libraries}
     return ShardFolder(part.folder).shard(part.place, table_schema(part.family), provenance)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 import semiser.systems
 from semiser.options.base import Options
-from semiser.options.training import TrainingOptions
+from semiser.options.training import SystemOptions, TrainingOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -265,7 +265,7 @@ class System:
 
     name: str
     title: str
-    options: type[Options]
+    options: type[SystemOptions]
     tables: tuple[str, ...]
     variants: Mapping[str, str]
     make_folds: Callable[[Work], "pa.Table"]

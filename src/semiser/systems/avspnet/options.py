@@ -15,7 +15,7 @@ from semiser.folds.options import (
     Validation,
 )
 from semiser.options.base import Options, names_of
-from semiser.options.training import ScalingOptions
+from semiser.options.training import ScalingOptions, SystemOptions
 
 FrontEndName = Literal[
     "random",
@@ -193,7 +193,7 @@ def _published() -> dict[str, RecognitionOptions | None]:
     return {"published": RecognitionOptions()}
 
 
-class TrainAvspnetOptions(Options):
+class TrainAvspnetOptions(SystemOptions):
     """The `train_avspnet` parameter group.
 
     Attributes:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from semiser.card import Inside
 from semiser.folds.options import FoldOptions
 from semiser.options.base import Options, names_of
-from semiser.options.training import ScalingOptions
+from semiser.options.training import ScalingOptions, SystemOptions
 from semiser.options.tuning import TuneOptions
 from semiser.systems.baselines.options import SvmOptions
 
@@ -149,7 +149,7 @@ class BeganFitOptions(Options):
     shape: tuple[int, ...]
 
 
-class TrainBeganOptions(Options):
+class TrainBeganOptions(SystemOptions):
     """The `train_began` parameter group.
 
     Attributes:

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from semiser.folds.options import FoldOptions
 from semiser.options.base import Options, names_of
+from semiser.options.training import SystemOptions
 
 VariantName = Literal[
     "supervised",
@@ -246,7 +247,7 @@ class SimulatedKnowledge(Options):
 Knowledge = Annotated[FaceKnowledge | SimulatedKnowledge, Field(discriminator="kind")]
 
 
-class TrainCmktOptions(Options):
+class TrainCmktOptions(SystemOptions):
     """The `train_cmkt` parameter group; defaults as published where the paper says them.
 
     Attributes:

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from semiser.folds.options import FoldOptions
 from semiser.options.base import Options, names_of
 from semiser.options.modalities import ATTRIBUTES, SocialAttribute, Statistic, families_of, feature_columns
-from semiser.options.training import ScalingOptions
+from semiser.options.training import ScalingOptions, SystemOptions
 from semiser.systems.baselines.options import SvmOptions
 
 VariantName = Literal[
@@ -136,7 +136,7 @@ class MmmdOptions(Options):
     acted_weight: float = Field(default=1.0, ge=0)
 
 
-class TrainMmmdOptions(Options):
+class TrainMmmdOptions(SystemOptions):
     """The `train_mmmd` parameter group.
 
     Attributes:

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from semiser.folds.options import FoldOptions, Level, Levels
 from semiser.options.base import Options, names_of
-from semiser.options.training import ScalingOptions, UnlabelledScaling
+from semiser.options.training import ScalingOptions, SystemOptions, UnlabelledScaling
 
 VariantName = Literal["fsbase", "mfsbase", "ssbase", "ssgan", "mssgan"]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
@@ -213,7 +213,7 @@ class Setting(NamedTuple):
         return tuple(self.features.split("+"))
 
 
-class TrainMssganOptions(Options):
+class TrainMssganOptions(SystemOptions):
     """The `train_mssgan` parameter group.
 
     Attributes:
