@@ -34,7 +34,7 @@ _WHISPER_FRAME = 320  # samples under a frame: two steps of 10 ms
 _AST_WINDOW, _AST_STEP, _AST_PATCH = 400, 160, 16  # samples, samples, spectrogram frames
 
 
-class SpeechEncoder(Family):
+class SpeechEncoder(Family[SpeechEncoderOptions]):
     """The `speech_encoder` table: a row per utterance with a vector, or `frames` and as many x D float32 in one list.
 
     `cut_s` is how much of the utterance's end was left out, 0 for most.
@@ -44,7 +44,6 @@ class SpeechEncoder(Family):
     version = 1
     pool = "processes"
     libraries = ("torch", "transformers", "soundfile", "soxr")
-    options: SpeechEncoderOptions
 
     def __init__(self, options: SpeechEncoderOptions):
         """Take the options; the checkpoint's hash becomes part of the fingerprint.

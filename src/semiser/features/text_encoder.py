@@ -25,7 +25,7 @@ KINDS = (
 _OPTION = "features.text_encoder"
 
 
-class TextEncoder(Family):
+class TextEncoder(Family[TextEncoderOptions]):
     """The `text_encoder` table: a row per utterance with a vector, or `frames` (tokens) and as many x D float32.
 
     `cut_tokens` is how many tokens were left out at the transcript's end, 0 for most. An utterance without transcript
@@ -37,7 +37,6 @@ class TextEncoder(Family):
     inputs = ("transcript",)
     pool = "processes"
     libraries = ("torch", "transformers", "tokenizers")
-    options: TextEncoderOptions
 
     def __init__(self, options: TextEncoderOptions):
         """Take the options; the checkpoint's hash becomes part of the fingerprint.

@@ -28,7 +28,7 @@ def lexicon_sum(words: Sequence[str], lexicons: Mapping[str, Lexicon]) -> tuple[
     return sum(map(sum, values)), sum(map(any, values))
 
 
-class Valence(Family):
+class Valence(Family[ValenceOptions]):
     """The `valence` table: one row per utterance, its dictionary sum and counts.
 
     Where a transcript has words and none is in a dictionary, the sum is 0, as Eq. 3 has it. Without a transcript, or

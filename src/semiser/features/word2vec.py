@@ -97,7 +97,7 @@ def _quantile(ordered: np.ndarray, share: float) -> np.ndarray:
     return ordered[:, below] + (place - below) * (ordered[:, above] - ordered[:, below])
 
 
-class Word2Vec(Family):
+class Word2Vec(Family[Word2VecOptions]):
     """The `word2vec` table: one row per utterance, the functionals, and how many of its words have a vector.
 
     Unknown words are skipped. An utterance without a known word, or without a transcript, is a row of zeros with
