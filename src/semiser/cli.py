@@ -57,6 +57,7 @@ def run(**given: Any) -> Any:
             if name not in (known := pipeline_names()):
                 hint = did_you_mean(name, known) or f"; there are {', '.join(known)}"
                 raise click.UsageError(f"--pipelines: there is no pipeline {name!r}{hint}")
+        assert kedro_run.callback is not None  # a command that Kedro decorates
         return kedro_run.callback(**given)
 
 
