@@ -8,6 +8,7 @@ from helpers import voice, write_wav
 
 from semiser import doctor
 from semiser.cli import cli
+from semiser.configuration import ExperimentConfigLoader
 from semiser.doctor import check_corpora, check_extras, check_features, check_machine
 
 
@@ -107,7 +108,7 @@ def test_the_command_ends_with_1_where_a_run_would_fail(tmp_path, monkeypatch, r
     (tmp_path / "c/utterances.csv").write_text("audio_path\n0.wav\n")
     parameters = {"ingest": {"corpora": {"mine": {"reader": "manifest", "root": root}}}}
 
-    class Loader(dict):
+    class Loader(dict, ExperimentConfigLoader):
         experiment = "demo"
 
     class Session:
