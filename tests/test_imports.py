@@ -26,7 +26,7 @@ ROOMS = {
     "reporting": "evaluation",
     "experiments": "reporting evaluation shards",
     "demo": "faces features",
-    "datasets": "shards",
+    "datasets": "shards evaluation",
     "plan": "systems data",
     "pipelines": "plan demo systems prediction evaluation reporting training shards features faces corpora",
     "torchrun": "",

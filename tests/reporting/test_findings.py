@@ -87,10 +87,11 @@ def test_an_undefined_figure_is_passed_over():
 
 
 def test_holm_by_hand():
-    assert holm({"a": 0.01, "b": 0.024, "c": 0.04}) == {"a", "b", "c"}  # 0.03, 0.048, 0.04
-    assert holm({"a": 0.02, "b": 0.001}) == {"a", "b"}
-    assert holm({"a": 0.03, "b": 0.04}) == set()
-    assert holm({}) == set()
+    # 3 * 0.01, 2 * 0.024, 0.04 but no less than the one before
+    assert holm({"a": 0.01, "b": 0.024, "c": 0.04}) == pytest.approx({"a": 0.03, "b": 0.048, "c": 0.048})
+    assert holm({"a": 0.02, "b": 0.001}) == pytest.approx({"a": 0.02, "b": 0.002})
+    assert holm({"a": 0.9, "b": 0.8}) == pytest.approx({"a": 1.0, "b": 1.0})
+    assert holm({}) == {}
 
 
 def test_names():

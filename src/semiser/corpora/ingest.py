@@ -86,7 +86,7 @@ def ingest(options: IngestOptions) -> Ingested:
             options.max_quarantined_share, "ingest.max_quarantined_share", _say_words(name, tally),
         )  # fmt: skip
         expected = reader.expected if corpus.expected is None else corpus.expected
-        summary[name] = {**tally.summary(expected), "quarantined_reasons": spool.reasons(name, 10)}
+        summary[name] = {**tally.summary(expected), "quarantined_reasons": spool.reasons(name, 10), "root": corpus.root}
         facts[name] = {"reader": corpus.reader, "scales": _scales(reader, corpus)}
         _log(name, summary[name])
     return Ingested(summary, spool, {"semiser": json.dumps({"corpora": facts})})

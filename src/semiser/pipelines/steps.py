@@ -174,6 +174,16 @@ def evaluate(system: System, data: Data) -> tuple[dict[str, Any], Any, Any]:
     return metrics, metrics_table(metrics), _confusion(predictions, protocol, shown)
 
 
+def inspect_errors(system: System, data: Data) -> dict[str, Any]:
+    """Confusions, recalls by class and speaker, utterances most often wrong, calibration and curves, for the report."""
+    import pyarrow as pa
+
+    from semiser.evaluation.details import look_into
+
+    curves = pa.concat_tables(_of_kind(data, "_curves"))
+    return look_into(_together(data, "_predictions"), data["protocol"], data[UTTERANCES].read(), curves)
+
+
 def evaluate_sweep(system: System, data: Data) -> tuple[dict[str, Any], Any, Any, Any]:
     """Metrics of every setting with their protocol, as JSON and as a table, drawn, and their confusion matrices."""
     from semiser.evaluation.plots import sweep_figure

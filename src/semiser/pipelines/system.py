@@ -75,6 +75,8 @@ def _measure(system: System, node: Callable[..., Node]) -> Iterator[Node]:
     yield node(steps.evaluate, ["protocol", options, *results, *further], outputs, "evaluation", name="evaluate")
     curves = [*(f"{stage.name}_curves" for stage in system.stages), *_of_all(system, "curves")]
     yield node(steps.plot_curves, [options, *curves], "curves_figure", "evaluation", name="plot_curves")
+    seen = ["protocol", UTTERANCES, *_of_all(system, "predictions"), *_of_all(system, "curves")]
+    yield node(steps.inspect_errors, seen, f"{system.pipeline}_details", "evaluation", name="inspect_errors")
     for product in system.products:
         given = [found for kind in product.of for found in _given(system, kind)]
         name = f"draw_{product.name}"

@@ -131,8 +131,8 @@ def _finding(
 ) -> Finding:
     best, second = ranked[0], ranked[1] if len(ranked) > 1 else None
     tests = {name: test for name in ranked[1:] if (test := difference(paired, best, name, metric))}
-    significant = holm({name: p for name, (_, p) in tests.items() if p is not None})
-    ahead_of = tuple(name for name in ranked[1:] if name in significant and tests[name][0] > 0)
+    corrected = holm({name: p for name, (_, p) in tests.items() if p is not None})
+    ahead_of = tuple(name for name in ranked[1:] if corrected.get(name, 1.0) < SIGNIFICANT and tests[name][0] > 0)
     lead, p = tests.get(second, (None, None)) if second else (None, None)
     if second and lead is None:
         lead = variants[best][metric]["mean"] - variants[second][metric]["mean"]
@@ -183,14 +183,14 @@ def difference(paired: Mapping[str, Any], a: str, b: str, metric: str) -> tuple[
     return None
 
 
-def holm(p_values: Mapping[str, float]) -> set[str]:
-    """The names whose p is significant at 5 % after Holm's step-down correction for their number."""
-    significant = set()
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Each p after Holm's step-down correction for their number: below 5 % it is significant."""
+    corrected: dict[str, float] = {}
+    highest = 0.0
     for place, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
-        if p * (len(p_values) - place) >= SIGNIFICANT:
-            break
-        significant.add(name)
-    return significant
+        highest = max(highest, min(1.0, p * (len(p_values) - place)))
+        corrected[name] = highest
+    return corrected
 
 
 def metric_label(name: str) -> str:

@@ -2,17 +2,21 @@
 
 import csv
 import json
+import re
 import struct
 from base64 import b64encode
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup  # part of jinja2
+
 _PNG = b"\x89PNG\r\n\x1a\n"
 _DOTS_PER_INCH = 150  # that the catalog saves figures with
 _CSS_PIXELS_PER_INCH = 96
 _SWEEPS = "_sweeps"  # the end of a pipeline's name
 _PASSED_OVER = ("predict",)  # what a user asked of a model is no result of an experiment
+_IN_DETAILS = ("confusion", "curves")  # drawn anew, variant by variant
 _CAPTIONS = {
     "confusion": "Confusion matrices over all folds: rows are targets, in percent of the row, with counts.",
     "curves": "Training curves: mean over folds and seeds, in a band of one standard deviation.",
@@ -21,13 +25,19 @@ _CAPTIONS = {
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: its file's name, a caption, its bytes as a `data:` address, its size on a page in CSS pixels."""
+    """A figure: its file's name, a caption, its size on a page in CSS pixels, and its content.
+
+    Attributes:
+        svg: an `<svg>` element; None where there is a PNG alone.
+        address: the PNG's bytes as a `data:` address; empty beside an SVG.
+    """
 
     name: str
     caption: str
-    address: str
     width: int
     height: int
+    svg: Markup | None = None
+    address: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,7 @@ class Results:
         pipeline: name of its folder.
         metrics: its metrics.json; None where it has none, as sweeps.
         sweeps: name of a sweep to its metrics, where it is sweeps.
+        details: its details.json; None where there is none.
         record: its run.json: command, time, versions; empty where there is none.
         pictures: its figures.
         tables: name to rows of its CSV files, metrics.csv apart.
@@ -49,6 +60,7 @@ class Results:
     pictures: list[Picture] = field(default_factory=list)
     tables: dict[str, list[dict[str, str]]] = field(default_factory=dict)
     sweeps: dict[str, dict[str, Any]] = field(default_factory=dict)
+    details: dict[str, Any] | None = None
 
     @property
     def system(self) -> str:
@@ -79,12 +91,14 @@ def gather_metrics(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _read(folder: Path) -> Results:
-    pictures = [_picture(path) for path in sorted(folder.glob("*.png"))]
+    details = _json(folder / "details.json")
+    paths = [path for path in sorted(folder.glob("*.png")) if details is None or path.stem not in _IN_DETAILS]
+    pictures = [_picture(path) for path in paths]
     tables = {path.stem: _rows(path) for path in sorted(folder.glob("*.csv")) if path.name != "metrics.csv"}
     metrics, record = _json(folder / "metrics.json"), _json(folder / "run.json") or {}
     swept = sorted(folder.glob("*.json")) if folder.name.endswith(_SWEEPS) else []
     sweeps = {path.stem: _json(path) for path in swept if path.name != "run.json"}
-    return Results(folder.name, metrics, record, pictures, tables, sweeps)
+    return Results(folder.name, metrics, record, pictures, tables, sweeps, details)
 
 
 def _json(path: Path) -> Any:
@@ -107,4 +121,11 @@ def _picture(path: Path) -> Picture:
     if not data.startswith(_PNG):
         raise ValueError(f"{path} is no PNG: run its pipeline again, or remove it")
     width, height = (round(side * _CSS_PIXELS_PER_INCH / _DOTS_PER_INCH) for side in struct.unpack(">II", data[16:24]))
-    return Picture(path.stem, caption, f"data:image/png;base64,{b64encode(data).decode()}", width, height)
+    drawn = path.with_suffix(".svg")
+    if not drawn.is_file():
+        return Picture(path.stem, caption, width, height, address=f"data:image/png;base64,{b64encode(data).decode()}")
+    text = drawn.read_text(encoding="utf-8")
+    if "<svg" not in text or "<script" in text:
+        raise ValueError(f"{drawn} is no SVG of ours: run its pipeline again, or remove it")
+    svg = re.sub(r"<style>.*?</style>", "", text[text.index("<svg") :], count=1, flags=re.S)
+    return Picture(path.stem, caption, width, height, svg=Markup(svg))

@@ -14,12 +14,15 @@ from markupsafe import Markup, escape  # part of jinja2
 from semiser.evaluation.metrics import AVERAGES
 from semiser.evaluation.published import PAPERS, Published
 from semiser.reporting.compare import Ours, compare
-from semiser.reporting.findings import Finding, difference, find_best, format_p, metric_label, task_of
+from semiser.reporting.detail import Detail, often_wrong, show
+from semiser.reporting.findings import Finding, difference, find_best, format_p, holm, metric_label, task_of
 from semiser.reporting.gather import Results, gather
 from semiser.reporting.protocol import protocol_of
 from semiser.reporting.record import versions
 from semiser.reporting.side_by_side import SideBySide
+from semiser.reporting.words import describe_option, describe_protocol, format_hours, short_hashes
 
+MOST_DETAILED = 12  # variants of a group whose errors are shown
 NAMES = {"mmmd": "MMMD", "avspnet": "AV-SpNET", "began": "BEGAN", "mssgan": "MSSGAN", "cmkt": "CMKT"}
 
 
@@ -37,6 +40,8 @@ def make_report(
     ingest: Mapping[str, Any] | None = None,
     features: Mapping[str, Any] | None = None,
     beside_it: SideBySide | None = None,
+    described: Mapping[str, Mapping[str, str]] | None = None,
+    final: Mapping[str, Any] | None = None,
 ) -> Report:
     """The report over whatever was run in an experiment.
 
@@ -45,21 +50,28 @@ def make_report(
         ingest: `ingest_summary`, None where there is none.
         features: `features_summary`, likewise.
         beside_it: several experiments, where they are asked for.
+        described: pipeline to its variants, each with a line that says what it is.
+        final: card of the experiment's final model.
     """
+    folder = Path(folder)
+    roots = {name: facts["root"] for name, facts in (ingest or {}).items() if "root" in facts}
     results = gather(folder)
     findings = [finding for part in results if part.metrics for finding in find_best(part.pipeline, part.metrics)]
     beside = {part.pipeline: compare(part.system, _figures(part, results)) for part in results if part.metrics}
     made = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "versions": versions()}
     html = _environment().get_template("report.html.j2").render(
-        experiment=Path(folder).name,
+        experiment=folder.name,
         beside_it=beside_it,
         findings=findings,
         systems=[
-            _system(part, part.metrics, findings, beside[part.pipeline]) for part in results if part.metrics
+            _system(part, part.metrics, findings, beside[part.pipeline], (described or {}).get(part.pipeline, {}))
+            | {"wrong": often_wrong((part.details or {}).get("wrong", ()), roots, folder)}
+            for part in results if part.metrics
         ],
         others=[part for part in results if not part.metrics],
         corpora=ingest or {},
-        families={name: facts for name, facts in (features or {}).items() if "shards" in facts},
+        families={name: facts for name, facts in (features or {}).items() if facts.get("shards")},
+        final=final,
         made=made,
     )  # fmt: skip
     comparison = [_flat(row, ours) for pairs in beside.values() for row, ours in pairs]
@@ -90,7 +102,10 @@ def _environment() -> Environment:
         "breakable": breakable,
         "rounded": rounded,
         "setting": lambda setting: setting.replace("/", ", ").replace("=", " "),
-        "indented": lambda value: json.dumps(value, indent=1, ensure_ascii=False),
+        "indented": lambda value: short_hashes(json.dumps(value, indent=1, ensure_ascii=False)),
+        "option": describe_option,
+        "hours": format_hours,
+        "percent": lambda share: "–" if share is None else f"{100 * share:.0f} %",
     }
     return environment
 
@@ -138,14 +153,22 @@ class Bar:
 
 @dataclass(frozen=True)
 class Group:
-    """The variants that can be compared, the best first, with their figures on one axis."""
+    """The variants that can be compared, the best first, with their figures on one axis.
+
+    `against_best`: name, difference, entry of metrics.json, p after Holm's correction. `spread`: what `std` is over.
+    `described`: variant, what the paper calls it, what it is. `folds`: of the protocol, with counts by role.
+    """
 
     finding: Finding
     metrics: list[str]
     bars: list[Bar]
     axis: tuple[float, float]
     chance: float | None
-    against_best: list[tuple[str, float, Mapping[str, Any]]]
+    against_best: list[tuple[str, float, Mapping[str, Any], float | None]]
+    spread: str
+    described: list[tuple[str, str, str]]
+    details: list[Detail]
+    folds: list[Mapping[str, Any]]
 
 
 def _system(
@@ -153,18 +176,26 @@ def _system(
     metrics: Mapping[str, Any],
     findings: Sequence[Finding],
     beside: list[tuple[Published, Ours | None]],
+    described: Mapping[str, str],
 ) -> dict[str, Any]:
     own = [finding for finding in findings if finding.pipeline == results.pipeline]
+    called = {row.ours.split("/")[0]: row.variant for row, _ in beside if row.ours}
     return {
         "results": results,
         "paper": PAPERS.get(results.system),
-        "groups": [_group(finding, metrics) for finding in own],
+        "groups": [_group(finding, metrics, results.details or {}, described, called) for finding in own],
         "beside": _tables(beside),
         "protocol": describe_protocol(metrics["protocol"], next(iter(metrics["variants"]), "")),
     }
 
 
-def _group(finding: Finding, metrics: Mapping[str, Any]) -> Group:
+def _group(
+    finding: Finding,
+    metrics: Mapping[str, Any],
+    details: Mapping[str, Any],
+    described: Mapping[str, str],
+    called: Mapping[str, str],
+) -> Group:
     metric = finding.metric
     variants = {name: figures for name, figures in metrics["variants"].items() if task_of(name) == finding.setting}
     ranked = sorted(variants, key=lambda name: -(variants[name].get(metric, {}).get("mean") or -math.inf))
@@ -183,7 +214,20 @@ def _group(finding: Finding, metrics: Mapping[str, Any]) -> Group:
     shown = [name for name in (*AVERAGES, *(name for name in variants[ranked[0]] if name.startswith("ccc/")))
              if name != metric and any(name in figures for figures in variants.values())]  # fmt: skip
     chance = None if finding.chance is None else place(finding.chance)
-    return Group(finding, shown, bars, axis, chance, _against_best(finding, ranked, metrics))
+    protocol = protocol_of(metrics["protocol"], finding.best)
+    plain = list(dict.fromkeys(name.split("/")[0] for name in ranked))
+    return Group(
+        finding=finding,
+        metrics=shown,
+        bars=bars,
+        axis=axis,
+        chance=chance,
+        against_best=_against_best(finding, ranked, metrics),
+        spread="seeds" if len(protocol.get("seeds") or ()) > 1 else "folds",
+        described=[(name, called.get(name, ""), described[name]) for name in plain if name in described],
+        details=show(details, ranked[:MOST_DETAILED]) if details else [],
+        folds=[fold for fold in protocol.get("folds") or () if "utterances" in fold],
+    )
 
 
 def _axis(figures: list[Mapping[str, Any]], chance: float | None) -> tuple[float, float]:
@@ -195,7 +239,7 @@ def _axis(figures: list[Mapping[str, Any]], chance: float | None) -> tuple[float
 
 
 def _against_best(finding: Finding, ranked: list[str], metrics: Mapping[str, Any]) -> list:
-    """Paired tests of the best against each other variant: name, difference, and the entry of metrics.json."""
+    """Paired tests of the best against each other variant: name, difference, entry of metrics.json, corrected p."""
     paired, tests = metrics.get("paired", {}), []
     for name in ranked[1:]:
         if (found := difference(paired, finding.best, name, finding.metric)) is not None:
@@ -203,7 +247,8 @@ def _against_best(finding: Finding, ranked: list[str], metrics: Mapping[str, Any
             entry = (paired.get(ahead) or paired[behind])[finding.metric]
             ends = entry["ci95"] if ahead in paired else [None if end is None else -end for end in entry["ci95"][::-1]]
             tests.append((name, found[0], {**entry, "ci95": ends}))
-    return tests
+    corrected = holm({name: entry["p"] for name, _, entry in tests if entry["p"] is not None})
+    return [(*test, corrected.get(test[0])) for test in tests]
 
 
 @dataclass(frozen=True)
@@ -275,51 +320,6 @@ def _cell(row: Published, ours: Ours | None) -> Cell:
     ends = [None if end is None else f"{factor * end:.{decimals}f}" for end in (ours.low, ours.high)]
     interval = None if None in ends else f"{ends[0]} to {ends[1]}"
     return Cell(printed, f"{factor * ours.mean:.{decimals}f}{sign}", interval)
-
-
-def describe_protocol(protocol: Mapping[str, Any], variant: str = "") -> list[tuple[str, str]]:
-    """The protocol as names and values that a person reads; what it does not have is left out.
-
-    Args:
-        protocol: of metrics.json.
-        variant: whose own protocol stands for all, where tasks differ; the classes are told of every task.
-    """
-    tasks, protocol = protocol.get("tasks") or {}, protocol_of(protocol, variant)
-    of_tasks = "; ".join(f"{name}: {', '.join(facts.get('classes') or ())}" for name, facts in tasks.items())
-    kind, budget = protocol.get("protocol") or {}, protocol.get("label_budget") or {}
-    test, statistics = protocol.get("test") or {}, protocol.get("statistics") or {}
-    lines = [
-        ("trained and tested on", _corpora(protocol.get("corpora"))),
-        ("unlabelled", _corpora(protocol.get("unlabelled_corpora"))),
-        ("acted", _corpora(protocol.get("acted_corpora"))),
-        ("classes", of_tasks or ", ".join(protocol.get("classes") or ())),
-        ("folds", _words(kind.get("kind") if isinstance(kind, Mapping) else kind)),
-        ("tested", f"{test['utterances']:,} utterances in {test['folds']} folds" if test else ""),
-        ("labels", f"{100 * budget['share']:g} % of the training part" if budget.get("share") else ""),
-        ("scaling", _scaling(protocol.get("scaling"))),
-        ("seeds", ", ".join(map(str, protocol.get("seeds") or ()))),
-        *((_words(name), str(text)) for name, text in statistics.items()),
-        ("folds hash", str(protocol.get("folds_hash", ""))[:16]),
-    ]
-    return [(name, text) for name, text in lines if text]
-
-
-def _scaling(value: Any) -> str:
-    return f"{value} (transductive: by the tested speaker's own utterances)" if value == "speaker" else str(value or "")
-
-
-def _corpora(corpora: Any) -> str:
-    if not isinstance(corpora, Mapping):
-        return ", ".join(corpora or ())
-    parts = []
-    for name, facts in corpora.items():
-        counts = [f"{facts[key]:,} {key}" for key in ("utterances", "speakers") if facts.get(key)]
-        parts.append(f"{name} ({', '.join(counts)})" if counts else name)
-    return "; ".join(parts)
-
-
-def _words(name: Any) -> str:
-    return str(name or "").replace("_", " ")
 
 
 def _summary(

@@ -14,7 +14,7 @@ def write_report(
     options: ReportOptions,
     ingest: dict[str, Any] | None,
     features: dict[str, Any] | None,
-    *metrics: dict[str, Any] | None,
+    *made: Any,
 ) -> tuple[str, dict[str, Any], Any]:
     """The page, what it says first, and ours beside the published figures.
 
@@ -23,18 +23,23 @@ def write_report(
         options: which experiments are shown beside it.
         ingest: `ingest_summary`, None where there is none.
         features: `features_summary`, likewise.
-        metrics: of the training pipelines: they put this node behind the training of the same run, and are read from
-            the folder with the figures beside them.
+        made: metrics, details and final models of the training pipelines: they put this node behind the training of the
+            same run, and are read from the folder with the figures beside them.
     """
     from pathlib import Path
 
     import pandas as pd
 
+    from semiser.prediction.final import FINAL, is_final, read_final
     from semiser.reporting.page import make_report
     from semiser.reporting.side_by_side import side_by_side
+    from semiser.systems.system import get_system, system_names
 
+    folder = Path(places.models) / FINAL
+    final = read_final(folder).model_dump() if is_final(folder) else None
+    described = {system.pipeline: system.variants for system in map(get_system, system_names())}
     beside_it = side_by_side(Path(places.reporting), options.names) if options.names != [] else None
-    report = make_report(places.reporting, ingest, features, beside_it)
+    report = make_report(places.reporting, ingest, features, beside_it, described, final)
     for finding in report.summary["findings"]:
         where = ", ".join(finding["corpora"])
         logger.info(

@@ -25,7 +25,7 @@ def create_pipeline(systems: Sequence[str] | None = None) -> Pipeline:
                     "params:report",
                     "ingest_summary",
                     "features_summary",
-                    *(f"train_{name}_metrics" for name in names),
+                    *(f"train_{name}_{kind}" for name in names for kind in ("metrics", "details", "final")),
                 ],
                 outputs=["report", "report_summary", "report_comparison"],
                 name="write_report",
