@@ -58,6 +58,31 @@ def test_values_are_the_encoders(transformers, checkpoint):
     np.testing.assert_allclose(projected, projection, atol=1e-5)
 
 
+@pytest.mark.parametrize("normalised_first", [False, True])  # as the base models, and as the large ones
+def test_a_layer_of_the_transformer_gives_its_states(transformers, tmp_path, normalised_first):
+    """Layers 1 and 3 of 3, the last one normalised where the model does so, by the whole model."""
+    import torch
+
+    config = transformers.Wav2Vec2Config(
+        conv_dim=(8, 8), conv_kernel=(5, 3), conv_stride=(2, 5), hidden_size=12, num_hidden_layers=3,
+        num_attention_heads=2, intermediate_size=16, num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
+        num_feat_extract_layers=2, do_stable_layer_norm=normalised_first,
+    )  # fmt: skip
+    transformers.Wav2Vec2Model(config).save_pretrained(tmp_path)
+    model = transformers.Wav2Vec2Model.from_pretrained(tmp_path).eval()
+    signal = voice(0.1)
+    normalised = (signal - signal.mean()) / np.sqrt(signal.var() + 1e-7)
+    with torch.no_grad():
+        states = model(torch.tensor(normalised)[None], output_hidden_states=True).hidden_states
+    for layer in (1, 3):
+        family = Wav2Vec(Wav2VecOptions(checkpoint=tmp_path, output=layer))
+        found = Wav2VecExtractor(family.options)(signal)
+        np.testing.assert_allclose(found, states[layer][0].numpy(), atol=1e-5)
+        assert family.fields()[1].metadata[b"unit"] == f"wav2vec 2.0, output of transformer layer {layer}".encode()
+    with pytest.raises(ValueError, match=r"output is layer 4: .* has 3"):
+        Wav2Vec(Wav2VecOptions(checkpoint=tmp_path, output=4))
+
+
 def test_long_utterances_are_cut_before_the_encoder(transformers, checkpoint):
     extract = Wav2VecExtractor(Wav2VecOptions(checkpoint=checkpoint, frames=20))
     signal = voice(0.1)

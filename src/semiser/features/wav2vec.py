@@ -1,8 +1,10 @@
 """wav2vec 2.0 features of fixed length, 445 frames x 512: CMKT's input for English audio.
 
-Source: CMKT (Knowledge-Based Systems 2021), section 4.2, which took wav2vec (Schneider et al. 2019). `transformers` has
-no such model; the convolutional encoder of wav2vec 2.0 (Baevski et al. 2020) gives 512 values a frame too, every 20 ms
-instead of every 10 ms. The user names a local checkpoint; the column's metadata say which it was.
+Source: CMKT (Knowledge-Based Systems 2021), section 4.2, which took wav2vec 1.0 (Schneider et al. 2019): its frames lie
+10 ms apart, so that 445 of them are 4.45 s, and its 512 values are those of a context network that has heard 210 ms.
+`transformers` has no such model. The convolutional encoder of wav2vec 2.0 (Baevski et al. 2020) gives 512 values a
+frame, too, but every 20 ms (445 are 8.9 s, 222 are 4.45 s) and from 25 ms; its transformer's layers have heard all. The
+user names a local checkpoint; the column's metadata say which it was.
 
 Utterances are cut to the samples under 445 frames (8.9 s) before the encoder, whose group normalisation looks at all
 it gets; shorter ones are padded with zeros at the head: row t holds audio where t >= 445 - frames.
@@ -46,6 +48,8 @@ class Wav2VecExtractor:
         folder = options.checkpoint
         self.options, self._samples = options, _samples_of(read_config(folder, _OPTION, KINDS), options.frames)
         self._model = Wav2Vec2Model.from_pretrained(folder, use_safetensors=True, local_files_only=True).eval()
+        if isinstance(options.output, int):  # one layer more than is asked for, for the last one is normalised
+            self._model.encoder.layers = self._model.encoder.layers[: options.output + 1]
         self._prepare = (
             Wav2Vec2FeatureExtractor.from_pretrained(folder, local_files_only=True)
             if (folder / SETTINGS).is_file()
@@ -73,6 +77,9 @@ class Wav2VecExtractor:
             )
         inputs = self._prepare(signal[:most], sampling_rate=SAMPLE_RATE_HZ, return_tensors="pt").input_values
         with torch.inference_mode():
+            if isinstance(self.options.output, int):
+                states = self._model(inputs, output_hidden_states=True).hidden_states
+                return states[self.options.output][0].numpy()
             features = self._model.feature_extractor(inputs).transpose(1, 2)  # (1, width, T) -> (1, T, width)
             if self.options.output == "projection":
                 features, _ = self._model.feature_projection(features)
@@ -97,6 +104,9 @@ class Wav2Vec(Family[Wav2VecOptions]):
 
     def __init__(self, options: Wav2VecOptions):
         check_checkpoint(options.checkpoint, _OPTION, KINDS)
+        layers = read_config(options.checkpoint, _OPTION, KINDS)["num_hidden_layers"]
+        if isinstance(options.output, int) and options.output > layers:
+            raise ValueError(f"features.wav2vec.output is layer {options.output}: {options.checkpoint} has {layers}")
         sha256 = hash_checkpoint(options.checkpoint, options.checkpoint_sha256, f"{_OPTION}_sha256")
         super().__init__(options.model_copy(update={"checkpoint_sha256": sha256}))
 
@@ -104,7 +114,8 @@ class Wav2Vec(Family[Wav2VecOptions]):
         output, config = self.options.output, read_config(self.options.checkpoint, _OPTION, KINDS)
         width = config["conv_dim"][-1] if output == "convolution" else config["hidden_size"]
         facts = {"checkpoint": self.options.checkpoint.name, "checkpoint_sha256": self.options.checkpoint_sha256}
-        unit = f"wav2vec 2.0, output of the {output}"
+        where = f"transformer layer {output}" if isinstance(output, int) else f"the {output}"
+        unit = f"wav2vec 2.0, output of {where}"
         shape = (self.options.frames, width)
         return [
             pa.field("frames", pa.int32(), metadata={"unit": "frames with audio, the last ones"}),

@@ -1,7 +1,7 @@
 """Options of the audio feature families, each a key of `params:features`."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -174,13 +174,14 @@ class Wav2VecOptions(FamilyOptions):
         checkpoint_sha256: hash of its files; filled in when extraction starts. Where it is set, another checkpoint is
             refused.
         output: `convolution`, the convolutional encoder (512 values in the published models), or `projection`, its
-            normalised projection to the transformer's width (768 or 1024).
+            normalised projection to the transformer's width (768 or 1024), or the number of a transformer layer, from
+            1 on: its states, as wide, which have heard the whole utterance.
         frames: length of every matrix: shorter ones are padded at the head, longer utterances cut at the end.
     """
 
     checkpoint: Path = Field(exclude=True)
     checkpoint_sha256: str | None = None
-    output: Literal["convolution", "projection"] = "convolution"
+    output: Literal["convolution", "projection"] | Annotated[int, Field(ge=1)] = "convolution"
     frames: int = Field(default=445, ge=1)
 
 
