@@ -283,3 +283,65 @@ def test_a_network_is_trained_once_for_each_seed_precision_and_options(tmp_path)
     keys = {train(**other)["key"] for other in ({"seeds": (1,)}, {"epochs": 2}, {"precision": "bf16-mixed"})}
     assert len(keys | {first["key"]}) == 4 and drawn == [(1, 0), (1, 1), (2, 0), (1, 0)]
     assert (first["torch"], first["device"]) == (torch.__version__, "cpu")
+
+
+def _given_weights(folder, classes=5):
+    """A file as of another training, of five classes, each of its tensors full of a number of its own."""
+    network = expression.build_expression_network(MOBILE, classes)
+    state = {name: torch.full_like(value, number) for number, (name, value) in enumerate(network.state_dict().items())}
+    save_file(state, folder / "given.safetensors")
+    return folder / "given.safetensors", state
+
+
+def test_a_network_starts_from_given_weights_but_for_its_classifier(data, tmp_path, monkeypatch):
+    file, state = _given_weights(tmp_path)
+    started = {}
+    build = expression.build_expression_network
+    monkeypatch.setattr(
+        expression, "build_expression_network", lambda *given: started.setdefault("network", build(*given))
+    )
+    monkeypatch.setattr(expression, "_make_optimiser", lambda network, _: _Stop.raise_it())
+    with pytest.raises(_Stop):
+        expression.fit(data, options_of(initial_weights=str(file)), run_of(tmp_path / "run"))
+    for name, value in started["network"].state_dict().items():
+        if name.startswith("classifier"):
+            assert len(value) == 2 and not (value == state[name].flatten()[0]).all()
+        else:
+            assert torch.equal(value, state[name])
+
+
+class _Stop(Exception):
+    @classmethod
+    def raise_it(cls):
+        raise cls
+
+
+def test_given_weights_are_told_in_the_card_and_known_by_their_hash(tmp_path, caplog):
+    def draw(options, seed):
+        faces = torch.full((4, 1, 16, 16), 100, dtype=torch.uint8)
+        rows = {"train": torch.arange(4), "validation": torch.arange(0), "test": torch.arange(0)}
+        return expression.FaceData(faces, torch.tensor([0, 1, 0, 1]), rows)
+
+    def train(**changes):
+        options = FaceNetworkOptions(images="drawn", training=options_of(epochs=1, **changes))
+        return expression.train(options, TrainingOptions(accelerator="cpu"), tmp_path / "networks", draw)
+
+    file, _ = _given_weights(tmp_path)
+    without, given = train(), train(initial_weights=str(file))
+    assert without["learned_from"] == {"images": "drawn"} and "DRAWN faces" in caplog.text
+    assert given["learned_from"]["initial_weights"] == "given.safetensors" and given["key"] != without["key"]
+    sha256 = given["learned_from"]["initial_weights_sha256"]
+    assert train(initial_weights=str(file), initial_weights_sha256=sha256)["folder"] == given["folder"]
+    with pytest.raises(ValueError, match="must have the hash 00, not"):
+        train(initial_weights=str(file), initial_weights_sha256="00")
+    with pytest.raises(FileNotFoundError, match=r"initial_weights: no file .*gone"):
+        train(initial_weights=str(tmp_path / "gone"))
+
+
+def test_weights_of_another_network_are_refused_with_the_tensor_that_differs(data, tmp_path):
+    file, _ = _given_weights(tmp_path)
+    with pytest.raises(ValueError, match=r"must have a tensor \S+ of shape .*, it has (none|\()"):
+        expression.fit(data, options_of(DENSE, initial_weights=str(file)), run_of(tmp_path / "run"))
+    file.write_bytes(b"text")
+    with pytest.raises(ValueError, match="is no safetensors file"):
+        expression.fit(data, options_of(initial_weights=str(file)), run_of(tmp_path / "run"))

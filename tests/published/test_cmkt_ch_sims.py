@@ -48,6 +48,20 @@ def test_three_states_in_the_corpus_s_own_split(finished):
     }  # fmt: skip
 
 
+def test_x_u_is_the_clips_with_a_face_for_every_variant_and_the_face_network_learnt_from_rafdb(finished):
+    """Nine clips, one of a wall; faces are looked for in them alone, and CH-SIMS's own may be without one."""
+    protocol = finished.metrics("cmkt")["protocol"]
+    assert protocol["visual"]["unlabelled_utterances"] == protocol["visual"]["with_knowledge"] == 8
+    assert protocol["visual"]["network"] == {"images": "rafdb", "count": 21}
+    card = finished.document("06_models", "faces", "expression.json")
+    assert card["learned_from"] == protocol["visual"]["network"] and "faces of rafdb: 21 images" in finished.log
+    assert {"corpus": "iqiyi", "reason": "unlabelled, without visual knowledge", "utterances": 1} in protocol[
+        "left_out"
+    ]
+    faces = finished.table("03_primary", "quarantine.parquet")
+    assert faces["path"].tolist() == ["clip8.mp4"]
+
+
 def test_every_row_of_tables_3_and_4_has_ours_beside_it(finished):
     assert finished.rows_without_ours("cmkt", "Table 3", "Table 4") == []
     beside = finished.beside()

@@ -31,6 +31,7 @@ from semiser.faces.network import (
     build_expression_network,
     load_expression_network,
     predict_probabilities,
+    start_from,
     to_input,
 )
 from semiser.faces.options import FaceImagesOptions, FaceNetworkOptions
@@ -92,9 +93,41 @@ def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | 
         run = TrainingRun(folder, seed, training, key)
         how = options.training
         data = draw(how, seed) if images is None else read_faces(*images, how, seed)
+        learned_from = describe_images(options, None if images is None else images[0])
         with hold_process():
-            logger.info("%s: %s", folder, fit(data, how, run))
+            logger.info("%s: %s", folder, fit(data, how, run, learned_from))
     return read_saved(folder, Card).facts | {"folder": folder.as_posix()}
+
+
+def describe_images(options: FaceNetworkOptions, table: pa.Table | None) -> dict[str, Any]:
+    """What a network learns from, for its card; the log says it, too, and warns of drawn faces."""
+    if table is None:
+        logger.warning("DRAWN faces: what the network says of real ones means nothing (train_faces.*.images)")
+        found: dict[str, Any] = {"images": "drawn"}
+    else:
+        assert options.images != "drawn"
+        logger.info("faces of %s: %d images", options.images.reader, len(table))
+        found = {"images": options.images.reader, "count": len(table)}
+    if file := options.training.initial_weights:
+        found |= {"initial_weights": Path(file).name, "initial_weights_sha256": _initial_hash(options.training)}
+    return found
+
+
+def _initial_hash(options: ExpressionTrainingOptions) -> str:
+    """SHA-256 of the initial weights.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not the one that the options insist on.
+    """
+    file, expected = Path(options.initial_weights or ""), options.initial_weights_sha256
+    if not file.is_file():
+        raise FileNotFoundError(f"initial_weights: no file {file}: name one of safetensors")
+    with file.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if expected and found != expected.lower():
+        raise ValueError(f"initial_weights_sha256: {file} must have the hash {expected}, not {found}")
+    return found
 
 
 def _read_images(options: FaceImagesOptions | Literal["drawn"]) -> tuple[pa.Table, Path] | None:
@@ -110,6 +143,8 @@ def _key(options: FaceNetworkOptions, images: tuple[pa.Table, Path] | None, seed
     """Hash of the options and of the images: their rows, and the size and time stamp of their files."""
     facts: dict[str, Any] = {"version": __version__, "seed": seed, "precision": precision}
     facts |= {"training": options.training.model_dump(mode="json")}
+    if options.training.initial_weights:
+        facts["initial_weights"] = _initial_hash(options.training)
     if images is not None:
         table, root = images
         paths = [root / path for path in table["path"].drop_null().to_pylist()]
@@ -118,19 +153,24 @@ def _key(options: FaceNetworkOptions, images: tuple[pa.Table, Path] | None, seed
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def fit(data: FaceData, options: ExpressionTrainingOptions, run: TrainingRun) -> dict[str, float]:
+def fit(
+    data: FaceData, options: ExpressionTrainingOptions, run: TrainingRun, learned_from: Mapping[str, Any] | None = None
+) -> dict[str, float]:
     """Train an expression network; weights and card go to the run's folder.
 
     Args:
         data: faces of the network's size and channels.
         options: network, optimiser, augmentation.
         run: device, seed, checkpoint and curves.
+        learned_from: of `describe_images`, for the card.
 
     Returns:
         `<role>_accuracy` and `<role>_uar` in [0, 1] of the weights kept, for validation and test where there are any.
     """
     run.seed_everything()
     network = build_expression_network(options.network, len(options.classes))
+    if options.initial_weights:
+        start_from(network, Path(options.initial_weights))
     network, optimiser = run.fabric.setup(network, _make_optimiser(network, options))
     data = data.to(run.fabric.device)
     state = {"network": network, "optimiser": optimiser, "epoch": 0, "best_uar": -1.0, "best": {}}
@@ -146,7 +186,7 @@ def fit(data: FaceData, options: ExpressionTrainingOptions, run: TrainingRun) ->
     if state["best"]:
         network.load_state_dict(state["best"])
     figures = _score(network, data, "validation") | _score(network, data, "test")
-    _save(network, options, figures, run)
+    _save(network, options, figures, run, learned_from or {})
     return figures
 
 
@@ -244,7 +284,11 @@ def _validate(
 
 
 def _save(
-    network: ExpressionNetwork, options: ExpressionTrainingOptions, figures: dict[str, float], run: TrainingRun
+    network: ExpressionNetwork,
+    options: ExpressionTrainingOptions,
+    figures: dict[str, float],
+    run: TrainingRun,
+    learned_from: Mapping[str, Any],
 ) -> None:
     """Weights as safetensors; what is needed to build and judge the network in the card."""
     card = {
@@ -255,6 +299,7 @@ def _save(
         "input": "square face of network.input_size, uint8 / 127.5 - 1",
         "training": options.model_dump(mode="json", exclude={"network", "classes"}),
         "figures": figures,
+        "learned_from": dict(learned_from),
     }
     run.save_model(network.state_dict(), card)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from semiser.card import Card, Classes
@@ -29,6 +30,32 @@ class ExpressionCard(Card):
 def build_expression_network(options: NetworkOptions, classes: int) -> ExpressionNetwork:
     """The network that the options describe, with random weights."""
     return MobileNetV2(options, classes) if options.kind == "mobilenet_v2" else DenseNet(options, classes)
+
+
+def start_from(network: ExpressionNetwork, file: Path) -> None:
+    """Give a network the weights of a file, all but those of its classifier, whose classes are its own.
+
+    Args:
+        network: is changed in place.
+        file: safetensors under the names of the network's modules; a classifier in it is passed over.
+
+    Raises:
+        ValueError: it is none, or lacks a tensor of that name and shape; the message names the first.
+    """
+    wanted = {name: value for name, value in network.state_dict().items() if not name.startswith("classifier.")}
+    try:
+        with safe_open(file, framework="pt") as given:
+            names = set(given.keys())
+            for name, value in wanted.items():
+                found = tuple(given.get_slice(name).get_shape()) if name in names else "none"
+                if found != tuple(value.shape):
+                    raise ValueError(
+                        f"initial_weights: {file} must have a tensor {name} of shape {tuple(value.shape)}, it has "
+                        f"{found}: give weights of this very network"
+                    )
+            network.load_state_dict({name: given.get_tensor(name) for name in wanted}, strict=False)
+    except SafetensorError as error:
+        raise ValueError(f"initial_weights: {file} is no safetensors file: {error}") from error
 
 
 def to_input(faces: Tensor) -> Tensor:

@@ -102,8 +102,10 @@ class Expression(NetworkFamily[ExpressionOptions]):
     version = 1
 
     def fields(self) -> list[pa.Field]:
-        classes = self.card()["classes"]
+        card = self.card()
+        classes, learned_from = card["classes"], card.get("learned_from") or {}
         metadata = {"names": json.dumps(classes), "unit": "probability, pooled over the track"}
+        metadata["learned_from"] = json.dumps(learned_from)
         return [
             pa.field("expression", pa.list_(pa.float32(), len(classes)), metadata=metadata),
             pa.field("frames_pooled", pa.int32(), metadata={"meaning": "frames in which the face was found"}),

@@ -1,6 +1,6 @@
 """Options of the face families, of the expression networks and of their training (`params:train_faces`)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -167,6 +167,9 @@ class ExpressionTrainingOptions(Options):
         validation_share: of the training rows of every class, held out where the data have no validation part.
         select: `last` keeps the weights of the last epoch, `validation` those with the best validation UAR.
         drawn: how many faces are drawn, where the images are `drawn`.
+        initial_weights: safetensors file that the network starts from, all layers but the classifier, under the names
+            of its modules (for MobileNetV2 torchvision's); None: it starts at random.
+        initial_weights_sha256: of that file; insisted on where it is given.
     """
 
     network: NetworkOptions = MobileNetOptions()
@@ -183,6 +186,15 @@ class ExpressionTrainingOptions(Options):
     validation_share: float = Field(default=0.1, gt=0, lt=1)
     select: Literal["last", "validation"] = "last"
     drawn: DrawnFacesOptions = DrawnFacesOptions()
+    # No part of what a training is known by, as long as there are none: what they are, is told by their hash.
+    initial_weights: str | None = Field(default=None, exclude=True)
+    initial_weights_sha256: str | None = Field(default=None, exclude=True)
+
+    @model_validator(mode="after")
+    def _a_hash_belongs_to_a_file(self) -> Self:
+        if self.initial_weights_sha256 and not self.initial_weights:
+            raise ValueError("initial_weights_sha256 is given without initial_weights: name the file, too")
+        return self
 
 
 class DfaceTrainingOptions(ExpressionTrainingOptions):

@@ -83,7 +83,7 @@ def protocol(work: Work) -> dict[str, Any]:
     options, ids = work.options, pc.unique(work.folds["utterance_id"]).to_pylist()
     visual = read_knowledge(work.folds, work.utterances, work.table_if_on("expression"), ids, options)
     facts = work.fold_facts(input=options.input, pool_frames=options.pool_frames, scaling=options.scaling)
-    return facts | knowledge_facts(work.folds, visual, ids, options)
+    return facts | knowledge_facts(work.folds, visual, ids, options, work.table_if_on("expression"))
 
 
 def pairs(options: TrainCmktOptions, variants: Sequence[str]) -> list[tuple[str, str]]:

@@ -90,12 +90,21 @@ def keep_with_knowledge(
 
 
 def knowledge_facts(
-    folds: pa.Table, visual: np.ndarray, utterance_ids: Sequence[str], options: TrainCmktOptions
+    folds: pa.Table,
+    visual: np.ndarray,
+    utterance_ids: Sequence[str],
+    options: TrainCmktOptions,
+    expression: pa.dataset.Dataset | None = None,
 ) -> dict[str, Any]:
     """What stands in the protocol about the visual knowledge of the utterances that are unlabelled in some fold.
 
+    Args:
+        folds, utterance_ids, options, expression: as of `read_knowledge`.
+        visual: what it gave.
+
     Returns:
-        Kind and options; how many utterances have it and how many not; and `inconsistency`, the share of those with a
+        Kind and options; what the face network learnt from (`images`: a reader of face images, or `drawn`), where that
+        is known; how many utterances have it and how many not; and `inconsistency`, the share of those with a
         known true label whose visual class is another, None where there is none.
     """
     if options.visual is None:
@@ -112,12 +121,23 @@ def knowledge_facts(
         **({"warning": "SIMULATED from the true labels: no result of a cross-modal transfer"} if simulated else {}),
         **options.visual.model_dump(mode="json"),
         **({} if simulated else {"class_map": options.class_of_expression}),
+        **_learned_from(expression, options),
         "unlabelled_utterances": int(inside.sum()),
         "with_knowledge": int(known.sum()),
         "without_face_or_class": int(inside.sum() - known.sum()),
         "inconsistency_with_true_labels": float(wrong.mean()) if len(wrong) else None,
     }
     return {"visual": facts}
+
+
+def _learned_from(expression: pa.dataset.Dataset | None, options: TrainCmktOptions) -> dict[str, Any]:
+    """What stands about the face network in the column of its probabilities."""
+    if expression is None or options.visual is None or options.visual.kind != "expression":
+        return {}
+    found = json.loads((expression.schema.field("expression").metadata or {}).get(b"learned_from", b"{}"))
+    if found.get("images") == "drawn":
+        found["warning"] = "the face network learnt from DRAWN faces: what it says of real ones means nothing"
+    return {"network": found} if found else {}
 
 
 def _true_labels(folds: pa.Table, utterance_ids: Sequence[str]) -> list[str | None]:
