@@ -3,6 +3,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from semiser.demo import face_data
 from semiser.demo.faces import EXPRESSIONS as DRAWN_EXPRESSIONS
