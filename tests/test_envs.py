@@ -11,7 +11,7 @@ from semiser.systems.system import get_system, system_names
 
 CONF = Path(__file__).parents[1] / "conf"
 FOLDS = {"folds": {"experiment": "any", "corpora": ["any"]}}
-MUST_SAY = dict.fromkeys(("began", "cmkt", "mmmd", "mssgan"), FOLDS) | {
+MUST_SAY = dict.fromkeys(("baselines", "began", "cmkt", "mmmd", "mssgan"), FOLDS) | {
     "avspnet": {"background": {"corpora": ["other"]}, "corpora": ["any"], "tasks": {"emotion": {}}}
 }
 # Env to the trainings that it configures, and the families that they need.

@@ -17,6 +17,7 @@ from semiser.systems.system import get_system
 # What a user must give, so that the options of conf/base can be looked at.
 _FOLDS = {"experiment": "any", "corpora": ["any"]}
 _ANY = {
+    "train_baselines": {"folds": _FOLDS},
     "train_mmmd": {"folds": _FOLDS},
     "train_avspnet": {"background": {"corpora": ["other"]}, "corpora": ["any"], "tasks": {"emotion": {}}},
 }

@@ -145,7 +145,7 @@ def test_a_second_run_computes_no_feature_and_trains_no_fold_again(project, firs
     again = run_kedro(project, "run")
     assert again.returncode == 0
     assert "is10: 1 of 1 shards are complete" in again.stderr
-    assert again.stderr.count("finished before with the same data and options") == 6
+    assert again.stderr.count("finished before with the same data and options") == 7
     assert shards == {path: path.stat().st_mtime_ns for path in shards}
 
 
@@ -162,8 +162,8 @@ def test_models_lie_there_with_their_cards(project, first_run):
 @pytest.mark.parametrize(
     "params, named",
     [
-        ("ingest.corpora.tiny.raeder=x", "corpora.tiny.raeder"),
-        ("train_mmmd.mmd.epoch=3", "mmd.epoch"),
+        ("ingest.corpora.tiny.raeder=x", "ingest.corpora.tiny: there is no option 'raeder', did you mean 'reader'?"),
+        ("train_mmmd.mmd.epoch=3", "train_mmmd.mmd: there is no option 'epoch', did you mean 'epochs'?"),
         ("ingst.max_quarantined_share=1", "unknown parameter group 'ingst'; did you mean 'ingest'?"),
     ],
 )

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from semiser.data.vectors import FoldData
 from semiser.systems.baselines.options import SvmOptions
+from semiser.systems.baselines.saved import save
 from semiser.training.run import TrainingRun
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def fit(data: FoldData, options: SvmOptions, run: TrainingRun) -> Tensor:
     train, test = data.rows["train"].numpy(force=True), data.rows["test"].numpy(force=True)
     found.fit(x[train], y[train])
     machine = Machine.of(found)
-    _save(machine, data, options, run)
+    kept = ("vectors", "coefficients", "intercepts", "per_class", "classes")
+    save({name: getattr(machine, name) for name in kept}, "svm", data, options, run, gamma=machine.gamma)
     return torch.from_numpy(machine.scores(x[test], len(data.classes)))
 
 
@@ -122,22 +124,3 @@ class Machine:
             return products
         squares = np.square(x).sum(axis=1)[:, None] + np.square(self.vectors).sum(axis=1) - 2 * products
         return np.exp(-self.gamma * np.maximum(squares, 0))
-
-
-def _save(machine: Machine, data: FoldData, options: SvmOptions, run: TrainingRun) -> None:
-    """Support vectors, coefficients and scaling as safetensors; the rest in the card."""
-    arrays = {
-        name: getattr(machine, name) for name in ("vectors", "coefficients", "intercepts", "per_class", "classes")
-    }
-    arrays |= {f"scaling.{name}": run.scaling[name] for name in ("mean", "std")}
-    card = {
-        "system": "baselines",
-        "network": "svm",
-        "options": options.model_dump(mode="json"),
-        "gamma": machine.gamma,
-        "classes": data.classes,
-        "features": {column: data.names[first:end] for column, (first, end) in data.ranges.items()},
-        "scaling": run.scaling["strategy"],
-        "as_is": run.scaling["as_is"],
-    }
-    run.save_model({name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}, card)

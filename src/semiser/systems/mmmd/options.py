@@ -4,34 +4,15 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from semiser.folds.options import FoldOptions
 from semiser.options.base import Options, names_of
-from semiser.options.modalities import ATTRIBUTES, SocialAttribute, Statistic, families_of, feature_columns
-from semiser.options.training import ScalingOptions, SystemOptions
 from semiser.systems.baselines.options import SvmOptions
+from semiser.systems.on_vectors import OnVectorsOptions
 
 VariantName = Literal[
     "svm", "dnn", "sae", "mixmatch", "mmd", "mmmd_without_acted", "mmmd_with_acted", "mmmd_epoch_wise"
 ]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 NEED_ACTED = ("mmmd_with_acted", "mmmd_epoch_wise")
-
-
-class FeatureSet(Options):
-    """Features that variants are trained on, where there are several such sets.
-
-    Attributes:
-        modalities: which take part.
-        social: the attributes, where social is one of them.
-    """
-
-    modalities: tuple[str, ...] = Field(min_length=1)
-    social: tuple[SocialAttribute, ...] = ATTRIBUTES
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The feature columns that are read, in the order in which they stand side by side."""
-        return feature_columns(self.modalities, self.social)
 
 
 class MmdOptions(Options):
@@ -136,19 +117,10 @@ class MmmdOptions(Options):
     acted_weight: float = Field(default=1.0, ge=0)
 
 
-class TrainMmmdOptions(SystemOptions):
+class TrainMmmdOptions(OnVectorsOptions):
     """The `train_mmmd` parameter group.
 
     Attributes:
-        folds: who is trained on, validated and tested, and who is acted.
-        scaling: how features are standardised.
-        modalities: which features are read: acoustic, text and social, as the paper has them, or any family of
-            vectors or frames by its name. Compact bilinear pooling joins the paths of sound and picture with the
-            textual and social ones.
-        modality_sets: several such sets in one run, over the utterances that have the features of all: every variant
-            is trained on each, as `<variant>/modalities=acoustic+text`. None: on `modalities` alone, as `<variant>`.
-        social: which social attributes the modality social has.
-        pooling: statistics over time that make a vector of a modality that is frames, segments or chunks.
         variants: which are trained; the others give an empty table. `all`: all of them, or where `folds.acted` names no
             corpus all that need none.
         svm: options of the baseline.
@@ -158,17 +130,8 @@ class TrainMmmdOptions(SystemOptions):
         mixmatch_acted: of the two mmmd with acted utterances, where these need their own; None: as `mixmatch`.
         sae: pre-training of sae.
         acted_weight: of L_Ve in mmmd_epoch_wise; the paper's is 1.
-        unlabelled_in_memory_mb: utterances that are unlabelled in every fold are streamed from their shards in every
-            epoch where their features are larger than this; 0 streams them always.
-        block_rows: streamed utterances that are shuffled with each other; two such blocks are in memory.
     """
 
-    folds: FoldOptions
-    scaling: ScalingOptions = ScalingOptions()
-    modalities: tuple[str, ...] = Field(default=("acoustic",), min_length=1)
-    modality_sets: tuple[tuple[str, ...], ...] | None = Field(default=None, min_length=1)
-    social: tuple[SocialAttribute, ...] = Field(default=ATTRIBUTES, min_length=1)
-    pooling: tuple[Statistic, ...] = Field(default=("mean", "std"), min_length=1)
     variants: Annotated[tuple[VariantName, ...], names_of(VariantName)] = Field(default=("svm", "mmd"), min_length=1)
     svm: SvmOptions = SvmOptions()
     dnn: MmdOptions = MmdOptions(grouping="joint", local_loss_weight=0, local_prediction_weight=0)
@@ -177,28 +140,6 @@ class TrainMmmdOptions(SystemOptions):
     mixmatch_acted: MixMatchOptions | None = None
     sae: SaeOptions = SaeOptions()
     acted_weight: float = Field(default=1.0, ge=0)
-    unlabelled_in_memory_mb: float = Field(default=4096.0, ge=0)
-    block_rows: int = Field(default=4096, ge=1)
-
-    @property
-    def feature_sets(self) -> dict[str, FeatureSet | None]:
-        """What a variant is trained on: the end of the training's name to its features; None where there is one."""
-        if self.modality_sets is None:
-            return {"": None}
-        return {
-            f"/modalities={'+'.join(chosen)}": FeatureSet(modalities=chosen, social=self.social)
-            for chosen in self.modality_sets
-        }
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The feature columns that are read, in the order in which they stand side by side."""
-        sets = self.modality_sets or (self.modalities,)
-        return feature_columns(tuple(dict.fromkeys(name for chosen in sets for name in chosen)), self.social)
-
-    def families(self) -> tuple[str, ...]:
-        """The feature families that the trainings need."""
-        return families_of(self.columns)
 
     def neural(self, variant: VariantName) -> MmmdOptions:
         """The options of a neural variant by its name (Table 1 of the paper)."""
@@ -219,10 +160,6 @@ class TrainMmmdOptions(SystemOptions):
         return MmmdOptions(network=network, **parts[variant])
 
     @model_validator(mode="after")
-    def _modalities_are_known(self) -> "TrainMmmdOptions":
-        feature_columns(self.modalities, self.social)
-        return self
-
     @model_validator(mode="before")
     @classmethod
     def _all_means_what_the_corpora_allow(cls, values: Any) -> Any:

@@ -6,7 +6,8 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from semiser.options.base import Options
-from semiser.systems.mmmd.options import FeatureSet, MmmdOptions, TrainMmmdOptions, VariantName
+from semiser.systems.mmmd.options import MmmdOptions, TrainMmmdOptions, VariantName
+from semiser.systems.on_vectors import FeatureSet
 
 SweepName = Literal["unlabelled_weight", "temperature", "unlabelled_share", "modalities"]
 SWEEPS: tuple[SweepName, ...] = get_args(SweepName)

@@ -2,43 +2,27 @@
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from semiser.options.modalities import ATTRIBUTES, MODALITY_FAMILIES, family_of_column
-from semiser.systems.mmmd.options import NEED_ACTED, FeatureSet, TrainMmmdOptions
+from semiser.options.modalities import MODALITY_FAMILIES
+from semiser.systems.mmmd.options import NEED_ACTED, TrainMmmdOptions
 from semiser.systems.mmmd.sweeps import SWEEPS, MmmdSweepsOptions, SweepName
+from semiser.systems.on_vectors import make_folds, protocol
+from semiser.systems.on_vectors import read as read_vectors
 from semiser.systems.system import Job, Sweeps, System, Work
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-    from pyarrow.dataset import Dataset
-
+    from semiser.systems.on_vectors import FeatureSet
     from semiser.training.experiment import Experiment
 
 logger = logging.getLogger(__name__)
 
 
-def make_folds(work: Work) -> "pa.Table":
-    """Folds over the utterances that have the features of every modality."""
-    return work.folds_over(_tables(work, work.options.columns).values(), work.options.folds)
-
-
-def read(work: Work, setting: FeatureSet | None) -> "Experiment":
-    """Vectors of the modalities side by side, those of the setting where there is one; one-hot vectors as they are."""
-    from semiser.data.streamed import read_vectors
-
-    options = work.options
-    if not options.folds.acted:
+def read(work: Work, setting: "FeatureSet | None") -> "Experiment":
+    """Vectors of the modalities side by side; says which variants the corpora do not allow."""
+    if not work.options.folds.acted:
         logger.info("no acted speech (folds.acted): %s are not trained", " and ".join(NEED_ACTED))
-    tables = _tables(work, options.columns if setting is None else setting.columns)
-    limits = options.unlabelled_in_memory_mb, options.block_rows
-    return work.open(
-        lambda ids: read_vectors(tables, ids, work.folds, options.scaling, ATTRIBUTES, *limits, options.pooling)
-    )
-
-
-def _tables(work: Work, columns: tuple[str, ...]) -> "dict[str, Dataset]":
-    return {column: work.table(family_of_column(column), "modalities") for column in columns}
+    return read_vectors(work, setting)
 
 
 def jobs(work: Work, variant: str) -> Iterator[Job]:
@@ -59,13 +43,6 @@ def sweep_jobs(work: Work, sweeps: MmmdSweepsOptions, sweep: SweepName) -> Itera
 
     for name, chosen, features in sweeps.settings(sweep, work.options):
         yield Job(f"{sweeps.variant_of(sweep)}/{sweep}={name}", fit, sweeps.neural(sweep, chosen), features)
-
-
-def protocol(work: Work) -> dict[str, Any]:
-    """Folds, scaling and modalities; those of several sets stand in the trainings' names."""
-    options = work.options
-    facts = {"modalities": options.modalities} if options.modality_sets is None else {}
-    return work.fold_facts(scaling=options.scaling.strategy, **facts)
 
 
 SYSTEM = System(
