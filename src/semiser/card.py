@@ -7,9 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from semiser.options.modalities import Statistic
 
 
 def distinct(names: Sequence[str]) -> Sequence[str]:
@@ -34,6 +36,14 @@ Classes = Annotated[
 Inside = Annotated[str, Field(max_length=1000), AfterValidator(_inside)]  # relative, without `..`
 
 
+class Pooling(BaseModel):
+    """How frames or matrices became one vector per utterance (`semiser.data.pooling`)."""
+
+    model_config = ConfigDict(frozen=True)
+    statistics: Annotated[tuple[Statistic, ...], Field(min_length=1)]
+    time_axis: Literal[0, 1]
+
+
 class MadeBy(BaseModel):
     """The family that made a feature column in training."""
 
@@ -42,6 +52,7 @@ class MadeBy(BaseModel):
     version: Annotated[int, Field(ge=0, le=1_000_000)]
     options: dict[str, Any]
     libraries: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")], str] = {}
+    pooling: Pooling | None = None
 
 
 class Card(BaseModel):

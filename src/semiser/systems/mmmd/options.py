@@ -159,7 +159,6 @@ class TrainMmmdOptions(OnVectorsOptions):
             network = network.model_copy(update={"epochs": mixmatch.epochs})
         return MmmdOptions(network=network, **parts[variant])
 
-    @model_validator(mode="after")
     @model_validator(mode="before")
     @classmethod
     def _all_means_what_the_corpora_allow(cls, values: Any) -> Any:
