@@ -70,7 +70,7 @@ def paragraph(error: Exception, width: int | None = None) -> str:
     return "\n".join(line if line.startswith("  ") else fill.fill(line) for line in lines)
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     name = type(error).__name__
     if name == "ParameterValidationError":
         return _of_parameters(str(error))
@@ -79,7 +79,7 @@ def _message(error: Exception) -> str:
     if name == "DatasetError" and error.__cause__ is not None:
         if str(error.__cause__) in str(error):
             return str(error)
-        return f"{str(error).splitlines()[0].rstrip('.:')}: {_message(error.__cause__)}"  # type: ignore[arg-type]
+        return f"{str(error).splitlines()[0].rstrip('.:')}: {_message(error.__cause__)}"
     if isinstance(error, OSError) and error.strerror and error.filename:
         return (
             f"{error.filename}: {error.strerror}. See whether something else is in its place, whether it may be "
