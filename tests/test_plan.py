@@ -54,6 +54,13 @@ def test_every_system_of_the_demo_is_planned(demo, system):
     assert {"train", "test"} <= set(folds["role"].to_pylist())
 
 
+def test_in_a_plan_every_unlabelled_utterance_has_visual_knowledge():
+    knowledge = {"class_map": {"anger": "anger"}, "unlabelled_with_knowledge": True, "scaling": "none"}
+    options = {"folds": FOLDS, "input": "fbank", "variants": ["cmkt_labels"], "visual": {"kind": "expression"}}
+    folds = plan_training(get_system("cmkt"), {"train_cmkt": options | knowledge}, _utterances())
+    assert folds["role"].to_pylist().count("unlabelled") == 6
+
+
 @pytest.mark.parametrize(
     ("utterances", "parameters", "message"),
     [

@@ -3,6 +3,9 @@
 `semiser/systems/<name>/system.py` holds `SYSTEM`: what the system reads, which variants it has, how one of them is
 trained on a fold, what is made before and drawn afterwards. `semiser.pipelines.system` builds the Kedro pipeline of any
 declaration. A declaration imports nothing heavy: its functions import inside their bodies.
+
+Whose options a function works on, its annotation says: `Work[TrainMmmdOptions]` in a
+`System[TrainMmmdOptions, VariantName]`. A bare `Work` or `System` is that of any system.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -12,7 +15,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar
 
 import semiser.systems
 from semiser.options.base import Options
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from semiser.folds.options import FoldOptions
     from semiser.training.experiment import Experiment, Features, Fit, Tabulate
 
+TrainOptions = TypeVar("TrainOptions", bound=Options)
+Variant = TypeVar("Variant", bound=str)
 SweepOptions = TypeVar("SweepOptions", bound=Options)
 SweepName = TypeVar("SweepName", bound=str)
 
@@ -33,7 +38,7 @@ _READING = RLock()  # nodes in threads do not read the same features twice
 
 
 @dataclass(frozen=True)
-class Work:
+class Work(Generic[TrainOptions]):
     """What the functions of a declaration work on.
 
     Attributes:
@@ -48,8 +53,8 @@ class Work:
         made: name of a stage to the document that it made.
     """
 
-    system: "System"
-    options: Any
+    system: "System[TrainOptions, Any]"
+    options: TrainOptions
     training: TrainingOptions
     models: str
     utterances: "pa.Table"
@@ -126,7 +131,7 @@ class Work:
 
         return protocol_facts(self.folds) | facts | {"folds_hash": folds_hash(self.folds)}
 
-    def __deepcopy__(self, memo: Any) -> "Work":
+    def __deepcopy__(self, memo: Any) -> Self:
         return self  # it hands over between nodes, and nothing in it is changed
 
     def __getstate__(self) -> dict[str, Any]:
@@ -166,7 +171,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(Generic[TrainOptions]):
     """What is made between folds and variants, such as a front end or an encoder: a node of its own.
 
     Attributes:
@@ -177,7 +182,7 @@ class Stage:
     """
 
     name: str
-    make: Callable[[Work], tuple[dict[str, Any], "pa.Table | None"]]
+    make: Callable[[Work[TrainOptions]], tuple[dict[str, Any], "pa.Table | None"]]
     reads: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
 
@@ -203,7 +208,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Sweeps(Generic[SweepOptions, SweepName]):
+class Sweeps(Generic[TrainOptions, SweepOptions, SweepName]):
     """The analyses of a paper that change one option at a time: the pipeline `<system>_sweeps`.
 
     Attributes:
@@ -215,7 +220,7 @@ class Sweeps(Generic[SweepOptions, SweepName]):
 
     options: type[SweepOptions]
     names: tuple[SweepName, ...]
-    jobs: Callable[[Work, SweepOptions, SweepName], Iterable[Job]]
+    jobs: Callable[[Work[TrainOptions], SweepOptions, SweepName], Iterable[Job]]
     metric: str = "uar"
 
 
@@ -236,7 +241,7 @@ def _one(options: Any) -> int:
 
 
 @dataclass(frozen=True)
-class System:
+class System(Generic[TrainOptions, Variant]):
     """A declaration.
 
     Attributes:
@@ -267,20 +272,20 @@ class System:
     title: str
     options: type[SystemOptions]
     tables: tuple[str, ...]
-    variants: Mapping[str, str]
-    make_folds: Callable[[Work], "pa.Table"]
-    read: Callable[[Work, Any], "Experiment"]
-    jobs: Callable[[Work, str], Iterable[Job]]
-    protocol: Callable[[Work], dict[str, Any]]
+    variants: Mapping[Variant, str]
+    make_folds: Callable[[Work[TrainOptions]], "pa.Table"]
+    read: Callable[[Work[TrainOptions], Any], "Experiment"]
+    jobs: Callable[[Work[TrainOptions], Variant], Iterable[Job]]
+    protocol: Callable[[Work[TrainOptions]], dict[str, Any]]
     paper: str = ""
-    pairs: Callable[[Any, Sequence[str]], list[tuple[str, str]] | None] = _every_pair
-    confused: Callable[[Any, Sequence[str]], Sequence[str]] = _all
-    shown: Callable[[Any, "pa.Table"], "pa.Table"] = _as_they_are
-    stages: tuple[Stage, ...] = ()
+    pairs: Callable[[TrainOptions, Sequence[str]], list[tuple[str, str]] | None] = _every_pair
+    confused: Callable[[TrainOptions, Sequence[str]], Sequence[str]] = _all
+    shown: Callable[[TrainOptions, "pa.Table"], "pa.Table"] = _as_they_are
+    stages: tuple[Stage[TrainOptions], ...] = ()
     products: tuple[Product, ...] = ()
-    sweeps: Sweeps[Any, Any] | None = None
+    sweeps: Sweeps[TrainOptions, Any, Any] | None = None
     dimensions: bool = False
-    kept: Callable[[Any], int] = _one
+    kept: Callable[[TrainOptions], int] = _one
     further: "Callable[[Work, pa.Table, pa.Table], Further] | None" = None
 
     @property
@@ -303,7 +308,7 @@ def system_names() -> list[str]:
 
 
 @cache
-def get_system(name: str) -> System:
+def get_system(name: str) -> System[Any, Any]:
     """The declaration of a system.
 
     Raises:

@@ -13,6 +13,7 @@ from semiser.systems.avspnet.options import (
     EndToEndOptions,
     FrontEndName,
     TrainAvspnetOptions,
+    VariantName,
     experiment_name,
 )
 from semiser.systems.system import Job, Product, Stage, System, Work
@@ -41,7 +42,7 @@ class Setting(NamedTuple):
     front_end: str | None
 
 
-def make_folds(work: Work) -> "pa.Table":
+def make_folds(work: Work[TrainAvspnetOptions]) -> "pa.Table":
     """The folds of every task with every share of the labels, over the utterances that have segments.
 
     A speaker's mean is that of all their utterances (2.1.2), also of those that take no part.
@@ -68,7 +69,7 @@ def make_folds(work: Work) -> "pa.Table":
     return join_experiments(tables)
 
 
-def pretrain(work: Work) -> tuple[dict[str, Any], "pa.Table"]:
+def pretrain(work: Work[TrainAvspnetOptions]) -> tuple[dict[str, Any], "pa.Table"]:
     """Every front end that the variants need, trained once: its cards by seed, and why one was left out."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -101,7 +102,7 @@ def pretrain(work: Work) -> tuple[dict[str, Any], "pa.Table"]:
 
 
 def _train_front_ends(
-    work: Work, variant: FrontEndName, background: Any, trained: dict[str, dict[str, Any]]
+    work: Work[TrainAvspnetOptions], variant: FrontEndName, background: Any, trained: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
     """The cards of a front end by seed; one that starts from another one takes that of the same seed."""
     from semiser.systems.avspnet.pretraining import train_front_end
@@ -123,7 +124,7 @@ def _train_front_ends(
     }
 
 
-def jobs(work: Work, variant: str) -> Iterator[Job]:
+def jobs(work: Work[TrainAvspnetOptions], variant: VariantName) -> Iterator[Job]:
     """Recognition on the variant's front ends, each seed on one of them, with every task, share and option set."""
     if variant == END_TO_END:
         yield from _end_to_end(work)
@@ -141,7 +142,7 @@ def jobs(work: Work, variant: str) -> Iterator[Job]:
             yield Job(key, partial(fit, front_end=reference), how, Setting(task, share, name, card["folder"]), (seed,))
 
 
-def _end_to_end(work: Work) -> Iterator[Job]:
+def _end_to_end(work: Work[TrainAvspnetOptions]) -> Iterator[Job]:
     """Encoder and recognition network trained together, in every setting."""
     from semiser.systems.avspnet.front_end import segment_size
     from semiser.systems.avspnet.recognition import fit_end_to_end
@@ -152,7 +153,7 @@ def _end_to_end(work: Work) -> Iterator[Job]:
         yield Job(options.key(END_TO_END, task, share, name), fit_end_to_end, how, Setting(task, share, name, None))
 
 
-def read(work: Work, setting: Setting) -> "Experiment":
+def read(work: Work[TrainAvspnetOptions], setting: Setting) -> "Experiment":
     """What the frozen front end makes of every segment of the utterances; the segments themselves without one.
 
     Segments are standardised per bin as those of front ends are, by the fold's training part for the background's.
@@ -184,7 +185,7 @@ def read(work: Work, setting: Setting) -> "Experiment":
     return work.open(partial(read_samples, {"embedding": table}, scaling=recognition.scaling), own)
 
 
-def protocol(work: Work) -> dict[str, Any]:
+def protocol(work: Work[TrainAvspnetOptions]) -> dict[str, Any]:
     """Shares, background, networks, their training; for every task the folds with most labels, which test as others."""
     from semiser.folds.settings import take_experiment
     from semiser.folds.table import folds_hash, protocol_facts
@@ -230,14 +231,14 @@ def shown(options: TrainAvspnetOptions, curves: "pa.Table") -> "pa.Table":
     return pa.Table.from_pylist(rows, curves.schema)
 
 
-def draw_shares(work: Work, table: Any) -> tuple[Any]:
+def draw_shares(work: Work[TrainAvspnetOptions], table: Any) -> tuple[Any]:
     """Scores by share of the labels."""
     from semiser.evaluation.plots import shares_figure
 
     return (shares_figure(table),)
 
 
-def draw_reconstructions(work: Work) -> tuple[Any]:
+def draw_reconstructions(work: Work[TrainAvspnetOptions]) -> tuple[Any]:
     """A held-out segment beside what the front ends with a reconstruction head make of it."""
     from matplotlib.figure import Figure
 
@@ -260,7 +261,7 @@ def draw_reconstructions(work: Work) -> tuple[Any]:
     return (reconstruction_figure(panels) if panels else Figure(),)  # no front end that reconstructs was asked for
 
 
-SYSTEM = System(
+SYSTEM: System[TrainAvspnetOptions, VariantName] = System(
     name="avspnet",
     title="AV-SpNET",
     paper="Lu et al., Learning an Arousal-Valence Speech Front-End Network (AVEC 2018)",

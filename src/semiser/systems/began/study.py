@@ -30,10 +30,11 @@ def tune(work: Work, read: Callable[[Work], "Experiment"]) -> dict[str, Any]:
         work: with `options.tune` and the encoder's card.
         read: the experiment on the encoder.
     """
-    options, encoder = work.options, work.made["encoder"]
+    options, encoder, asked = work.options, work.made["encoder"], work.options.tune
+    assert asked
     own = work.training.model_copy(update={"seeds": work.training.seeds[:1], "reuse": False})
     labelled = work.folds.filter(pc.not_equal(work.folds["role"], "unlabelled"))
-    validation = validation_as_test(labelled, options.tune.folds)
+    validation = validation_as_test(labelled, asked.folds)
     experiment = read(replace(work, folds=validation, training=own))
     shape = load_feature_map(Path(work.models, encoder["folder"]), options.stage, options.cepstrum).map_shape
 
@@ -55,4 +56,4 @@ def tune(work: Work, read: Callable[[Work], "Experiment"]) -> dict[str, Any]:
         "space": given["tune"]["space"],
     }
     name = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    return search(score, options.tune, Path(work.models) / "study" / "study.sqlite", name)
+    return search(score, asked, Path(work.models) / "study" / "study.sqlite", name)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from semiser.systems.began.options import DIMENSIONS, BeganFitOptions, TrainBeganOptions
+from semiser.systems.began.options import DIMENSIONS, BeganFitOptions, TrainBeganOptions, VariantName
 from semiser.systems.system import Job, Product, Stage, System, Work
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Setting(NamedTuple):
 FUNCTIONALS, CHUNKS, NO_ENCODER = Setting("functionals"), Setting("chunks"), Setting("maps")
 
 
-def make_folds(work: Work) -> "pa.Table":
+def make_folds(work: Work[TrainBeganOptions]) -> "pa.Table":
     """Folds over the utterances that have chunks and, for the SVM, those of the labelled corpora that have IS10."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -46,7 +46,7 @@ def make_folds(work: Work) -> "pa.Table":
     return make_folds(usable, options.folds)
 
 
-def train_encoder(work: Work) -> tuple[dict[str, Any], "pa.Table | None"]:
+def train_encoder(work: Work[TrainBeganOptions]) -> tuple[dict[str, Any], "pa.Table | None"]:
     """BEGAN on the utterances that are unlabelled in every fold: its card and curves; empty where no variant needs it.
 
     Raises:
@@ -80,7 +80,7 @@ def always_unlabelled(folds: "pa.Table") -> list[str]:
     return found
 
 
-def tune(work: Work) -> tuple[dict[str, Any], None]:
+def tune(work: Work[TrainBeganOptions]) -> tuple[dict[str, Any], None]:
     """The study on validation speakers: the classifier's best values for the emotions; {} where it is off."""
     if work.options.tune is None:
         return {}, None
@@ -89,7 +89,7 @@ def tune(work: Work) -> tuple[dict[str, Any], None]:
     return tune(work, lambda own: read(own, Setting("maps", work.made["encoder"]["folder"]))), None
 
 
-def read(work: Work, setting: Setting) -> "Experiment":
+def read(work: Work[TrainBeganOptions], setting: Setting) -> "Experiment":
     """Feature maps of a frozen encoder, or chunks, or functionals, of the utterances that are not unlabelled."""
     import pyarrow.compute as pc
 
@@ -117,7 +117,7 @@ def read(work: Work, setting: Setting) -> "Experiment":
     return work.open(features, labelled)
 
 
-def map_maker(work: Work, setting: Setting) -> tuple[Any, tuple[int, int, int]]:
+def map_maker(work: Work[TrainBeganOptions], setting: Setting) -> tuple[Any, tuple[int, int, int]]:
     """What makes maps of chunks in a setting, and their shape."""
     from semiser.systems.began.encoder import chunk_shape, load_feature_map
     from semiser.systems.began.network import ChunkMap
@@ -130,7 +130,7 @@ def map_maker(work: Work, setting: Setting) -> tuple[Any, tuple[int, int, int]]:
     return frozen, frozen.map_shape
 
 
-def jobs(work: Work, variant: str) -> Iterator[Job]:
+def jobs(work: Work[TrainBeganOptions], variant: VariantName) -> Iterator[Job]:
     """A classifier per task on the variant's encoder; random encoders are one per seed."""
     from semiser.systems.began.encoder import chunk_shape, save_random_encoder
 
@@ -155,7 +155,7 @@ def jobs(work: Work, variant: str) -> Iterator[Job]:
         yield from _on_maps(work, variant, Setting("maps", work.made["encoder"]["folder"], paper), seeds)
 
 
-def _on_maps(work: Work, variant: str, setting: Setting, seeds: tuple[int, ...]) -> Iterator[Job]:
+def _on_maps(work: Work[TrainBeganOptions], variant: str, setting: Setting, seeds: tuple[int, ...]) -> Iterator[Job]:
     """A classifier per task on what a setting gives."""
     study = work.made["study"]
     options = work.options.tuned(study["best"]) if study else work.options
@@ -166,7 +166,12 @@ def _on_maps(work: Work, variant: str, setting: Setting, seeds: tuple[int, ...])
 
 
 def _job(
-    work: Work, variant: str, task: str, options: BeganFitOptions, setting: Setting, seeds: tuple[int, ...]
+    work: Work[TrainBeganOptions],
+    variant: str,
+    task: str,
+    options: BeganFitOptions,
+    setting: Setting,
+    seeds: tuple[int, ...],
 ) -> Job:
     from semiser.systems.began.classifier import fit
     from semiser.systems.began.dimensions import dimension_table
@@ -176,7 +181,7 @@ def _job(
     return Job(f"{variant}/task={task}" if numbers else variant, fit, options, setting, seeds, tabulate)
 
 
-def by_speaker(work: Work, predictions: "pa.Table", curves: "pa.Table") -> "Further":
+def by_speaker(work: Work[TrainBeganOptions], predictions: "pa.Table", curves: "pa.Table") -> "Further":
     """Accuracy of every speaker, `wa/<speaker>`, where test parts have several: Table 1."""
     import pyarrow.compute as pc
 
@@ -192,7 +197,7 @@ def by_speaker(work: Work, predictions: "pa.Table", curves: "pa.Table") -> "Furt
     return found
 
 
-def protocol(work: Work) -> dict[str, Any]:
+def protocol(work: Work[TrainBeganOptions]) -> dict[str, Any]:
     """Folds, scaling, what became of the encoder, and the study's values."""
     encoder = work.made["encoder"]
     shown = ("chunks", "epochs", "last", "diversity", "collapse")
@@ -210,7 +215,7 @@ def shown(options: TrainBeganOptions, curves: "pa.Table") -> "pa.Table":
     return curves.filter(pc.not_equal(curves["variant"], "encoder"))
 
 
-def draw_encoder(work: Work, curves: "pa.Table") -> tuple[Any, Any]:
+def draw_encoder(work: Work[TrainBeganOptions], curves: "pa.Table") -> tuple[Any, Any]:
     """BEGAN's curves, and chunks, their reconstructions and generated chunks side by side."""
     from matplotlib.figure import Figure
 
@@ -226,7 +231,7 @@ def draw_encoder(work: Work, curves: "pa.Table") -> tuple[Any, Any]:
     return drawn, spectrograms_figure(sample_chunks(chunks, always_unlabelled(work.folds), folder))
 
 
-SYSTEM = System(
+SYSTEM: System[TrainBeganOptions, VariantName] = System(
     name="began",
     title="BEGAN",
     paper="Pereira et al., Semi-supervised Model for Emotion Recognition in Speech (ICANN 2018)",

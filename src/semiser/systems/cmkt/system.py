@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from semiser.systems.cmkt.options import TrainCmktOptions
+from semiser.systems.cmkt.options import TrainCmktOptions, VariantName
 from semiser.systems.cmkt.sweeps import SWEEPS, VARIANT_OF, CmktSweepsOptions, SweepName
 from semiser.systems.system import Job, Product, Sweeps, System, Work
 
@@ -23,7 +23,7 @@ _PAIRS = [
 ]  # fmt: skip
 
 
-def make_folds(work: Work) -> "pa.Table":
+def make_folds(work: Work[TrainCmktOptions]) -> "pa.Table":
     """Folds over the utterances that have the audio features and, where it is asked for, the visual knowledge."""
     from semiser.systems.cmkt.visual import keep_with_knowledge
 
@@ -34,7 +34,7 @@ def make_folds(work: Work) -> "pa.Table":
     return keep_with_knowledge(folds, work.utterances, work.table_if_on("expression"), options)
 
 
-def read(work: Work, setting: None) -> "Experiment":
+def read(work: Work[TrainCmktOptions], setting: None) -> "Experiment":
     """Frames of every utterance, and visual knowledge of the unlabelled ones."""
     import numpy as np
     import pyarrow.compute as pc
@@ -59,14 +59,14 @@ def read(work: Work, setting: None) -> "Experiment":
     return work.open(features)
 
 
-def jobs(work: Work, variant: str) -> Iterator[Job]:
+def jobs(work: Work[TrainCmktOptions], variant: VariantName) -> Iterator[Job]:
     """A variant is one training."""
     from semiser.systems.cmkt.fit import fit
 
     yield Job(variant, fit, work.options.neural(variant))
 
 
-def sweep_jobs(work: Work, sweeps: CmktSweepsOptions, sweep: SweepName) -> Iterator[Job]:
+def sweep_jobs(work: Work[TrainCmktOptions], sweeps: CmktSweepsOptions, sweep: SweepName) -> Iterator[Job]:
     """A fusion with every value of its option."""
     from semiser.systems.cmkt.fit import fit
 
@@ -74,7 +74,7 @@ def sweep_jobs(work: Work, sweeps: CmktSweepsOptions, sweep: SweepName) -> Itera
         yield Job(f"{VARIANT_OF[sweep]}/{sweep}={name}", fit, chosen)
 
 
-def protocol(work: Work) -> dict[str, Any]:
+def protocol(work: Work[TrainCmktOptions]) -> dict[str, Any]:
     """Folds, input, and where the visual knowledge comes from."""
     import pyarrow.compute as pc
 
@@ -91,7 +91,7 @@ def pairs(options: TrainCmktOptions, variants: Sequence[str]) -> list[tuple[str,
     return [pair for pair in _PAIRS if set(pair) <= set(variants)]
 
 
-def measure_pseudo_labels(work: Work, models: list[dict[str, Any]]) -> tuple[Any, Any]:
+def measure_pseudo_labels(work: Work[TrainCmktOptions], models: list[dict[str, Any]]) -> tuple[Any, Any]:
     """Share kept and precision of the pseudo-labels by variant, epoch and class: counts, and drawn."""
     from semiser.folds.table import protocol_facts
     from semiser.systems.cmkt.fit import PSEUDO_LABELS
@@ -105,7 +105,7 @@ def measure_pseudo_labels(work: Work, models: list[dict[str, Any]]) -> tuple[Any
     return counts, pseudo_label_figure(counts)
 
 
-SYSTEM = System(
+SYSTEM: System[TrainCmktOptions, VariantName] = System(
     name="cmkt",
     title="CMKT + SSL",
     paper="Zhang et al., Combining cross-modal knowledge transfer and semi-supervised learning (KBS 2021)",

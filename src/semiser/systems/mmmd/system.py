@@ -25,7 +25,7 @@ def read(work: Work, setting: "FeatureSet | None") -> "Experiment":
     return read_vectors(work, setting)
 
 
-def jobs(work: Work, variant: str) -> Iterator[Job]:
+def jobs(work: Work[TrainMmmdOptions], variant: VariantName) -> Iterator[Job]:
     """A training for each set of features."""
     from semiser.systems.baselines import svm
     from semiser.systems.mmmd.fit import fit
@@ -37,7 +37,7 @@ def jobs(work: Work, variant: str) -> Iterator[Job]:
             yield Job(f"{variant}{ending}", fit, work.options.neural(variant), features)
 
 
-def sweep_jobs(work: Work, sweeps: MmmdSweepsOptions, sweep: SweepName) -> Iterator[Job]:
+def sweep_jobs(work: Work[TrainMmmdOptions], sweeps: MmmdSweepsOptions, sweep: SweepName) -> Iterator[Job]:
     """The variant of the sweeps in every setting of one."""
     from semiser.systems.mmmd.fit import fit
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def make_folds(work: Work) -> "pa.Table":
+def make_folds(work: Work[TrainMssganOptions]) -> "pa.Table":
     """Folds of every task on every feature set, over the utterances that have all of its features."""
     from semiser.folds.settings import join_experiments
 
@@ -87,7 +87,7 @@ def require_unlabelled(folds: "pa.Table", count: int | None, setting: Setting, o
         )
 
 
-def _tables(work: Work, setting: Setting) -> "dict[str, Dataset]":
+def _tables(work: Work[TrainMssganOptions], setting: Setting) -> "dict[str, Dataset]":
     return {column: work.table(column, "features") for column in setting.columns}
 
 
@@ -115,7 +115,7 @@ def _task_targets(
     return class_targets(utterances, options.task_folds(setting), classes)
 
 
-def read(work: Work, setting: Setting) -> "Experiment":
+def read(work: Work[TrainMssganOptions], setting: Setting) -> "Experiment":
     """Crops, standardised band by band, and soft labels."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -139,13 +139,13 @@ def read(work: Work, setting: Setting) -> "Experiment":
     return work.open(features, own)
 
 
-def jobs(work: Work, variant: str) -> Iterator[Job]:
+def jobs(work: Work[TrainMssganOptions], variant: VariantName) -> Iterator[Job]:
     """A variant is trained in every setting that has as many modalities as it takes."""
     for setting in work.options.settings_of(variant):
         yield _job(f"{variant}/{setting.suffix}", setting, work.options.system(variant))
 
 
-def sweep_jobs(work: Work, sweeps: MssganSweepsOptions, sweep: SweepName) -> Iterator[Job]:
+def sweep_jobs(work: Work[TrainMssganOptions], sweeps: MssganSweepsOptions, sweep: SweepName) -> Iterator[Job]:
     """The GAN in the ablation's setting, with every value of its option."""
     from semiser.folds.settings import take_experiment
 
@@ -172,7 +172,7 @@ def _credited(experiment: "Experiment", *given: Any) -> "pa.Table":
     return credit_ties(predictions, experiment.utterance_ids, experiment.features.about["target"])
 
 
-def protocol(work: Work) -> dict[str, Any]:
+def protocol(work: Work[TrainMssganOptions]) -> dict[str, Any]:
     """Folds of every setting; the classes of every task, whose settings have the same test parts."""
     from semiser.folds.settings import protocols_of
     from semiser.folds.table import folds_hash
@@ -212,7 +212,7 @@ def shown(options: TrainMssganOptions, curves: "pa.Table") -> "pa.Table":
     return curves.set_column(curves.schema.get_field_index("variant"), "variant", systems)
 
 
-def measure_sides(work: Work, predictions: "pa.Table") -> tuple[Any]:
+def measure_sides(work: Work[TrainMssganOptions], predictions: "pa.Table") -> tuple[Any]:
     """Accuracy by side of the face, of what sees faces."""
     import pyarrow.compute as pc
 
@@ -287,7 +287,7 @@ def kept(options: TrainMssganOptions) -> int:
     return len(options.settings)
 
 
-SYSTEM = System(
+SYSTEM: System[TrainMssganOptions, VariantName] = System(
     name="mssgan",
     title="MSSGAN",
     paper="Liang et al., Semi-supervised Multimodal Emotion Recognition With Improved Wasserstein GANs (ACII 2019)",
