@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from semiser.systems.mssgan.options import FACES, Setting, TrainMssganOptions
+from semiser.systems.mssgan.options import FACES, Setting, TrainMssganOptions, VariantName
 from semiser.systems.mssgan.sweeps import SWEEPS, MssganSweepsOptions, SweepName
 from semiser.systems.system import Job, Product, Sweeps, System, Work
 
@@ -26,7 +26,7 @@ def make_folds(work: Work[TrainMssganOptions]) -> "pa.Table":
     return join_experiments([_setting_folds(work, setting) for setting in work.options.settings])
 
 
-def _setting_folds(work: Work, setting: Setting) -> "pa.Table":
+def _setting_folds(work: Work[TrainMssganOptions], setting: Setting) -> "pa.Table":
     """The folds of a setting; what has no features, such as no face, is counted in the protocol's `left_out`.
 
     Raises:
@@ -222,7 +222,7 @@ def measure_sides(work: Work[TrainMssganOptions], predictions: "pa.Table") -> tu
     return (accuracy_by_side(with_faces, work.utterances),)
 
 
-def beside_the_test(work: Work, predictions: "pa.Table", curves: "pa.Table") -> "Further":
+def beside_the_test(work: Work[TrainMssganOptions], predictions: "pa.Table", curves: "pa.Table") -> "Further":
     """The selected weights' UAR on the validation part and the test's less that (Tables III, V); faces (Table VIII)."""
     found = validation_figures(predictions, curves, work.options)
     for variant, figures in side_figures(predictions, work.utterances).items():
