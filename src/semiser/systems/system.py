@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from semiser.folds.options import FoldOptions
     from semiser.training.experiment import Experiment, Features, Fit, Tabulate
 
-TrainOptions = TypeVar("TrainOptions", bound=Options)
+TrainOptions = TypeVar("TrainOptions", bound=SystemOptions)
 Variant = TypeVar("Variant", bound=str)
 SweepOptions = TypeVar("SweepOptions", bound=Options)
 SweepName = TypeVar("SweepName", bound=str)
@@ -270,7 +270,7 @@ class System(Generic[TrainOptions, Variant]):
 
     name: str
     title: str
-    options: type[SystemOptions]
+    options: type[TrainOptions]
     tables: tuple[str, ...]
     variants: Mapping[Variant, str]
     make_folds: Callable[[Work[TrainOptions]], "pa.Table"]
@@ -286,7 +286,7 @@ class System(Generic[TrainOptions, Variant]):
     sweeps: Sweeps[TrainOptions, Any, Any] | None = None
     dimensions: bool = False
     kept: Callable[[TrainOptions], int] = _one
-    further: "Callable[[Work, pa.Table, pa.Table], Further] | None" = None
+    further: "Callable[[Work[TrainOptions], pa.Table, pa.Table], Further] | None" = None
 
     @property
     def pipeline(self) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from semiser.training.experiment import Experiment
 
 
-def tune(work: Work, read: Callable[[Work], "Experiment"]) -> dict[str, Any]:
+def tune(work: Work[TrainBeganOptions], read: Callable[[Work[TrainBeganOptions]], "Experiment"]) -> dict[str, Any]:
     """The best values of the search space for the emotions, with the first seed.
 
     Args:
