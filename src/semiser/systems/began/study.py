@@ -15,6 +15,7 @@ from semiser.evaluation.report import evaluate
 from semiser.folds.table import folds_hash, protocol_facts
 from semiser.systems.began.classifier import fit
 from semiser.systems.began.encoder import load_feature_map
+from semiser.systems.began.options import TrainBeganOptions
 from semiser.systems.system import Work
 from semiser.training.experiment import run_variant
 from semiser.training.tuning import search, validation_as_test

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from semiser.options.modalities import MODALITY_FAMILIES
-from semiser.systems.mmmd.options import NEED_ACTED, TrainMmmdOptions
+from semiser.systems.mmmd.options import NEED_ACTED, TrainMmmdOptions, VariantName
 from semiser.systems.mmmd.sweeps import SWEEPS, MmmdSweepsOptions, SweepName
 from semiser.systems.on_vectors import make_folds, protocol
 from semiser.systems.on_vectors import read as read_vectors
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def read(work: Work, setting: "FeatureSet | None") -> "Experiment":
+def read(work: Work[TrainMmmdOptions], setting: "FeatureSet | None") -> "Experiment":
     """Vectors of the modalities side by side; says which variants the corpora do not allow."""
     if not work.options.folds.acted:
         logger.info("no acted speech (folds.acted): %s are not trained", " and ".join(NEED_ACTED))
@@ -45,7 +45,7 @@ def sweep_jobs(work: Work[TrainMmmdOptions], sweeps: MmmdSweepsOptions, sweep: S
         yield Job(f"{sweeps.variant_of(sweep)}/{sweep}={name}", fit, sweeps.neural(sweep, chosen), features)
 
 
-SYSTEM = System(
+SYSTEM: System[TrainMmmdOptions, VariantName] = System(
     name="mmmd",
     title="MMMD",
     paper="Zhou et al., Inferring Emotion from Large-scale Internet Voice Data (AAAI 2021)",
