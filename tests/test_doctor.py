@@ -9,7 +9,8 @@ from helpers import voice, write_wav
 from semiser import doctor
 from semiser.cli import cli
 from semiser.configuration import ExperimentConfigLoader
-from semiser.doctor import check_corpora, check_extras, check_features, check_machine
+from semiser.corpora.utterance import Utterance
+from semiser.doctor import check_corpora, check_extras, check_features, check_machine, check_training
 
 
 def _corpora(project, **corpora):
@@ -128,3 +129,19 @@ def test_the_command_ends_with_1_where_a_run_would_fail(tmp_path, monkeypatch, r
     result = CliRunner().invoke(cli, ["semiser", "doctor"])
     assert result.exit_code == code, result.output
     assert said in result.output
+
+
+def test_a_training_is_looked_through_before_it_is_run():
+    rows = [
+        Utterance(utterance_id=f"c/{s}{n}", corpus="c", audio_path="x.wav", speaker_id=f"c/{s}", emotion=e)
+        for s in "ab"
+        for n, e in enumerate(["anger", "sadness"])
+    ]
+    parameters = {"train_mmmd": {"folds": {"experiment": "e", "corpora": ["c"], "validation": {"kind": "none"}}}}
+    found = list(check_training(parameters, rows))
+    assert [check.state for check in found] == ["ok", "note", "note"]
+    assert found[0].found == "2 folds, 4 utterances are tested: anger 2, sadness 2"
+    assert found[1].found == "under 10 utterances of anger, sadness"
+    assert found[2].found == "2 speakers are known among the tested"
+    (missing,) = check_training(parameters, rows[:2])
+    assert missing.state == "missing" and "needs at least two labelled speakers" in missing.found

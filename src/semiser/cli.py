@@ -4,8 +4,7 @@
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from copy import copy
 from typing import Any
 
@@ -79,6 +78,8 @@ def doctor(env: str | None, params: dict[str, Any]) -> None:
 
     Ends with 1 where something is missing that `kedro run` with the same env and params needs.
     """
+    import shutil
+    import textwrap
     from pathlib import Path
 
     from kedro.framework.session import KedroSession
@@ -86,26 +87,59 @@ def doctor(env: str | None, params: dict[str, Any]) -> None:
     from semiser.configuration import ExperimentConfigLoader
     from semiser.doctor import examine
 
-    session = KedroSession.create(project_path=Path.cwd(), env=env, runtime_params=params)
-    with session:
-        configuration = session.load_context().config_loader
-    assert isinstance(configuration, ExperimentConfigLoader)  # settings.py has it
-    primary = f"{configuration['globals']['primary']}/{configuration.experiment}"
-    parameters = configuration["parameters"]  # unchecked: what is wrong is to be shown
-    group, missing = None, 0
-    for check in examine(parameters, Path.cwd(), primary):
-        if check.group != group:
-            group = check.group
-            click.secho(f"\n{group}", bold=True)
-        mark, colour = _MARKS[check.state]
-        click.echo(f"  {click.style(f'{mark:8}', fg=colour)}{check.name:16} {check.found}")
-        if check.advice:
-            click.echo(f"{'':26} -> {check.advice}")
-        missing += check.state == "missing"
-    if missing:
-        click.echo()
-        raise click.ClickException(f"{missing} missing: see above what to do")
-    click.secho("\nnothing is missing for `kedro run` with these options", fg="green")
+    with telling():
+        with KedroSession.create(project_path=Path.cwd(), env=env, runtime_params=params) as session:
+            configuration = session.load_context().config_loader
+        assert isinstance(configuration, ExperimentConfigLoader)  # settings.py has it
+        primary = f"{configuration['globals']['primary']}/{configuration.experiment}"
+        parameters = configuration["parameters"]  # unchecked: what is wrong is to be shown
+        group, advice, missing = None, "", 0
+        width = shutil.get_terminal_size((120, 24)).columns
+        for check in examine(parameters, Path.cwd(), primary):
+            if check.group != group:
+                group = check.group
+                click.secho(f"\n{group}", bold=True)
+            mark, colour = _MARKS[check.state]
+            found = textwrap.fill(check.found, max(width - 27, 40), break_long_words=False)
+            found = found.replace("\n", f"\n{'':27}")
+            click.echo(f"  {click.style(f'{mark:8}', fg=colour)}{check.name:16} {found}")
+            if check.advice and check.advice != advice:
+                click.echo(f"{'':26} -> {check.advice}")
+            advice = check.advice
+            missing += check.state == "missing"
+        if missing:
+            click.echo()
+            raise click.ClickException(f"{missing} missing: see above what to do")
+        click.secho("\nnothing is missing for `kedro run` with these options", fg="green")
+
+
+@semiser.command()
+@click.argument("name")
+@click.option(
+    "--labelled", required=True, help="Folder of sounds, or a table that names them (CSV, TSV, JSONL, Parquet)."
+)
+@click.option("--unlabelled", default=None, help="Likewise, of speech without labels that helps in training.")
+def new(name: str, labelled: str, unlabelled: str | None) -> None:
+    """Look at your speech and write an experiment NAME on it: conf/NAME/parameters.yml.
+
+    Says what it understood; whatever it guessed is a line of the file. Writes over nothing.
+    """
+    import shlex
+    from pathlib import Path
+
+    from semiser.new import describe, draft, write_env
+
+    with telling():
+        words = ["kedro", "semiser", "new", name, "--labelled", labelled]
+        words += ["--unlabelled", unlabelled] if unlabelled else []
+        project = Path.cwd()
+        found = draft(name, labelled, unlabelled)
+        path = write_env(found, project / "conf", project, shlex.join(words))
+        _print(describe(found))
+        click.echo(
+            f"written     {path.relative_to(project)}, {len(path.read_text(encoding='utf-8').splitlines())} lines"
+        )
+        click.echo(f"\nnext        kedro run --env {name}")
 
 
 @semiser.command()
@@ -114,7 +148,7 @@ def runs(experiment: str | None) -> None:
     """List what was run: when, how it ended, its options' hash, its best figure, and the command."""
     from semiser.experiments.show import show_runs
 
-    with _told():
+    with telling():
         _print(show_runs(_tree(), experiment))
 
 
@@ -129,7 +163,7 @@ def compare(a: str, b: str) -> None:
     from semiser.experiments.compare import compare_runs, find_run
     from semiser.experiments.show import show_comparison
 
-    with _told():
+    with telling():
         tree = _tree()
         _print(show_comparison(compare_runs(tree, find_run(tree, a), find_run(tree, b))))
 
@@ -141,20 +175,9 @@ def clean(names: tuple[str, ...]) -> None:
     from semiser.experiments.clean import removable, remove
     from semiser.experiments.show import show_removable
 
-    with _told():
+    with telling():
         tree = _tree()
         _print(show_removable(remove(tree, names) if names else removable(tree), bool(names)))
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """A wrong argument, and an experiment that is taken, are told without a traceback."""
-    from semiser.experiments.run import ExperimentTaken
-
-    try:
-        yield
-    except (ValueError, ExperimentTaken) as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _print(lines: Iterable[str]) -> None:

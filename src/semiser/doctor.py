@@ -6,23 +6,31 @@ options; `note` does not.
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import ValidationError
 
 from semiser.corpora.options import CorpusOptions, IngestOptions
-from semiser.corpora.utterance import Utterance
+from semiser.corpora.utterance import UTTERANCES_SCHEMA, Utterance
+from semiser.needs import configured_systems
 from semiser.options.base import Options, first_problem
 from semiser.options.face_features import NetworkFamilyOptions
 from semiser.options.family import FamilyOptions
 from semiser.options.features import FeaturesOptions
+from semiser.plan import plan_training, speakers_unknown
 from semiser.shards.table import ShardedTable
+from semiser.systems.system import get_system
 
 ENOUGH_DISK_GB = 5.0
+FEW_UTTERANCES, FEW_SPEAKERS = 10, 5
+_FOR_FOLDS = tuple(name for name in UTTERANCES_SCHEMA.names if name not in ("words", "transcript"))
 _PRIMARY = "data/03_primary/demo"
 EXTRAS = {
     "demo": ("espeakng_loader", "makes the demo corpus anew"),
@@ -52,15 +60,23 @@ def examine(parameters: Mapping[str, Any], project: str | Path, primary: str = _
         primary: where the experiment's feature tables lie, a folder or an fsspec path.
     """
     project = Path(project)
-    yield from check_corpora(parameters.get("ingest", {}), project)
+    rows: list[Utterance] = []
+    yield from check_corpora(parameters.get("ingest", {}), project, rows)
+    yield from check_training(parameters, rows)
     networks = [name for name, network in (parameters.get("train_faces") or {}).items() if network]
     yield from check_features(parameters.get("features", {}), project, primary, networks)
     yield from check_machine(project, parameters.get("training", {}).get("accelerator", "auto"))
     yield from check_extras()
 
 
-def check_corpora(parameters: Mapping[str, Any], project: Path) -> Iterator[Check]:
-    """Each corpus: whether it is there, and how many utterances its reader finds, by names alone."""
+def check_corpora(parameters: Mapping[str, Any], project: Path, rows: list[Utterance] | None = None) -> Iterator[Check]:
+    """Each corpus: whether it is there, and how many utterances its reader finds, by names alone.
+
+    Args:
+        parameters: of `ingest`.
+        project: folder that relative paths start from.
+        rows: takes the utterances, for `check_training`.
+    """
     for name, corpus in (parameters.get("corpora") or {}).items():
         if corpus is None:
             yield Check("corpora", name, "ok", "switched off")
@@ -70,10 +86,10 @@ def check_corpora(parameters: Mapping[str, Any], project: Path) -> Iterator[Chec
         except ValidationError as error:
             yield Check("corpora", name, "missing", first_problem(error), f"mend ingest.corpora.{name}")
             continue
-        yield _check_corpus(name, options, project / options.root)
+        yield _check_corpus(name, options, project / options.root, [] if rows is None else rows)
 
 
-def _check_corpus(name: str, corpus: CorpusOptions, root: Path) -> Check:
+def _check_corpus(name: str, corpus: CorpusOptions, root: Path, kept: list[Utterance]) -> Check:
     from semiser.corpora.registry import get_reader
 
     if not root.is_dir():
@@ -81,10 +97,12 @@ def _check_corpus(name: str, corpus: CorpusOptions, root: Path) -> Check:
         return Check("corpora", name, "missing", f"{corpus.root} is not a folder", advice)
     reader = get_reader(corpus.reader)
     try:
-        rows = [isinstance(row, Utterance) for row in reader.read(name, root, reader.options(**corpus.options))]
+        rows = list(reader.read(name, root, reader.options(**corpus.options)))
     except (OSError, ValueError) as error:
         return Check("corpora", name, "missing", str(error), "mend it, or take the corpus out of ingest.corpora")
-    found, rejected = sum(rows), len(rows) - sum(rows)
+    utterances = [row for row in rows if isinstance(row, Utterance)]
+    found, rejected = len(utterances), len(rows) - len(utterances)
+    kept += utterances
     expected = (reader.expected if corpus.expected is None else corpus.expected).get("utterances")
     text = f"{found:,} utterances" + (f", {rejected:,} files that cannot be used" if rejected else "")
     if not found:
@@ -93,6 +111,48 @@ def _check_corpus(name: str, corpus: CorpusOptions, root: Path) -> Check:
     if expected and expected != found:
         return Check("corpora", name, "note", f"{text}; {expected:,} are published", "see whether the copy is complete")
     return Check("corpora", name, "ok", text)
+
+
+def check_training(parameters: Mapping[str, Any], rows: Sequence[Utterance]) -> Iterator[Check]:
+    """Each training that is configured: whether its folds can be made, and what its figures will suffer from.
+
+    Args:
+        parameters: of the experiment.
+        rows: utterances that the readers find, not looked into.
+    """
+    if not rows:
+        return
+    columns = {name: [getattr(row, name) for row in rows] for name in _FOR_FOLDS}
+    utterances = pa.table(columns, schema=pa.schema([UTTERANCES_SCHEMA.field(name) for name in _FOR_FOLDS]))
+    for name in configured_systems(parameters):
+        system = get_system(name)
+        try:
+            folds = plan_training(system, parameters, utterances)
+        except ValueError as error:
+            said = str(error).removeprefix(f"{system.pipeline}: ")
+            yield Check("training", system.pipeline, "missing", said)
+            continue
+        counts, speakers = _tested(folds, utterances)
+        said = f"{len(folds['fold'].unique())} folds, {sum(counts.values()):,} utterances are tested"
+        yield Check("training", system.pipeline, "ok", f"{said}: {', '.join(f'{k} {v:,}' for k, v in counts.items())}")
+        if few := [label for label, count in counts.items() if count < FEW_UTTERANCES]:
+            found = f"under {FEW_UTTERANCES} utterances of {', '.join(few)}"
+            yield Check("training", system.pipeline, "note", found, "their recalls say little: merge or drop classes")
+        if speakers < FEW_SPEAKERS:
+            found = f"{speakers or 'no'} speakers are known among the tested"
+            yield Check("training", system.pipeline, "note", found, "intervals over so few are too narrow")
+        unknown = speakers_unknown(folds, utterances, system.options(**parameters[system.pipeline]))
+        for corpus, count in unknown.items():
+            found = f"{count:,} utterances of {corpus} without speaker"
+            yield Check("training", system.pipeline, "note", found, "they are scaled by their own mean, all together")
+
+
+def _tested(folds: pa.Table, utterances: pa.Table) -> tuple[dict[str, int], int]:
+    """Tested utterances by class, each counted once, and how many speakers are known among them."""
+    tested = folds.filter(pc.equal(folds["role"], "test"))
+    labels = dict(zip(tested["utterance_id"].to_pylist(), tested["label"].to_pylist(), strict=True))
+    heard = utterances.filter(pc.is_in(utterances["utterance_id"], tested["utterance_id"].combine_chunks()))
+    return dict(sorted(Counter(labels.values()).items())), len(pc.unique(heard["speaker_id"]).drop_null())
 
 
 def check_features(
