@@ -88,7 +88,8 @@ def doctor(env: str | None, params: dict[str, Any]) -> None:
     from semiser.doctor import examine
 
     with telling():
-        with KedroSession.create(project_path=Path.cwd(), env=env, runtime_params=params) as session:
+        session = KedroSession.create(project_path=Path.cwd(), env=env, runtime_params=params)
+        with session:
             configuration = session.load_context().config_loader
         assert isinstance(configuration, ExperimentConfigLoader)  # settings.py has it
         primary = f"{configuration['globals']['primary']}/{configuration.experiment}"
