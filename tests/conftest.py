@@ -5,7 +5,6 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two busy threads on two cores make training tests crawl
 
-os.environ["COLUMNS"] = "1000"  # errors are told in lines that fit a terminal, and tests look for whole sentences
 
 import pytest
 

@@ -38,5 +38,5 @@ def test_the_project_gets_what_the_experiment_configures_and_needs(tmp_path, con
     (tmp_path / "mine/parameters.yml").write_text(began)
     arguments = {"base_env": "base", "default_run_env": "demo", "merge_strategy": {"parameters": "soft"}}
     parameters = ConfiguredLoader(conf, "mine", **arguments)["parameters"]
-    assert set(parameters) == {"models", "train_began", "features"}
+    assert set(parameters) == {"models", "train_began", "features", "final"}
     assert parameters["train_began"]["stage"] == 1 and parameters["features"] == {"extract": ["chunks"]}

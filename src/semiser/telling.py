@@ -63,8 +63,9 @@ def tell(error: Exception) -> int:
 
 
 def paragraph(error: Exception, width: int | None = None) -> str:
-    """What is wrong and what to do, in lines that fit a terminal; indented lines stay as they are."""
-    width = width or shutil.get_terminal_size((100, 24)).columns
+    """What is wrong and what to do, in lines that fit a terminal; in files, and indented, they stay as they are."""
+    if width is None:
+        width = shutil.get_terminal_size().columns if sys.stderr.isatty() else sys.maxsize
     lines = f"error: {_message(error)}".splitlines()
     fill = textwrap.TextWrapper(width, break_long_words=False, break_on_hyphens=False)
     return "\n".join(line if line.startswith("  ") else fill.fill(line) for line in lines)
