@@ -261,3 +261,97 @@ def write_text(path: Path, text: str, encoding: str = "latin-1") -> None:
     """A text file and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding=encoding)
+
+
+def write_ntusd(root: Path) -> None:
+    """The two word lists of NTUSD, in traditional characters."""
+    write_text(root / "positive.txt", "快樂\n美好\n", "utf-8")
+    write_text(root / "negative.txt", "悲傷\n痛苦\n", "utf-8")
+
+
+def write_television(root: Path, programmes: int = 2, episodes: int = 2, utterances: int = 6) -> None:
+    """Television as of DaAi, with a manifest: a host in every episode, and in its last utterance an unnamed guest.
+
+    Sentences say something good, bad, neither or nothing at all by turns; one utterance is shorter than a segment.
+    """
+    said = ("快樂 美好", "悲傷", "我們 今天", "快樂", "", "痛苦 悲傷")
+    queries = []
+    for programme in range(programmes):
+        for episode in range(episodes):
+            for number in range(utterances):
+                cells = {"transcript": said[number % len(said)], "programme": f"p{programme}", "episode": f"e{episode}"}
+                guest = number == utterances - 1
+                queries.append(
+                    Query(
+                        f"p{programme}_e{episode}_{number}", "" if guest else f"host{programme}", cells,
+                        seconds=0.5 if (programme, episode, number) == (0, 0, 2) else 0.9,
+                        pitch_hz=100 + 15 * number + 5 * episode,
+                    )
+                )  # fmt: skip
+    write_manifest(root, queries)
+
+
+def write_nnime(root: Path, pairs: int = 6, utterances: int = 6) -> None:
+    """NNIME in its reader's default layout: pairs of actors, two dialogues each, traces of two raters."""
+    lines = ["utterance,audio,dialogue,speaker,start,end,gender,transcript"]
+    for pair in range(pairs):
+        for take in range(2):
+            dialogue = f"{pair:02d}{take}"
+            for number in range(utterances):
+                speaker, start_s = f"{pair:02d}{'AB'[number % 2]}", 1.0 * number
+                seconds = 0.4 if number == utterances - 1 else 0.9
+                name = f"{dialogue}_{number}"
+                signal = voice(seconds, pitch_hz=110 + 20 * pair + 30 * (number // 2), seed=pair * 100 + number)
+                write_wav(root / f"wav/{name}.wav", signal)
+                lines.append(f"{name},wav/{name}.wav,{dialogue},{speaker},{start_s},{start_s + seconds},,")
+            for rater in range(2):
+                trace = [
+                    f"{t / 4},{np.sin(t / 8 + pair) / 2:.3f},{np.cos(t / 6 + rater) / 2:.3f}"
+                    for t in range(4 * utterances)
+                ]
+                write_text(root / f"traces/{dialogue}/rater{rater}.csv", "\n".join(["time,arousal,valence", *trace]))
+    write_text(root / "utterances.csv", "\n".join(lines))
+
+
+def write_savee(root: Path, takes: int = 5, speakers: Sequence[str] = ("DC", "JE", "JK", "KL")) -> None:
+    """SAVEE: `AudioData/<speaker>/<emotion code><number>.wav`, so many takes of every emotion."""
+    for n, speaker in enumerate(speakers):
+        for place, code in enumerate(("a", "d", "f", "h", "n", "sa", "su")):
+            for take in range(1, takes + 1):
+                signal = voice(
+                    0.6 + 0.3 * (take % 3), pitch_hz=80 + 20 * place + 3 * n, seed=100 * n + 10 * place + take
+                )
+                write_wav(root / f"AudioData/{speaker}/{code}{take:02d}.wav", signal)
+
+
+def write_emodb(root: Path, speakers: Sequence[str] = ("03", "08", "09")) -> None:
+    """EmoDB: `wav/<speaker><text><emotion><version>.wav`, two texts of every emotion."""
+    for n, speaker in enumerate(speakers):
+        for place, letter in enumerate("AEFLNTW"):
+            for text in ("a01", "b02"):
+                signal = voice(0.8, pitch_hz=90 + 22 * place + 4 * n, seed=10 * place + n)
+                write_wav(root / f"wav/{speaker}{text}{letter}a.wav", signal)
+
+
+def write_librispeech(root: Path, split: str = "train-clean-100", speakers: int = 3) -> None:
+    """LibriSpeech: two utterances in a chapter of each speaker of a split, and one of another split."""
+    for number in range(speakers):
+        for place in range(2):
+            speaker, chapter = 100 + number, 1000 + number
+            signal = voice(1.6, pitch_hz=100 + 17 * number, seed=number + 50 * place)
+            write_wav(root / f"{split}/{speaker}/{chapter}/{speaker}-{chapter}-{place:04d}.flac", signal)
+    write_wav(root / "test-other/9/90/9-90-0000.flac", voice(1.2))
+
+
+def write_omg(root: Path) -> None:
+    """OMG-Emotion: lists of three parts and clips of sound, one of which has vanished."""
+    for part, count in (("Train", 14), ("Validation", 7), ("Test", 7)):
+        lines = ["link,start,end,video,utterance,arousal,valence,EmotionMaxVote"]
+        for number in range(count):
+            lines.append(f"x,0,1,{part}v,utterance_{number}.mp4,{number / 20},{0.2 - number / 20},{number % 7}")
+            write_wav(
+                root / part / f"{part}v/utterance_{number}.wav", voice(0.9, pitch_hz=80 + 9 * number, seed=number)
+            )
+        lines.append(f"x,0,1,{part}gone,utterance_1.mp4,0.1,0.1,1")
+        suffix = "_WithLabels" if part == "Test" else ""
+        write_text(root / f"omg_{part}Videos{suffix}.csv", "\n".join(lines) + "\n")
