@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from kedro.config import OmegaConfigLoader
 
 from semiser.configuration import ConfiguredLoader, ExperimentConfigLoader
 
@@ -30,6 +31,15 @@ def test_two_loaders_of_a_process_keep_their_names(conf):
     first = ExperimentConfigLoader(conf, "mine", base_env="base", default_run_env="demo")
     second = ExperimentConfigLoader(conf, "demo", base_env="base", default_run_env="demo")
     assert [loader["parameters"]["models"].rsplit("/")[-1] for loader in (first, second)] == ["mine", "demo"]
+
+
+def test_a_file_of_conf_is_read_once_and_what_is_handed_out_is_the_asker_s(conf, monkeypatch):
+    loader = ExperimentConfigLoader(conf, "mine", base_env="base", default_run_env="demo")
+    loader["parameters"]["models"] = "changed"
+    monkeypatch.setattr(OmegaConfigLoader, "load_and_merge_dir_config", None)
+    assert loader["parameters"]["models"] == "data/06_models/mine"
+    loader["parameters"] = {"given": 1}  # as a hook does
+    assert loader["parameters"] == {"given": 1}
 
 
 def test_the_project_gets_what_the_experiment_configures_and_needs(tmp_path, conf):

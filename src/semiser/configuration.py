@@ -1,5 +1,6 @@
 """Kedro's configuration with the experiment's name: `${experiment:}` in any file of conf."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ class ExperimentConfigLoader(OmegaConfigLoader):
         Raises:
             Misnamed: there is no such env; the message says which there are.
         """
+        self._read: dict[str, dict[str, Any]] = {}
         super().__init__(conf_source, env, *args, **kwargs)
         if env and Path(conf_source).is_dir() and not Path(conf_source, env).is_dir():
             raise Misnamed(f"--env {env}: there is no folder {Path(conf_source, env)}{_envs(Path(conf_source), env)}")
@@ -36,7 +38,11 @@ class ExperimentConfigLoader(OmegaConfigLoader):
     def __getitem__(self, key: str) -> dict[str, Any]:
         # Resolvers belong to the process, and another session of it may have been another experiment's.
         OmegaConf.register_new_resolver("experiment", lambda: self.experiment, replace=True)
-        return super().__getitem__(key)
+        if key in self:  # given and not loaded, as a hook does
+            return super().__getitem__(key)
+        if key not in self._read:  # hooks and Kedro ask for the same files again and again
+            self._read[key] = super().__getitem__(key)
+        return deepcopy(self._read[key])
 
 
 def _envs(conf: Path, wanted: str) -> str:

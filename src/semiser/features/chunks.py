@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from scipy.signal import get_window
 
 from semiser.errors import Unusable
 from semiser.features.family import Family, Source
-from semiser.features.spectra import magnitude_spectra, matrix_field
+from semiser.features.spectra import magnitude_spectra, matrix_field, shaped_window
 from semiser.options.audio_features import ChunksOptions
 
 
@@ -41,7 +40,7 @@ def compute_chunks(signal: np.ndarray, options: ChunksOptions) -> np.ndarray:
     length, margin = options.chunk_samples, options.dft_size // 2
     count, rest = divmod(signal.size, length)
     count += rest > 0 and (count == 0 or rest >= options.min_last_s * options.sample_rate_hz)
-    window = get_window("hann", options.dft_size)
+    window = shaped_window("hann", options.dft_size)
     padded = np.pad(signal, (0, max(0, count * length - signal.size)))[: count * length].reshape(count, length)
     spectra = [
         magnitude_spectra(np.pad(chunk, margin), window, options.step, options.dft_size, options.shape[0])

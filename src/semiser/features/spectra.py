@@ -11,9 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.signal import get_window
 
 from semiser.errors import Unusable
 from semiser.options.audio_features import FramesOptions
@@ -50,11 +48,13 @@ def magnitude_spectra(signal: np.ndarray, window: np.ndarray, step: int, dft_siz
     Returns:
         float32 of shape (frames, bins), not scaled: a sine of amplitude A on a bin gives A * sum(window) / 2.
     """
+    from scipy.fft import rfft
+
     frames = cut_frames(signal, window.size, step)
     magnitudes = np.empty((len(frames), bins), np.float32)
     for start in range(0, len(frames), _BLOCK):
         block = slice(start, start + _BLOCK)
-        magnitudes[block] = np.abs(scipy.fft.rfft(frames[block] * window, dft_size)[:, :bins])
+        magnitudes[block] = np.abs(rfft(frames[block] * window, dft_size)[:, :bins])
     return magnitudes
 
 
@@ -68,8 +68,15 @@ def frame_spectra(signal: np.ndarray, options: FramesOptions, bins: int) -> np.n
         raise Unusable(
             f"{signal.size / options.sample_rate_hz:.3f} s of audio: a frame takes {options.window_ms / 1000:g} s"
         )
-    window = get_window(options.window, options.window_samples)
+    window = shaped_window(options.window, options.window_samples)
     return magnitude_spectra(signal, window, options.step_samples, options.dft_size, bins)
+
+
+def shaped_window(shape: str, samples: int) -> np.ndarray:
+    """A periodic window of that shape, as scipy makes it, which takes a second to load: in vain where all is there."""
+    from scipy.signal import get_window
+
+    return get_window(shape, samples)
 
 
 @lru_cache(maxsize=8)

@@ -5,72 +5,26 @@ The processes are spawned by Lightning Fabric on this host, or were started by t
 docs/architecture.md, "Several processes".
 """
 
-import logging
 import os
 import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning_fabric.strategies.ddp import DDPStrategy
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 
 from semiser import torchrun
 from semiser.hold import hold_process
 from semiser.options.training import TrainingOptions
-from semiser.training.batch_norm import share_statistics
 from semiser.training.hosts import Word, group, hand_over, hear, open_store, say, take_over
 from semiser.training.run import TrainingRun
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 _PORT = "MASTER_PORT"
-
-
-class AveragedGradients(DDPStrategy):
-    """Data parallel training in which `backward` ends with the mean of all processes' gradients.
-
-    Fabric's own wraps every network into one that averages gradients while they are computed. It then wants every
-    forward pass to go through the wrapper and every parameter to be reached by every backward pass, which guesses
-    without gradient, gradient penalties and networks that play against each other are not. Here networks stay as they
-    are; their gradients travel together in one message after the backward pass.
-    """
-
-    def __init__(self, start_method: Literal["spawn", "popen"]):
-        super().__init__(start_method=start_method)
-        self._networks: list[nn.Module] = []
-
-    def setup_environment(self) -> None:
-        """Join the group of processes, without a banner for every fold."""
-        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-        super().setup_environment()
-
-    def setup_module(self, module: nn.Module) -> nn.Module:  # type: ignore[override]  # no wrapper: see the class
-        """The module itself, with the parameters and buffers of the first process, and batch normalisation over all."""
-        share_statistics(module)
-        for tensor in module.state_dict().values():
-            distributed.broadcast(tensor, 0)
-        self._networks.append(module)
-        return module
-
-    def backward(self, tensor: Tensor, module: nn.Module | None, *args: Any, **kwargs: Any) -> None:
-        """Backward pass, then the mean of the gradients: of the module, or of all networks that were set up."""
-        super().backward(tensor, module, *args, **kwargs)
-        networks = self._networks if module is None else [module]
-        gradients = [parameter.grad for network in networks for parameter in network.parameters()]
-        average([gradient for gradient in gradients if gradient is not None])
-
-
-def average(tensors: list[Tensor]) -> None:
-    """Put the mean over all processes into each tensor, in one message; every process has the same list of shapes."""
-    together = torch.cat([tensor.flatten() for tensor in tensors])
-    distributed.all_reduce(together)
-    together /= distributed.get_world_size()
-    for tensor, mean in zip(tensors, together.split([tensor.numel() for tensor in tensors]), strict=True):
-        tensor.copy_(mean.view_as(tensor))
 
 
 class _Training(NamedTuple):
@@ -82,7 +36,7 @@ class _Training(NamedTuple):
     data: Any
     options: Any
 
-    def part(self, fabric: Fabric) -> tuple[Tensor, TrainingRun]:
+    def part(self, fabric: "Fabric") -> tuple[Tensor, TrainingRun]:
         """Train as one of the processes of the group: what fit returned, on the CPU, and the run."""
         run = TrainingRun(**self.made_with, fabric=fabric)
         vars(run).update(self.handed_over)
@@ -125,6 +79,11 @@ def fit_in_processes(
 
 def _spawn(task: _Training) -> tuple[Tensor, list[dict[str, Any]]]:
     """Result and curves of a training in processes that are started for it."""
+    from lightning_fabric import Fabric  # loaded where several processes train
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+    from semiser.training.gradients import AveragedGradients
+
     training = task.made_with["options"]
     fabric = Fabric(
         accelerator=training.accelerator,
@@ -146,7 +105,7 @@ def _spawn(task: _Training) -> tuple[Tensor, list[dict[str, Any]]]:
     return found["probabilities"], found["curves"]
 
 
-def _spawned(task: _Training, outcome: Path, fabric: Fabric) -> None:
+def _spawned(task: _Training, outcome: Path, fabric: "Fabric") -> None:
     """What each process does. Results go through a file: a queue would want its reader before the processes end."""
     probabilities, run = task.part(fabric)
     if fabric.is_global_zero:
@@ -186,6 +145,11 @@ def serve() -> None:
 
 def _take_part(task: _Training) -> tuple[Tensor, TrainingRun]:
     """A training in the group of all processes that torchrun started, each on a device of its host."""
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    from semiser.training.gradients import AveragedGradients
+
     training, here = task.made_with["options"], torchrun.processes_per_host()
     fabric = Fabric(
         accelerator=training.accelerator,

@@ -7,10 +7,9 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, distributed
 
 from semiser import __version__
@@ -18,12 +17,17 @@ from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
 from semiser.training.saved import write_saved
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 logger = logging.getLogger(__name__)
 _CHECKPOINT = "checkpoint.ckpt"
 
 
 def device_of(options: TrainingOptions) -> torch.device:
     """The device that a run with these options computes on."""
+    from lightning_fabric import Fabric  # a second of loading, in vain where all is finished
+
     return Fabric(accelerator=options.accelerator, devices=1).device
 
 
@@ -39,7 +43,7 @@ class TrainingRun:
         provenance: of the data, for the card.
     """
 
-    def __init__(self, folder: Path, seed: int, options: TrainingOptions, key: str, fabric: Fabric | None = None):
+    def __init__(self, folder: Path, seed: int, options: TrainingOptions, key: str, fabric: "Fabric | None" = None):
         """Args:
         folder: of this run alone; made where it is missing.
         seed: of everything that is drawn.
@@ -49,6 +53,8 @@ class TrainingRun:
         """
         if options.threads:
             torch.set_num_threads(options.threads)
+        from lightning_fabric import Fabric
+
         self.fabric = fabric or Fabric(accelerator=options.accelerator, devices=1, precision=options.precision)
         self.seed, self.folder, self.key = seed, folder, key
         self._every_s, self._saved_at = options.checkpoint_every_s, time.monotonic()

@@ -12,10 +12,9 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import torch
-from lightning_fabric.wrappers import _FabricModule
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,6 +28,9 @@ from semiser.systems.mssgan.options import CropOptions, GanOptions, MssganOption
 from semiser.training.batches import planned, repeated
 from semiser.training.run import TrainingRun
 from semiser.training.saved import Saved, read_saved
+
+if TYPE_CHECKING:
+    from lightning_fabric.wrappers import _FabricModule
 
 Samples = dict[str, Tensor]  # modality -> (B, frames, bands)
 _ALL = slice(None)
@@ -222,7 +224,7 @@ def _means(own: Tensor, count: int, run: TrainingRun) -> Tensor:
     return run.joined(own.float().sum(0, keepdim=True) / run.divisor(count), run.fabric.world_size)
 
 
-def _descend(loss: Tensor, network: _FabricModule, adam: torch.optim.Optimizer, run: TrainingRun) -> None:
+def _descend(loss: Tensor, network: "_FabricModule", adam: torch.optim.Optimizer, run: TrainingRun) -> None:
     adam.zero_grad()
     run.fabric.backward(loss, model=network)
     adam.step()
