@@ -1,10 +1,26 @@
 """`params:predict`: what is to be predicted, and with which model."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from semiser.options.base import Options
+
+
+class CutOptions(Options):
+    """How recordings are cut that are longer than an utterance and whose bounds no manifest gives.
+
+    Attributes:
+        by: `voice` cuts at pauses (Silero's voice activity detection, the extra `vad`) and leaves out what is no
+            speech; `windows` cuts into windows of one length; `auto` is voice where the extra is installed, else windows;
+            `none` takes every file as one utterance.
+        longest_s: a longer recording is cut, and no segment by voice is longer.
+        window_s: longest window; all windows of a recording are equally long.
+    """
+
+    by: Literal["auto", "voice", "windows", "none"] = "auto"
+    longest_s: float = Field(default=30.0, ge=1)
+    window_s: float = Field(default=5.0, ge=0.5)
 
 
 class PredictOptions(Options):
@@ -20,6 +36,7 @@ class PredictOptions(Options):
         manifest: options of the reader `manifest` (aliases, language, ...), where the input is a manifest.
         min_utterances: a model that was trained on features scaled by speaker scales a speaker by their own statistics
             from this number of utterances on, and with the statistics of its training below.
+        cut: how long recordings are cut into segments, each of which is a row with its bounds.
         word_vectors: file of the word vectors that text features were made with, or a folder of such files, among which
             those of the model's training are found by the hash in its card.
     """
@@ -31,4 +48,5 @@ class PredictOptions(Options):
     card: str | None = None
     manifest: dict[str, Any] = {}
     min_utterances: int = Field(default=5, ge=2)
+    cut: CutOptions = CutOptions()
     word_vectors: str = "data/04_feature/word_vectors"

@@ -17,7 +17,8 @@ from semiser.data.scaling import Scaler
 from semiser.features.family import Family
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
-from semiser.options.predict import PredictOptions
+from semiser.options.predict import CutOptions, PredictOptions
+from semiser.prediction.cutting import cut_long
 from semiser.prediction.features import Block, ComputedFeatures, make_family
 from semiser.prediction.final import is_final, locate, read_final
 from semiser.prediction.loaded import Loaded, Step, load_network, read_card
@@ -93,6 +94,7 @@ class Model:
         min_utterances: int = _DEFAULTS.min_utterances,
         features: FeaturesOptions = _NO_PLACES,
         word_vectors: str | Path = _DEFAULTS.word_vectors,
+        cut: CutOptions = _DEFAULTS.cut,
         store: str | Path | None = None,
         engine: EngineOptions | None = None,
     ) -> pa.Table:
@@ -110,6 +112,7 @@ class Model:
             features: where feature families find weights and dictionaries on this machine, for a model that needs
                 them: `FeaturesOptions(dface={"weights": <folder of the network>})`.
             word_vectors: file of the word vectors, for a model that reads text, or a folder that has them among others.
+            cut: how recordings are cut that are longer than an utterance; each segment is a row.
             store: folder that keeps the features, so that they are not computed again; None keeps nothing.
             engine: how wide features are computed; as many tasks as processors by default.
 
@@ -124,7 +127,7 @@ class Model:
                 as in training.
         """
         families = [self._family(facts, features, word_vectors) for facts in self.families.values()]
-        sources = find_sources(path, manifest)
+        sources = cut_long(find_sources(path, manifest), cut).sources
         rows = [{"utterance_id": f"{CORPUS}/{bad.path}", "audio_path": bad.path, "reason": bad.reason}
                 for bad in sources.rejected]  # fmt: skip
         if sources.utterances.num_rows:

@@ -62,6 +62,7 @@ def predict_input(
         min_utterances=options.min_utterances,
         features=with_networks(features, {"expression": expression_network, "dface": dface_network}),
         word_vectors=options.word_vectors,
+        cut=options.cut,
         store=f"{places.features}/predict",
         engine=engine,
     )
