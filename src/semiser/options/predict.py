@@ -12,8 +12,8 @@ class CutOptions(Options):
 
     Attributes:
         by: `voice` cuts at pauses (Silero's voice activity detection, the extra `vad`) and leaves out what is no
-            speech; `windows` cuts into windows of one length; `auto` is voice where the extra is installed, else windows;
-            `none` takes every file as one utterance.
+            speech; `windows` cuts into windows of one length; `auto` is voice where the extra is installed, else
+            windows; `none` takes every file as one utterance.
         longest_s: a longer recording is cut, and no segment by voice is longer.
         window_s: longest window; all windows of a recording are equally long.
     """
