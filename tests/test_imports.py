@@ -22,7 +22,7 @@ ROOMS = {
     "features": "faces corpora media",
     "shards": "features corpora",
     "data": "shards features folds",
-    "prediction": "training data shards features corpora",
+    "prediction": "training data shards features corpora media",
     "systems": "prediction evaluation data training shards features corpora folds",
     "evaluation": "",
     "reporting": "evaluation",
