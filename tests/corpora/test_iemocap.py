@@ -186,3 +186,17 @@ def test_a_long_line_of_blanks_is_read_in_no_time(tmp_path: Path):
     _write(tmp_path / DIALOGUE.format("transcriptions", "txt"), line)
     (row,) = _read(tmp_path)
     assert row.transcript.split() == ["a", "b"]
+
+
+def test_counts_of_the_papers_add_up_and_every_label_falls_into_one():
+    papers = {(paper.table, paper.what): paper for paper in READER.papers}
+    for dimension in ("arousal", "valence"):
+        levels = [papers["MSSGAN, Table I", f"{dimension}: {level}"] for level in ("low", "medium", "high")]
+        assert sum(paper.count for paper in levels) == 10039
+        for value, place in ((1, 0), (2, 0), (2.01, 1), (3.99, 1), (4, 2), (5, 2), (None, None)):
+            utterance = Utterance(utterance_id="i/x", corpus="i", audio_path="x", **{dimension: value})
+            assert [paper.counts(utterance) for paper in levels] == [place == n for n in range(3)]
+    classes = [paper for (table, _), paper in papers.items() if table == "CMKT, section 4.1"]
+    assert sum(paper.count for paper in classes) == papers["CMKT, Table 1", "four classes"].count == 5531
+    excited = Utterance(utterance_id="i/x", corpus="i", audio_path="x", emotion="excitement")
+    assert [paper.what for paper in classes if paper.counts(excited)] == ["happiness"]

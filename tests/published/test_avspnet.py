@@ -84,6 +84,16 @@ def test_partners_are_tested_together_and_overlaps_and_short_utterances_are_left
     assert len(short) == 5 and short["reason"].str.contains("0.400 s of audio").all()
 
 
+def test_counts_stand_beside_the_papers_table_1(iemocap):
+    rows = iemocap.metrics("avspnet")["protocol"]["counts"]
+    found = {(row["corpus"], row["what"]): row["found"] for row in rows}
+    assert len(rows) == 7 + 11 and found["iemocap", "utterances"] == 5 * 18 and found["daai", "utterances"] == 23
+    assert found["iemocap", "arousal: high"] + found["iemocap", "arousal: low"] == 5 * 18
+    assert found["daai", "arousal: high"] + found["daai", "arousal: low"] > 0
+    ingested = iemocap.document("02_intermediate", "ingest_summary.json")["iemocap"]["papers"]
+    assert sum(row["found"] for row in ingested if row["what"].startswith("arousal")) == 5 * 21
+
+
 def test_proxies_are_counted_by_every_reading_of_ties(iemocap):
     summary = iemocap.document("03_primary", "summary.json")["proxy_valence"]
     assert summary["missing"].get("no transcript") == 4  # one in each of four episodes

@@ -124,6 +124,15 @@ def test_corpora_and_features_are_shown_where_there_are_any(folder):
     assert "Corpora" not in Page(make_report(folder).html).text
 
 
+def test_counts_stand_beside_those_of_the_papers_tables(folder):
+    row = {"table": "MSSGAN, Table I", "what": "arousal: low", "published": 1112, "found": 1110}
+    facts = {"found": {"utterances": 1, "speakers": 1}, "differs": {}, "hours": 1, "emotions": {}, "with_transcript": 0,
+             "quarantined": 0, "quarantined_reasons": {}, "papers": [row]}  # fmt: skip
+    text = re.sub(r"\s+", " ", Page(make_report(folder, ingest={"iemocap": facts}).html).text)
+    assert "Counts beside the papers' tables (1 of 1 found, 0 the same)" in text
+    assert "MSSGAN, Table Iiemocaparousal: low1,1121,110" in text
+
+
 def test_summary_and_comparison_say_the_same(folder):
     report = make_report(folder)
     json.dumps(report.summary)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from semiser.corpora.files import Misfit
-from semiser.corpora.reader import Reader, ReaderOptions
+from semiser.corpora.reader import PaperCount, Reader, ReaderOptions
 from semiser.corpora.tables import describe_lines, read_lines, to_number
 from semiser.corpora.utterance import Rejected, Utterance
 
@@ -85,4 +85,5 @@ READER = Reader(
     expected={"utterances": 2281, "utterances/train": 1368, "utterances/valid": 456, "utterances/test": 457},
     scales=dict.fromkeys(_SENTIMENTS, (-1, 1)),
     source="its authors: https://github.com/thuiar/MMSA",
+    papers=(PaperCount("CMKT, Table 1", "utterances", 2281, lambda utterance: True),),
 )

@@ -18,7 +18,7 @@ it round.
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, groupby
@@ -27,7 +27,7 @@ from typing import Literal
 
 from semiser.corpora.emotions import canonical_emotion
 from semiser.corpora.files import Misfit, iter_files, printable, read_files
-from semiser.corpora.reader import Reader, ReaderOptions
+from semiser.corpora.reader import PaperCount, Reader, ReaderOptions
 from semiser.corpora.text import UndecodableText, read_text
 from semiser.corpora.utterance import Labels, Rejected, Utterance
 
@@ -233,6 +233,31 @@ def _labels(evaluation: _Evaluation) -> Labels:
     }
 
 
+def _levels(dimension: str, *counts: int) -> Iterator[PaperCount]:
+    """Low [1, 2], medium (2, 4) and high [4, 5] of the annotators' mean (MSSGAN, section IV-A, Table I)."""
+    within = {"low": lambda x: x <= 2, "medium": lambda x: 2 < x < 4, "high": lambda x: x >= 4}
+    for (level, inside), count in zip(within.items(), counts, strict=True):
+        yield PaperCount("MSSGAN, Table I", f"{dimension}: {level}", count, partial(_is_within, dimension, inside))
+
+
+def _is_within(dimension: str, inside: Callable[[float], bool], utterance: Utterance) -> bool:
+    value = getattr(utterance, dimension)
+    return value is not None and inside(value)
+
+
+def _four_classes() -> Iterator[PaperCount]:
+    """Of CMKT, Table 1 and section 4.1: happy utterances are happy and excited ones."""
+    counts = {"anger": 1103, "happiness": 1636, "neutral": 1708, "sadness": 1084}
+    words = {name: {name, "excitement"} if name == "happiness" else {name} for name in counts}
+    for name, count in counts.items():
+        yield PaperCount("CMKT, section 4.1", name, count, partial(_is_one_of, words[name]))
+    yield PaperCount("CMKT, Table 1", "four classes", 5531, partial(_is_one_of, set().union(*words.values())))
+
+
+def _is_one_of(emotions: set[str], utterance: Utterance) -> bool:
+    return utterance.emotion in emotions
+
+
 READER = Reader(
     read=read,
     pattern="Session<1 to 5>/sentences/wav/<dialogue>/<utterance>.wav",
@@ -242,4 +267,5 @@ READER = Reader(
     scales={"arousal": (1, 5), "valence": (1, 5), "dominance": (1, 5)},
     options=IemocapOptions,
     source="the University of Southern California, on request: https://sail.usc.edu/iemocap",
+    papers=(*_levels("arousal", 1112, 7235, 1692), *_levels("valence", 3223, 4869, 1947), *_four_classes()),
 )

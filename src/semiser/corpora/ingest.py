@@ -16,7 +16,7 @@ import pyarrow as pa
 from semiser.corpora.emotions import EMOTIONS, likely_emotion
 from semiser.corpora.files import leaves_root
 from semiser.corpora.options import CorpusOptions, IngestOptions
-from semiser.corpora.reader import Reader
+from semiser.corpora.reader import PaperCount, Reader
 from semiser.corpora.refusal import refuse_unusable
 from semiser.corpora.registry import get_reader
 from semiser.corpora.spool import Spool
@@ -129,7 +129,7 @@ def ingest_corpus(name: str, corpus: CorpusOptions, reader: Reader, spool: Spool
     if not root.is_dir():
         raise FileNotFoundError(f"corpus {name!r}: ingest.corpora.{name}.root = {corpus.root} is not a folder")
     entries = reader.read(name, root, reader.options(**corpus.options))
-    tally = Tally()
+    tally = Tally(papers=reader.papers)
     with ThreadPoolExecutor(_PROBE_THREADS) as pool:
         while chunk := list(islice(entries, _CHUNK)):
             for entry in pool.map(lambda entry: _check(entry, root, reader.language), chunk):
@@ -179,6 +179,8 @@ class Tally:
     emotions: Counter[str | None] = field(default_factory=Counter)
     unknown_words: Counter[str] = field(default_factory=Counter)
     splits: Counter[str | None] = field(default_factory=Counter)
+    papers: tuple[PaperCount, ...] = ()
+    of_papers: Counter[int] = field(default_factory=Counter)
 
     def count(self, entry: Utterance | Rejected, usable: bool) -> None:
         """Count an entry, which is usable or rejected."""
@@ -194,6 +196,7 @@ class Tally:
             self.speakers.add(entry.speaker_id)
         self.emotions[entry.emotion] += 1
         self.splits[entry.split] += 1
+        self.of_papers.update(place for place, paper in enumerate(self.papers) if paper.counts(entry))
 
     def summary(self, expected: Mapping[str, int]) -> dict[str, Any]:
         """JSON-safe: found and expected, hours, speakers, labels, how many are quarantined."""
@@ -211,6 +214,10 @@ class Tally:
             "found": found,
             "expected": dict(expected),
             "differs": differs,
+            "papers": [
+                {"table": paper.table, "what": paper.what, "published": paper.count, "found": self.of_papers[place]}
+                for place, paper in enumerate(self.papers)
+            ],
             "hours": round(self.seconds / 3600, 4),
             "emotions": {str(word or "unlabelled"): count for word, count in self.emotions.most_common()},
             "with_transcript": self.with_transcript,
@@ -230,3 +237,7 @@ def _log(name: str, summary: dict[str, Any]) -> None:
     )  # fmt: skip
     for key, count in summary["differs"].items():
         logger.warning("%s: %d %s found, %d expected", name, count["found"], key, count["expected"])
+    others = Counter(row["table"] for row in summary["papers"] if row["found"] != row["published"])
+    for table, count in others.items():
+        of = sum(row["table"] == table for row in summary["papers"])
+        logger.warning("%s: %d of %d counts are not those of %s: ingest_summary.json has both", name, count, of, table)

@@ -63,6 +63,23 @@ class ReaderOptions(Options):
     """Options of a reader; a reader without options takes this very model."""
 
 
+@dataclass(frozen=True)
+class PaperCount:
+    """A count of utterances in a table of a paper: a complete copy of the corpus has as many.
+
+    Attributes:
+        table: such as `MSSGAN, Table I`.
+        what: is counted, `arousal: low`.
+        count: as printed.
+        counts: whether an utterance is one of them.
+    """
+
+    table: str
+    what: str
+    count: int
+    counts: Callable[[Utterance], bool]
+
+
 OptionsT = TypeVar("OptionsT", bound=ReaderOptions)
 
 
@@ -82,6 +99,7 @@ class Reader(Generic[OptionsT]):
             parts, `utterances/<split>`, which is checked for the splits that are there.
         scales: published range of each dimensional label, such as `{"arousal": (1, 5)}`.
         source: who gives the corpus out, and where; empty where it is the user's own.
+        papers: counts of the corpus in tables of the papers.
     """
 
     read: Callable[[str, Path, OptionsT], Iterator[Utterance | Rejected]]
@@ -92,3 +110,4 @@ class Reader(Generic[OptionsT]):
     expected: Mapping[str, int] = field(default_factory=dict)
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     source: str = ""
+    papers: tuple[PaperCount, ...] = ()

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +70,7 @@ def make_report(
         ],
         others=[part for part in results if not part.metrics],
         corpora=ingest or {},
+        counts=paper_counts(ingest, [part.metrics for part in results if part.metrics]),
         families={name: facts for name, facts in (features or {}).items() if facts.get("shards")},
         final=final,
         made=made,
@@ -97,6 +98,7 @@ def _environment() -> Environment:
         "signed": lambda value: "–" if value is None else f"{value:+.3f}".replace("-", "−"),
         "p": format_p,
         "metric": metric_label,
+        "counted": "{:,.10g}".format,
         "interval": format_interval,
         "system": system_name,
         "breakable": breakable,
@@ -338,6 +340,18 @@ def _summary(
             for part in results
         },
     }
+
+
+def paper_counts(ingest: Mapping[str, Any] | None, metrics: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Counts in the papers' tables beside those found: by ingest, and by a system that says `counts` in its protocol.
+
+    Returns:
+        Rows `table`, `corpus`, `what`, `published`, `found` and whether they are the `same`.
+    """
+    rows = [{"corpus": name, **row} for name, facts in (ingest or {}).items() for row in facts.get("papers", ())]
+    rows += [row for found in metrics for row in found["protocol"].get("counts", ())]
+    names = ("table", "corpus", "what", "published", "found")
+    return [{name: row[name] for name in names} | {"same": row["published"] == row["found"]} for row in rows]
 
 
 def _flat(row: Published, ours: Ours | None) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """AV-SpNET, declared: the front ends of its Table 2, and recognition on them by task and share of the labels."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -98,7 +98,23 @@ def pretrain(work: Work[TrainAvspnetOptions]) -> tuple[dict[str, Any], "pa.Table
         for seed, card in of_seed.items()
         for row in card["curves"]
     ]
-    return {"front_ends": cards, "left_out": reasons}, pa.Table.from_pylist(rows, CURVES_SCHEMA)
+    document = {"front_ends": cards, "left_out": reasons, "proxies": _proxy_counts(voices, proxies)}
+    return document, pa.Table.from_pylist(rows, CURVES_SCHEMA)
+
+
+def _proxy_counts(voices: "pa.Table", proxies: "Mapping[Any, pa.Table]") -> dict[str, dict[str, int]]:
+    """Corpus of the background to the counts of its proxy labels, `<proxy>: <class>`."""
+    import pyarrow.compute as pc
+
+    found: dict[str, dict[str, int]] = {}
+    for corpus in pc.unique(voices["corpus"]).to_pylist():
+        ids = voices["utterance_id"].filter(pc.equal(voices["corpus"], corpus)).combine_chunks()
+        for proxy, table in proxies.items():
+            labels = table["label"].filter(pc.is_in(table["utterance_id"], ids)).drop_null().value_counts()
+            found.setdefault(corpus, {}).update(
+                {f"{proxy}: {row['values']}": row["counts"] for row in labels.to_pylist()}
+            )
+    return found
 
 
 def _train_front_ends(
@@ -197,12 +213,38 @@ def protocol(work: Work[TrainAvspnetOptions]) -> dict[str, Any]:
     return {
         "shares": options.shares,
         "background": options.background.model_dump() | {"left_out": work.made["front_ends"]["left_out"]},
+        "counts": _counts(work, tasks),
         "overlapping": options.overlapping,
         "network": options.network.model_dump(mode="json"),
         "pretraining": options.pretraining.model_dump(mode="json"),
         "recognition": {name: how.model_dump(mode="json") for name, how in options.active_recognition.items()},
         "tasks": tasks,
     }
+
+
+def _counts(work: Work, tasks: "dict[str, dict[str, Any]]") -> list[dict[str, Any]]:
+    """What there is beside the paper's Table 1: of targets as they take part, of the background with its proxies."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from semiser.systems.avspnet.counts import count_segments, counts_beside
+
+    options, table = work.options, work.utterances
+    used = work.folds["utterance_id"]
+    ids = {
+        corpus: table["utterance_id"].filter(
+            pc.and_(pc.equal(table["corpus"], corpus), pc.is_in(table["utterance_id"], used.combine_chunks()))
+        )
+        for corpus in options.corpora
+    }
+    ids |= {name: table["utterance_id"].filter(pc.equal(table["corpus"], name)) for name in options.background.corpora}
+    found = count_segments(work.table("segments", "variants"), {name: pa.array(rows) for name, rows in ids.items()})
+    for task, facts in tasks.items():
+        for corpus, of_corpus in facts["corpora"].items():
+            found |= {(corpus, f"{task}: {name}"): count for name, count in of_corpus["per_class"].items()}
+    for corpus, labels in work.made["front_ends"].get("proxies", {}).items():
+        found |= {(corpus, what): count for what, count in labels.items()}
+    return counts_beside(found)
 
 
 def pairs(options: TrainAvspnetOptions, variants: Sequence[str]) -> list[tuple[str, str]]:
