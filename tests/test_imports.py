@@ -35,10 +35,10 @@ ROOMS = {
 }
 BOTTOM = {"options", "errors", "progress", "publish", "claim", "hold", "provenance", "card"}
 # Around the rooms: what a user starts, what Kedro starts, and what looks at an experiment as a whole.
-TOP = {"__main__", "cli", "configuration", "doctor", "effective", "hooks", "needs", "new", "pipeline_registry",
-       "settings", "telling", "tracking"}  # fmt: skip
+TOP = {"__main__", "cli", "configuration", "doctor", "effective", "hooks", "needs", "new",
+       "console", "pipeline_registry", "settings", "telling", "tracking"}  # fmt: skip
 FINDS_BY_NAME = ("prediction", "semiser.systems")  # the loaders in the folders of systems
-KNOW_KEDRO = {"pipelines", "datasets", "cli", "configuration", "hooks", "pipeline_registry", "__main__"}
+KNOW_KEDRO = {"pipelines", "datasets", "cli", "console", "configuration", "hooks", "pipeline_registry", "__main__"}
 
 
 def module_of(path: Path) -> str:

@@ -3,9 +3,12 @@
 `torchrun ... -m semiser` is that in its first process; the others take part in what it trains.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("KEDRO_DISABLE_TELEMETRY", "1")  # before Kedro is imported: nothing is sent anywhere
 
 from kedro.framework.project import configure_project
 

@@ -131,7 +131,8 @@ def new(name: str, labelled: str, unlabelled: str | None) -> None:
     from semiser.new import describe, draft, write_env
 
     with telling():
-        words = ["kedro", "semiser", "new", name, "--labelled", labelled]
+        alone = click.get_current_context().find_root().info_name == "semiser"
+        words = [*([] if alone else ["kedro"]), "semiser", "new", name, "--labelled", labelled]
         words += ["--unlabelled", unlabelled] if unlabelled else []
         project = Path.cwd()
         found = draft(name, labelled, unlabelled)
@@ -140,7 +141,7 @@ def new(name: str, labelled: str, unlabelled: str | None) -> None:
         click.echo(
             f"written     {path.relative_to(project)}, {len(path.read_text(encoding='utf-8').splitlines())} lines"
         )
-        click.echo(f"\nnext        kedro run --env {name}")
+        click.echo(f"\nnext        {'semiser run' if alone else 'kedro run --env'} {name}")
 
 
 @semiser.command()

@@ -34,7 +34,7 @@ def telling() -> Iterator[None]:
     except KeyboardInterrupt:
         click.secho("\ninterrupted: the same command goes on from here", fg="yellow", err=True)
         raise SystemExit(INTERRUPTED) from None
-    except click.ClickException:
+    except (click.ClickException, BrokenPipeError):  # click knows what to do about both
         raise
     except Exception as error:
         raise SystemExit(tell(error)) from None
