@@ -82,7 +82,8 @@ def test_every_system_has_a_table():
     assert set(PUBLISHED_ENVS) == set(system_names())
 
 
-def test_the_page_is_made_of_the_present_options():
+def test_pages_are_made_of_the_present_options_and_figures():
     spec = importlib.util.spec_from_file_location("make_options", ROOT / "docs/make_options.py")
     spec.loader.exec_module(module := importlib.util.module_from_spec(spec))
-    assert (ROOT / "docs/options.md").read_text(encoding="utf-8") == module.page(), "run `python docs/make_options.py`"
+    for page, text in module.pages().items():
+        assert page.read_text(encoding="utf-8") == text, f"{page.name}: run `python docs/make_options.py`"

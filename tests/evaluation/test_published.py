@@ -64,3 +64,8 @@ def test_spreads_and_papers():
     assert row.std == pytest.approx(0.027)
     assert all(read_published(system) for system in PAPERS)
     assert read_published("unknown") == ()
+
+
+@pytest.mark.parametrize("system", PAPERS)
+def test_every_figure_has_one_of_ours_beside_it_or_a_reason_why_not(system):
+    assert [row for row in read_published(system) if not row.ours and not row.note] == []

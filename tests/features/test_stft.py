@@ -1,13 +1,18 @@
 import librosa
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from helpers import utterances_of, voice, write_wav
 from pydantic import ValidationError
 
+from semiser.data.samples import matrices
 from semiser.errors import Unusable
 from semiser.features.family import Source
+from semiser.features.spectra import as_stored
 from semiser.features.stft import Stft, compute_stft
 from semiser.options.audio_features import StftOptions
+from semiser.shards.store import ShardFolder
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -64,3 +69,30 @@ def test_long_utterances_are_cut_at_the_end_after_normalising(tmp_path):
 def test_more_bins_than_the_transform_has_are_refused():
     with pytest.raises(ValidationError, match=r"bins must be at most dft_size / 2 \+ 1 = 257, not 512"):
         StftOptions(dft_size=512)
+
+
+def test_half_the_room_costs_a_thousandth_of_a_value_and_has_a_fingerprint_of_its_own(tmp_path):
+    """Through a shard of the store and back as training reads it; float16 has 11 significant bits."""
+    write_wav(tmp_path / "s" / "a.wav", voice(3.0))
+    (row,) = utterances_of(tmp_path).to_pylist()
+    read, sizes = {}, {}
+    for stored in ("float32", "float16"):
+        family = Stft(StftOptions(stored=stored))
+        (values,) = family.rows(Source(row, tmp_path))
+        schema = pa.schema([pa.field("utterance_id", pa.string()), *family.fields()])
+        folder = ShardFolder(str(tmp_path / stored))
+        with folder.shard("c/00000", schema, {"key": "0" * 64}) as writer:
+            writer.add({"utterance_id": "a", **values})
+        (path,) = (tmp_path / stored).rglob("*.parquet")
+        sizes[stored] = path.stat().st_size
+        (batch,) = pq.read_table(path).to_batches()
+        read[stored] = matrices(batch, schema.field("stft"))[0]
+    assert read["float32"].dtype == read["float16"].dtype == np.float32
+    assert 0 < np.abs(read["float16"] - read["float32"]).max() < 2**-10 * np.abs(read["float32"]).max()
+    assert sizes["float16"] < 0.6 * sizes["float32"]
+    assert "stored" not in StftOptions().model_dump() and StftOptions(stored="float16").model_dump()["stored"]
+
+
+def test_what_float16_cannot_hold_is_refused():
+    with pytest.raises(Unusable, match="a value of 70000 is beyond float16"):
+        as_stored(np.full((2, 2), 7e4, np.float32), "float16")

@@ -201,7 +201,8 @@ def matrices(batch: pa.RecordBatch, field: pa.Field, fit_frames: FitFrames | Non
     shape = json.loads((field.metadata or {}).get(b"shape") or f"[{field.type.list_size}]")
     column = batch[field.name]
     if shape[0] is not None:
-        return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), *shape)
+        values = column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), *shape)
+        return values.astype(np.float32, copy=False)  # of float16 where they are stored so
     if fit_frames is None:
         raise ValueError(f"the matrices of {field.name} differ in length: fit_frames must say how they get one shape")
     return np.stack([fit_frames(row.values.to_numpy().reshape(-1, shape[1])) for row in column])

@@ -48,7 +48,8 @@ def row_arrays(field: pa.Field, values: pa.Array) -> Sequence[np.ndarray]:
         return values.to_numpy(zero_copy_only=False)[:, None]
     if pa.types.is_fixed_size_list(values.type):
         shape = json.loads((field.metadata or {}).get(b"shape", b"[-1]"))
-        return values.flatten().to_numpy().reshape(len(values), 1, *shape)
+        found = values.flatten().to_numpy(zero_copy_only=False).reshape(len(values), 1, *shape)
+        return found.astype(np.float32, copy=False) if found.dtype == np.float16 else found
     if pa.types.is_fixed_size_list(values.type.value_type):
         return [row.values.flatten().to_numpy().reshape(-1, values.type.value_type.list_size) for row in values]
     arrays = [row.values.to_numpy() for row in values]

@@ -1,4 +1,4 @@
-"""What the five papers report, as data: one CSV per paper, every number as printed.
+"""What the five papers report, as data: one CSV per paper, every number of their result tables as printed.
 
 Columns: `system`; `table` and `page` of the paper (page empty where not known); `corpus` and `task`; `variant` as the
 paper calls it; `setting` of the table's rows and columns, `option=value/...`; `metric` under our name; `value` and

@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from semiser.errors import Unusable
 from semiser.options.audio_features import FramesOptions
+from semiser.options.family import Stored
 
 # Frames transformed at a time: bounds memory on recordings of hours.
 _BLOCK = 2048
@@ -113,10 +114,13 @@ def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
     return np.where(above < 0, mel * _LINEAR_HZ, 1000 * np.exp(_LOG_STEP * above))
 
 
-def matrix_field(name: str, shape: tuple[int, int], axes: tuple[str, str], **facts: object) -> pa.Field:
-    """A column of matrices of one shape, laid out row by row in a fixed-size list of float32."""
+def matrix_field(
+    name: str, shape: tuple[int, int], axes: tuple[str, str], stored: Stored = "float32", **facts: object
+) -> pa.Field:
+    """A column of matrices of one shape, laid out row by row in a fixed-size list of float32, or of float16."""
     metadata = {"shape": json.dumps(shape), "axes": json.dumps(axes), **_as_text(facts)}
-    return pa.field(name, pa.list_(pa.float32(), shape[0] * shape[1]), metadata=metadata)
+    kind = pa.float16() if stored == "float16" else pa.float32()
+    return pa.field(name, pa.list_(kind, shape[0] * shape[1]), metadata=metadata)
 
 
 def frames_fields(name: str, width: int, **facts: object) -> list[pa.Field]:
@@ -135,6 +139,17 @@ def fit_frames(values: np.ndarray, frames: int) -> np.ndarray:
     """A matrix cut at its end, or padded with zeros at its head, to so many rows: (T, width) -> (frames, width)."""
     kept = values[:frames]
     return np.concatenate([np.zeros((frames - len(kept), kept.shape[1]), kept.dtype), kept])
+
+
+def as_stored(values: np.ndarray, stored: Stored) -> np.ndarray:
+    """Values as their column holds them.
+
+    Raises:
+        Unusable: one is beyond the range of float16.
+    """
+    if stored == "float16" and (largest := float(np.abs(values).max(initial=0))) > 65504:
+        raise Unusable(f"a value of {largest:g} is beyond float16: set the option stored to float32")
+    return values.astype(stored)
 
 
 def _as_text(facts: dict[str, object]) -> dict[str, str]:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from semiser.features.family import Family, Source
-from semiser.features.spectra import fit_frames, frame_spectra, matrix_field
+from semiser.features.spectra import as_stored, fit_frames, frame_spectra, matrix_field
 from semiser.options.audio_features import StftOptions
 
 
@@ -54,9 +54,9 @@ class Stft(Family[StftOptions]):
         shape = (self.options.frames, self.options.bins)
         return [
             pa.field("frames", pa.int32(), metadata={"unit": "frames with audio, the last ones"}),
-            matrix_field("stft", shape, ("frame", "bin"), unit=unit, bin_hz=bin_hz),
+            matrix_field("stft", shape, ("frame", "bin"), self.options.stored, unit=unit, bin_hz=bin_hz),
         ]
 
     def rows(self, source: Source) -> Iterator[dict[str, Any]]:
-        values = compute_stft(source.audio(self.options.sample_rate_hz), self.options)
+        values = as_stored(compute_stft(source.audio(self.options.sample_rate_hz), self.options), self.options.stored)
         yield {"frames": min(len(values), self.options.frames), "stft": fit_frames(values, self.options.frames)}

@@ -20,7 +20,7 @@ import pyarrow as pa
 from semiser.errors import Unusable
 from semiser.features.checkpoint import SETTINGS, check_checkpoint, hash_checkpoint, read_config
 from semiser.features.family import Family, Source
-from semiser.features.spectra import fit_frames, matrix_field
+from semiser.features.spectra import as_stored, fit_frames, matrix_field
 from semiser.options.audio_features import Wav2VecOptions
 
 SAMPLE_RATE_HZ = 16_000  # of every published wav2vec 2.0 model
@@ -119,11 +119,11 @@ class Wav2Vec(Family[Wav2VecOptions]):
         shape = (self.options.frames, width)
         return [
             pa.field("frames", pa.int32(), metadata={"unit": "frames with audio, the last ones"}),
-            matrix_field("wav2vec", shape, ("frame", "channel"), unit=unit, **facts),
+            matrix_field("wav2vec", shape, ("frame", "channel"), self.options.stored, unit=unit, **facts),
         ]
 
     def rows(self, source: Source) -> Iterator[dict[str, Any]]:
-        values = _load_extractor(self.options)(source.audio(SAMPLE_RATE_HZ))
+        values = as_stored(_load_extractor(self.options)(source.audio(SAMPLE_RATE_HZ)), self.options.stored)
         yield {"frames": len(values), "wav2vec": fit_frames(values, self.options.frames)}
 
 

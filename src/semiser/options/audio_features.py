@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from semiser.options.family import FamilyOptions
+from semiser.options.family import FamilyOptions, StoredOptions
 
 
 class AudioOptions(FamilyOptions):
@@ -144,7 +144,7 @@ class FbankOptions(FramesOptions):
     mels: int = Field(default=128, ge=1)
 
 
-class StftOptions(FramesOptions):
+class StftOptions(FramesOptions, StoredOptions):
     """CMKT's short-time Fourier transform of fixed length.
 
     Attributes:
@@ -164,7 +164,7 @@ class StftOptions(FramesOptions):
         return self
 
 
-class Wav2VecOptions(FamilyOptions):
+class Wav2VecOptions(FamilyOptions, StoredOptions):
     """wav2vec 2.0 features of fixed length; the family cannot be extracted until a checkpoint is named.
 
     The folder is no part of a fingerprint: what the model is, is told by its hash.

@@ -1,5 +1,7 @@
 """What the options of every feature family share."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from semiser.options.base import Options
@@ -16,3 +18,17 @@ class FamilyOptions(Options):
 
     corpora: tuple[str, ...] | None = Field(default=None, exclude=True)
     max_quarantined_share: float | None = Field(default=None, ge=0, le=1, exclude=True)
+
+
+Stored = Literal["float32", "float16"]
+
+
+class StoredOptions(Options):
+    """How the matrices of a family lie in its shards.
+
+    Attributes:
+        stored: `float16` takes half the room; training reads float32 of either. A value beyond its range makes an
+            utterance unusable. It is part of a fingerprint only where it is not `float32`.
+    """
+
+    stored: Stored = Field(default="float32", exclude_if=lambda stored: stored == "float32")
