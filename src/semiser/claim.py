@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 from fsspec import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
-from semiser.publish import TEMPORARY_SUFFIX
+from semiser.publish import sweep
 
 logger = logging.getLogger(__name__)
 LOCK = ".lock"
@@ -40,13 +40,8 @@ def _locked(folder: Path, name: str) -> Iterator[None]:
         logger.warning("another run is at work on %s: waiting until it ends", name)
         lock.acquire()
     try:
-        _sweep(folder)  # after a run that was killed
+        sweep(folder)  # after a run that was killed
         yield
-        _sweep(folder)  # after workers that were
+        sweep(folder)  # after workers that were
     finally:
         lock.release()
-
-
-def _sweep(folder: Path) -> None:
-    for leftover in folder.glob(f"*{TEMPORARY_SUFFIX}"):
-        leftover.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_ends_the_run_and_loses_nothing(corpus, small_disk, undisturbed, inject):
     inject("disk full (tmpfs)")
     store = small_disk / "store"
-    with pytest.raises(OSError, match=r"No space left on device: make room and run again"):
+    with pytest.raises(OSError, match=r"No space left on device: it takes more than .* free; make room and run again"):
         run(corpus, store, Here())
     assert list(store.rglob("*.parquet")) == shards_of(store, "00000")
     assert not list(store.rglob(f"*{TEMPORARY_SUFFIX}"))
@@ -40,7 +40,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(corpus, small_disk, undistur
 def test_a_file_that_may_grow_no_further_ends_the_run_and_loses_nothing(corpus, store, undisturbed, inject):
     inject("quota reached while a shard is written (RLIMIT_FSIZE)")
     corpus.trap("e", "fill disk")
-    with pytest.raises(OSError, match=r"File too large: make room and run again.*00001-.*parquet"):
+    with pytest.raises(OSError, match=r"File too large: it takes more .*; make room and run again.*00001-.*parquet"):
         run(corpus, store, LocalEngine(1))
     assert not list(store.rglob("00001-*"))
     corpus.untrap()

@@ -11,8 +11,9 @@ from pydantic_core import to_jsonable_python
 from semiser.experiments.catalog import metrics_files, options_of
 from semiser.experiments.lock import claim
 from semiser.experiments.records import new_record, read_records, read_result, settle, write_record
-from semiser.experiments.tree import is_on_disk
+from semiser.experiments.tree import Tree, is_on_disk
 from semiser.options.runs import RunsOptions
+from semiser.publish import sweep
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -122,7 +123,7 @@ def begin(run_params: Mapping[str, Any], command: str, pipeline: "Pipeline", cat
     project = Path(run_params["project_path"])
     if not (is_on_disk(places["reporting"]) and is_on_disk(places["models"])):
         return None
-    return Run(
+    run = Run(
         folder=project / places["reporting"],
         models=project / places["models"],
         metrics=metrics_files(pipeline, catalog),
@@ -132,6 +133,10 @@ def begin(run_params: Mapping[str, Any], command: str, pipeline: "Pipeline", cat
         pipelines=sorted(run_params.get("pipeline_names") or []) or None,
         wait=RunsOptions(**catalog.load("params:runs")).wait,
     )
+    for folder in Tree.of(places, project).folders_of(Path(places["reporting"]).name):
+        for leftover in sweep(folder):
+            logger.info("removed %s, which a killed run did not finish", leftover)
+    return run
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -1,6 +1,7 @@
 """What the pipelines of an experiment left in its reporting folder, whichever of them were run."""
 
 import csv
+import io
 import json
 import re
 import struct
@@ -11,7 +12,8 @@ from typing import Any
 
 from markupsafe import Markup  # part of jinja2
 
-_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG, _END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+_SHORTEST = 45  # bytes: signature, header, end
 _DOTS_PER_INCH = 150  # that the catalog saves figures with
 _CSS_PIXELS_PER_INCH = 96
 _SWEEPS = "_sweeps"  # the end of a pipeline's name
@@ -111,21 +113,23 @@ def _json(path: Path) -> Any:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+    text = path.read_bytes()
+    if not text.endswith(b"\n"):
+        raise ValueError(f"{path} ends in the middle of a line: run its pipeline again, or remove it")
+    return list(csv.DictReader(io.StringIO(text.decode(), newline="")))
 
 
 def _picture(path: Path) -> Picture:
     caption = _CAPTIONS.get(path.stem, path.stem.replace("_", " ").capitalize() + ".")
     data = path.read_bytes()
-    if not data.startswith(_PNG):
-        raise ValueError(f"{path} is no PNG: run its pipeline again, or remove it")
+    if not (data.startswith(_PNG) and data.endswith(_END) and len(data) > _SHORTEST):
+        raise ValueError(f"{path} is no whole PNG: run its pipeline again, or remove it")
     width, height = (round(side * _CSS_PIXELS_PER_INCH / _DOTS_PER_INCH) for side in struct.unpack(">II", data[16:24]))
     drawn = path.with_suffix(".svg")
     if not drawn.is_file():
         return Picture(path.stem, caption, width, height, address=f"data:image/png;base64,{b64encode(data).decode()}")
     text = drawn.read_text(encoding="utf-8")
-    if "<svg" not in text or "<script" in text:
+    if "<svg" not in text or "<script" in text or not text.rstrip().endswith("</svg>"):
         raise ValueError(f"{drawn} is no SVG of ours: run its pipeline again, or remove it")
     svg = re.sub(r"<style>.*?</style>", "", text[text.index("<svg") :], count=1, flags=re.S)
     return Picture(path.stem, caption, width, height, svg=Markup(svg))

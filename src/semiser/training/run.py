@@ -1,6 +1,7 @@
 """A training run: seed, device, the folder of its checkpoint, its curves."""
 
 import logging
+import shutil
 import tempfile
 import time
 import zipfile
@@ -15,6 +16,7 @@ from torch import Tensor, distributed
 from semiser import __version__
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
+from semiser.publish import NO_ROOM
 from semiser.training.saved import write_saved
 
 if TYPE_CHECKING:
@@ -55,7 +57,10 @@ class TrainingRun:
             torch.set_num_threads(options.threads)
         from lightning_fabric import Fabric
 
+        from semiser.training.checkpoints import WholeCheckpoints
+
         self.fabric = fabric or Fabric(accelerator=options.accelerator, devices=1, precision=options.precision)
+        self.fabric.strategy.checkpoint_io = WholeCheckpoints()
         self.seed, self.folder, self.key = seed, folder, key
         self._every_s, self._saved_at = options.checkpoint_every_s, time.monotonic()
         self._parts_drawn = 0
@@ -168,9 +173,13 @@ class TrainingRun:
         everything["parts_drawn"] = self._parts_drawn
         if self.fabric.device.type == "cuda":
             everything["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
-        temporary = self.folder / f"{_CHECKPOINT}.partial"
-        self.fabric.strategy.save_checkpoint(temporary, everything)  # Fabric's own save waits for all processes
-        temporary.replace(self.folder / _CHECKPOINT)
+        try:
+            # Fabric's own save waits for all processes
+            self.fabric.strategy.save_checkpoint(self.folder / _CHECKPOINT, everything)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            logger.warning("no checkpoint, the training goes on without: %s", error)
         self._saved_at = time.monotonic()
 
     def resume(self, state: dict[str, Any]) -> bool:
@@ -224,8 +233,22 @@ class TrainingRun:
             return
         made = {"seed": self.seed, "key": self.key, "semiser": __version__, "torch": torch.__version__}
         made |= {"device": self.fabric.device.type, "families": self.families}
-        write_saved(self.folder, tensors, {**made, **card})
+        try:
+            write_saved(self.folder, tensors, {**made, **card})
+        except OSError as error:
+            if error.errno not in NO_ROOM or not self._makes_room(tensors):
+                raise
+            logger.warning("%s: its checkpoint makes room for the finished model", self.folder)
+            (self.folder / _CHECKPOINT).unlink()
+            write_saved(self.folder, tensors, {**made, **card})
         (self.folder / _CHECKPOINT).unlink(missing_ok=True)
+
+    def _makes_room(self, tensors: Mapping[str, Tensor]) -> bool:
+        """Whether the model would fit in if its checkpoint were not there."""
+        path = self.folder / _CHECKPOINT
+        held = path.stat().st_size if path.is_file() else 0
+        needed = sum(tensor.nbytes for tensor in tensors.values())
+        return held > 0 and shutil.disk_usage(self.folder).free + held > needed
 
 
 def _check_archive(path: Path) -> None:

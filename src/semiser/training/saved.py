@@ -43,7 +43,7 @@ def write_saved(folder: Path, tensors: Mapping[str, Tensor], card: Mapping[str, 
     facts = _finite(json.loads(json.dumps(card)))
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     data = safetensors_bytes(kept, {_BOUND: _digest(facts)})
-    with publishing_on_disk(folder / WEIGHTS) as file:
+    with publishing_on_disk(folder / WEIGHTS, size=len(data)) as file:
         file.write(data)
     facts = {"weights_sha256": hashlib.sha256(data).hexdigest(), **facts}
     with publishing_on_disk(folder / CARD) as file:
