@@ -85,3 +85,13 @@ def test_a_root_without_a_table_has_no_rows_and_one_without_columns_is_an_error(
     (tmp_path / "label.csv").write_text("video_id,text\n")
     with pytest.raises(ValueError, match=r"label\.csv lacks the columns clip_id, label, label_A"):
         _read(tmp_path)
+
+
+def test_the_list_is_read_without_a_header_line_too(tmp_path: Path):
+    line = "video_0001,0001,今天天气不错,-0.6,-1.0,0.2,0.4,Negative,train\n"
+    _make_copy(tmp_path, line, "video_0001/0001.mp4")
+    header = (tmp_path / "label.csv").read_text(encoding="utf-8").removesuffix(line)
+    (with_header,) = _read(tmp_path)
+    assert header and header != line
+    (tmp_path / "label.csv").write_text(line, encoding="utf-8")
+    assert _read(tmp_path) == [with_header] and with_header.sentiment == 0.2

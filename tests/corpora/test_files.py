@@ -56,3 +56,14 @@ def test_paths_of_tables_that_leave_the_root(path):
 @pytest.mark.parametrize("path", ["a", "a/b.wav", "a/../b", "..a", "a/..b", "./a"])
 def test_paths_of_tables_that_stay(path):
     assert not leaves_root(path)
+
+
+def test_of_a_flac_and_a_wav_of_one_name_the_flac_is_taken(tmp_path: Path, caplog):
+    for name in ("a.flac", "a.wav", "b.wav", "c.flac", "d/a.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with caplog.at_level("INFO"):
+        found = [str(path) for path in iter_files(tmp_path, {".flac", ".wav"})]
+    assert found == ["a.flac", "b.wav", "c.flac", "d/a.wav"]
+    assert "passed over 1 wav files beside a flac of the same name" in caplog.text
+    assert len(list(iter_files(tmp_path, {".wav"}))) == 3

@@ -116,3 +116,12 @@ def test_the_documented_clips(tmp_path: Path):
     first, _ = _read_example(tmp_path, "Film clips (iQIYI-VID)")
     assert first.audio_path == first.video_path == "IQIYI_VID_TRAIN/IQIYI_VID_TRAIN_0000001.mp4"
     assert first.speaker_id == "iqiyi_vid/1783"
+
+
+def test_the_index_of_a_data_frame_is_passed_over_and_case_does_not_matter(tmp_path: Path):
+    for first in ("", "Unnamed: 0"):
+        (tmp_path / "utterances.csv").write_text(f"{first},Audio_Path, Speaker_ID\n0,a.wav,s\n1,b.wav,s\n")
+        assert [(row.audio_path, row.speaker_id) for row in _read(tmp_path)] == [("a.wav", "own/s"), ("b.wav", "own/s")]
+    (tmp_path / "utterances.csv").write_text("audio_path,,x\na.wav,1,2\n")
+    with pytest.raises(ValueError, match="unknown columns '', 'x'"):
+        _read(tmp_path)

@@ -1,10 +1,12 @@
 """Decoding of corpus text files."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from semiser.corpora import text
+from semiser.corpora.nxt import UnreadableXml, read_elements
 from semiser.corpora.text import UndecodableText, find_encoding, iter_lines, read_text
 
 
@@ -60,3 +62,23 @@ def test_what_is_too_long_to_be_held_is_refused_by_name(tmp_path: Path, monkeypa
         assert next(lines) == "abc\n"
         with pytest.raises(UndecodableText, match=r"lines\.txt, line 2 is longer than 4 characters"):
             next(lines)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "zero.txt").symlink_to("/dev/zero")
+    for name in ("pipe.txt", "zero.txt"):
+        for read in (read_text, find_encoding):
+            with pytest.raises(UndecodableText, match=f"{name} is no file but a folder, a pipe or a device"):
+                read(tmp_path / name)
+        with pytest.raises(UnreadableXml, match=f"{name} is no file but a folder, a pipe or a device"):
+            read_elements(tmp_path / name)
+
+
+def test_a_pointer_and_a_workbook_in_place_of_a_list_are_named(tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(UndecodableText, match=r"a\.csv is a Git LFS pointer .* `git lfs pull`"):
+        read_text(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_bytes(b"PK\x03\x04" + bytes(40))
+    with pytest.raises(UndecodableText, match=r"b\.csv is a zip archive or an Excel workbook"):
+        read_text(tmp_path / "b.csv")

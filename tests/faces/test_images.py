@@ -119,7 +119,7 @@ def test_ferplus_with_pixels_in_the_other_table(tmp_path: Path):
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (None, "neither the folders FER2013Train"),
+        (None, "neither beside it nor in data the folders FER2013Train"),
         ("emotion,pixels,Usage\n", r"fer2013new\.csv:2 and fer2013\.csv:0 are not of one image"),
         ("emotion,pixels,Usage\n0,1 2,PublicTest\n", r"fer2013\.csv:2 are not of one image"),
         ("emotion,Usage\n0,Training\n", "lacks the columns pixels"),
@@ -253,3 +253,12 @@ def test_a_picture_of_too_many_pixels_is_not_decoded(tmp_path: Path, monkeypatch
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((10, 10), np.uint8))
     with pytest.raises(Unusable, match=r"a\.png: 10 x 10 pixels are no picture of a face"):
         decode_face(FaceImage(image_id="a", corpus="c", path="a.png"), tmp_path)
+
+
+def test_ferplus_as_its_owners_have_it_the_list_at_the_root_and_the_images_in_data(tmp_path: Path):
+    names = "neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+    lines = f"Usage,Image name,{names}\nTraining,fer0000000.png,9,1,0,0,0,0,0,0,0,0\n"
+    (tmp_path / "fer2013new.csv").write_text(lines)
+    _touch(tmp_path, "data/FER2013Train/fer0000000.png")
+    (image,) = _read("ferplus", tmp_path)
+    assert (image.path, image.expression) == ("data/FER2013Train/fer0000000.png", "neutral")

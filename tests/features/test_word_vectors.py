@@ -282,3 +282,9 @@ def test_a_temporary_folder_of_somebody_else_is_not_used(tmp_path, monkeypatch):
     folder.symlink_to(tmp_path / "theirs")
     with pytest.raises(PermissionError, match="is not a folder of yours"):
         private_folder()
+
+
+def test_vectors_in_another_encoding_are_refused(tmp_path):
+    (tmp_path / "v.txt").write_bytes("2 2\n你好 1 2\n世界 3 4\n".encode("gbk"))
+    with pytest.raises(ValueError, match=r"2 of 2 words of v\.txt are no UTF-8 .* is the file in GBK or Big5\?"):
+        load_word_vectors(tmp_path / "v.txt")

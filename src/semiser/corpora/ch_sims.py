@@ -3,7 +3,8 @@
 Columns `video_id, clip_id, text, label, label_T, label_A, label_V, annotation, mode` (Yu et al., "CH-SIMS: a Chinese
 multimodal sentiment analysis dataset with fine-grained annotation of modality", ACL 2020, and
 https://github.com/thuiar/MMSA). `sentiment` is the label of the voice, `label_A`; `annotation`, a word for the class of
-`label`, is left out, since the number says it. Tables that went through a spreadsheet have lost the zeros in front
+`label`, is left out, since the number says it. The list is given out with and without a
+header line. Tables that went through a spreadsheet have lost the zeros in front
 of `clip_id`; a clip is looked for with and without them. Speakers are not published.
 """
 
@@ -19,6 +20,7 @@ from semiser.corpora.utterance import Rejected, Utterance
 
 TABLES = ("label.csv", "meta.csv")
 
+_COLUMNS = ("video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "annotation", "mode")
 _NEEDED = {"video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V", "mode"}
 _SENTIMENTS = ("sentiment", "sentiment_text", "sentiment_vision", "sentiment_multimodal")
 _SPLITS = ("train", "valid", "test")
@@ -32,7 +34,7 @@ def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[Utterance 
     """
     table = next((root / name for name in TABLES if (root / name).is_file()), None)
     if table is not None:
-        lines = read_lines(table, _NEEDED, "gb18030")
+        lines = read_lines(table, _NEEDED, "gb18030", columns=_COLUMNS)
         yield from describe_lines(corpus, table.name, lines, partial(_describe, corpus, root))
 
 

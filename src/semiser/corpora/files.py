@@ -1,5 +1,6 @@
 """Walks over a corpus folder, and the frame that the readers of file trees share."""
 
+import logging
 import os
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -8,6 +9,7 @@ from typing import TypeVar
 
 from semiser.corpora.utterance import Rejected
 
+logger = logging.getLogger(__name__)
 Row = TypeVar("Row")
 
 # Folders that operating systems leave behind; names that begin with `.` (also AppleDouble's `._x.wav`) or `~$` go too.
@@ -31,15 +33,23 @@ def iter_files(root: Path, suffixes: Collection[str]) -> Iterator[PurePosixPath]
 
     Hidden files and leftovers of operating systems are passed over. Links are followed (what leaves the root is
     ingest's matter), except back into a folder that the walk is in; a broken link counts as a file, so that a file
-    whose content was never fetched is reported, not lost.
+    whose content was never fetched is reported, not lost. Of a flac and a wav of one name the flac is taken.
 
     Args:
         root: the folder.
         suffixes: lower-case suffixes to keep, such as `{".wav"}`; case does not matter in the files.
     """
+    copies = 0
     for path in _walk(str(root), "", frozenset()):
-        if os.path.splitext(path)[1].lower() in suffixes:
-            yield PurePosixPath(path)
+        stem, suffix = os.path.splitext(path)
+        if suffix.lower() not in suffixes:
+            continue
+        if suffix.lower() == ".wav" and ".flac" in suffixes and os.path.isfile(root / f"{stem}.flac"):
+            copies += 1
+            continue
+        yield PurePosixPath(path)
+    if copies:
+        logger.info("%s: passed over %d wav files beside a flac of the same name, which is read", root.name, copies)
 
 
 def _walk(folder: str, relative: str, above: frozenset[str]) -> Iterator[str]:

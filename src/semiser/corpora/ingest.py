@@ -22,7 +22,8 @@ from semiser.corpora.registry import get_reader
 from semiser.corpora.spool import Spool
 from semiser.corpora.utterance import QUARANTINE_SCHEMA, UTTERANCES_SCHEMA, Rejected, Utterance
 from semiser.errors import Unusable
-from semiser.media.audio import probe_audio
+from semiser.media.audio import END_TOLERANCE_S, probe_audio
+from semiser.media.content import modified_ns
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +147,7 @@ def _check(entry: Utterance | Rejected, root: Path, language: str | None) -> Utt
         if entry.video_path:
             _refuse_escape(entry.video_path)
         info = probe_audio(root / entry.audio_path)
-        if entry.end_s is not None and entry.end_s > info.duration_s + 1e-3:
+        if entry.end_s is not None and entry.end_s > info.duration_s + END_TOLERANCE_S:
             raise Unusable(f"the segment ends at {entry.end_s} s, the file at {info.duration_s:.3f} s")
     except Unusable as error:
         return Rejected(entry.corpus, entry.audio_path, str(error))
@@ -154,7 +155,7 @@ def _check(entry: Utterance | Rejected, root: Path, language: str | None) -> Utt
         setattr(entry, key, value)
     video = root / entry.video_path if entry.video_path else None
     if video and os.path.isfile(video):  # without it the voice is still of use; the face families say what is missing
-        entry.video_bytes, entry.video_modified_ns = video.stat().st_size, video.stat().st_mtime_ns
+        entry.video_bytes, entry.video_modified_ns = video.stat().st_size, modified_ns(video.stat())
     if entry.end_s is not None:
         entry.duration_s = entry.end_s - (entry.start_s or 0.0)
     entry.language = entry.language or language

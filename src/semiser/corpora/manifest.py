@@ -34,6 +34,7 @@ from semiser.corpora.text import check_encoding, find_encoding, iter_lines
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance, Word
 
 logger = logging.getLogger(__name__)
+_UNNAMED = re.compile(r"|Unnamed: 0|__index_level_0__")  # what a data frame's index becomes
 
 BATCH_ROWS = 1024
 
@@ -210,7 +211,10 @@ def _find_encoding(path: Path, options: ManifestOptions) -> str:
 def _name_columns(theirs: list[str], options: ManifestOptions) -> dict[str, str]:
     """Our name of each column that is to be read."""
     ignored = () if options.ignore == "*" else options.ignore
-    ours = {name: options.aliases.get(name, name) for name in theirs if name not in ignored}
+    ours = {name: options.aliases.get(name, _near(name)) for name in theirs if name not in ignored}
+    if theirs and _UNNAMED.fullmatch(theirs[0]) and theirs[0] in ours:
+        logger.info("manifest %s: passed over its first column, which has no name: pandas' index?", options.file)
+        del ours[theirs[0]]
     if options.ignore == "*":
         extra = [name for name, our in ours.items() if our not in COLUMNS and our not in _INGESTED]
         if extra:
@@ -225,6 +229,12 @@ def _name_columns(theirs: list[str], options: ManifestOptions) -> dict[str, str]
     if len(theirs) > len(set(theirs)) or len(kept) > len(set(kept.values())):
         raise ValueError(f"manifest {options.file}: two columns mean the same among {', '.join(map(repr, theirs))}")
     return kept
+
+
+def _near(name: str) -> str:
+    """The name of a column whatever its case and blanks: `Audio_Path` is audio_path."""
+    near = name.strip().casefold()
+    return near if near in COLUMNS or near in _INGESTED else name
 
 
 def _check_audio_path(header: list[str], names: dict[str, str], options: ManifestOptions) -> None:

@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 from xml.parsers import expat
 
+from semiser.media.content import is_regular
+
 LONGEST_BYTES = 16 << 20  # AMI's longest annotation file has 0.5 MB
 
 
@@ -62,6 +64,8 @@ def _refuse_declarations(path: Path, name: str, system: str | None, public: str 
 
 
 def _parse(parser: expat.XMLParserType, path: Path) -> None:
+    if not is_regular(path):
+        raise UnreadableXml(f"{path.name} is no file but a folder, a pipe or a device, which may never end")
     if (size := path.stat().st_size) > LONGEST_BYTES:
         raise UnreadableXml(f"{path.name} has {size:,} bytes, an annotation file at most {LONGEST_BYTES:,}")
     try:

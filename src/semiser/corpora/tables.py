@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from semiser.corpora.files import Misfit, Row
@@ -12,7 +12,9 @@ from semiser.corpora.utterance import Rejected
 Line = tuple[int, dict[str, str]]
 
 
-def read_lines(path: Path, needed: set[str], *encodings: str, delimiter: str = ",") -> Iterator[Line]:
+def read_lines(
+    path: Path, needed: set[str], *encodings: str, delimiter: str = ",", columns: Sequence[str] = ()
+) -> Iterator[Line]:
     """Cells of a CSV file by column, stripped, with the number of the line that they end on; the file is not held.
 
     A cell that is not there is empty, empty lines are passed over, cells beyond the header are dropped.
@@ -22,6 +24,8 @@ def read_lines(path: Path, needed: set[str], *encodings: str, delimiter: str = "
         needed: columns that must be there.
         encodings: encodings to try after UTF-8.
         delimiter: what separates the cells.
+        columns: in their order, for a file that may come without a header line: where its first line names none of the
+            needed columns and has as many cells, it is a line like the others.
 
     Raises:
         UndecodableText: the file is in none of the encodings, or a line is too long to be one.
@@ -31,6 +35,10 @@ def read_lines(path: Path, needed: set[str], *encodings: str, delimiter: str = "
         lines = csv.DictReader(iter_lines(file, path), delimiter=delimiter, restval="")
         try:
             header = [name.strip() for name in lines.fieldnames or ()]
+            if columns and len(header) == len(columns) and not needed & set(header):
+                first = dict(zip(columns, header, strict=True))
+                header = list(columns)
+                yield lines.line_num, first
             if missing := needed - set(header):
                 found = ", ".join(header) or "nothing"
                 raise ValueError(f"{path.name} lacks the columns {', '.join(sorted(missing))}; found {found}")

@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 from typing import TextIO
 
 from semiser.corpora.files import printable
+from semiser.media.content import is_regular, what_it_is
 
 CHUNK_BYTES = 1 << 20
 LONGEST_TEXT_BYTES = 64 << 20  # of a file that is held: the longest of a corpus known here has 2 MB
@@ -32,6 +33,10 @@ def find_encoding(path: Path, *encodings: str) -> str:
     Raises:
         UndecodableText: none of them decodes it; the message names the file and the encodings tried.
     """
+    if not is_regular(path):
+        raise UndecodableText(f"{_name(path)} is no file but a folder, a pipe or a device, which may never end")
+    if what := what_it_is(path):
+        raise UndecodableText(f"{_name(path)} is {what}")
     candidates = ("utf-16",) if _has_utf16_mark(path) else ("utf-8-sig", *encodings)
     for encoding in candidates:
         if _decodes(path, encoding):

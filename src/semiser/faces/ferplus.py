@@ -1,8 +1,9 @@
 """FERPlus: `fer2013new.csv`, ten votes per image of FER2013, with the images in folders or in `fer2013.csv`.
 
 Columns and folder names as in https://github.com/microsoft/FERPlus (Barsoum et al., "Training deep networks for facial
-expression recognition with crowd-sourced label distribution", ICMI 2016). The list lies at the root or in `data`, the
-images (48 x 48, grey) beside it in `FER2013Train`, `FER2013Valid` and `FER2013Test`, or as numbers in the column
+expression recognition with crowd-sourced label distribution", ICMI 2016). List and images lie at
+the root or in `data`, as its owners have it the list there and the images here; these
+(48 x 48, grey) in `FER2013Train`, `FER2013Valid` and `FER2013Test`, or as numbers in the column
 `pixels` of Kaggle's `fer2013.csv`, line by line the same images. Lines without an image's name are no faces (column
 `NF`) and are passed over.
 
@@ -43,16 +44,19 @@ def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[FaceImage 
     if base is None:
         return
     lines = read_lines(root / base / VOTES, {"Usage", _NAME, *EXPRESSIONS, *_NOT_EXPRESSIONS})
-    in_folders = any((root / base / folder).is_dir() for folder in _FOLDERS.values())
-    joined = lines if in_folders else _add_pixels(lines, root / base / PIXELS)
-    yield from describe_lines(corpus, VOTES, joined, partial(_describe, corpus, PurePosixPath(base)))
+    places = dict.fromkeys((base, ".", "data"))
+    images = next((p for p in places if any((root / p / folder).is_dir() for folder in _FOLDERS.values())), None)
+    pixels = next((root / p / PIXELS for p in places if (root / p / PIXELS).is_file()), root / base / PIXELS)
+    joined = lines if images is not None else _add_pixels(lines, pixels)
+    yield from describe_lines(corpus, VOTES, joined, partial(_describe, corpus, PurePosixPath(images or base)))
 
 
 def _add_pixels(lines: Iterator[Line], path: Path) -> Iterator[Line]:
     """Lines of the list with the column `pixels` of the other table, whose lines are the same images."""
     if not path.is_file():
         raise ValueError(
-            f"{VOTES} is there, but neither the folders {', '.join(_FOLDERS.values())} nor {PIXELS} with the images"
+            f"{VOTES} is there, but neither beside it nor in data the folders {', '.join(_FOLDERS.values())}, "
+            f"nor {PIXELS} with the images"
         )
     for (number, cells), (other, image) in zip_longest(lines, read_lines(path, {"pixels", "Usage"}), fillvalue=_END):
         if cells.get("Usage") != image.get("Usage"):

@@ -19,6 +19,7 @@ from semiser.features.family import Family, Source
 from semiser.options.audio_features import OpenSmileOptions
 
 MIN_DURATION_S = 0.1  # below, openSMILE may give no frame or NaN
+LONGEST_S = 3600  # an hour: 1 GB of descriptors in openSMILE
 
 
 class FunctionalsExtractor:
@@ -53,6 +54,11 @@ class FunctionalsExtractor:
         duration_s = signal.size / self.sample_rate_hz
         if duration_s < MIN_DURATION_S:
             raise Unusable(f"{duration_s:.3f} s of audio: {self.feature_set} needs at least {MIN_DURATION_S} s")
+        if duration_s > LONGEST_S:
+            raise Unusable(
+                f"{duration_s:,.0f} s of audio: {self.feature_set} holds the descriptors of all of it at once, and "
+                f"takes at most {LONGEST_S:,} s: give start_s and end_s of the utterances in the file"
+            )
         rows = self._engine(signal)
         if not len(rows):
             raise Unusable(f"openSMILE gave no {self.feature_set} values for {duration_s:.3f} s of audio")

@@ -47,6 +47,7 @@ _METADATA_KEY = b"semiser"
 _TRAINING_OPTIONS = {"lower_case", "vector_size", "window", "min_count", "epochs", "skip_gram", "seed"}
 _HEADER = re.compile(rb"(\d{1,12}) (\d{1,12})\s*\n")
 _UNPACKED = 20  # a packed file of vectors becomes 3 times as long; zeros could become a thousand times
+_MOST_MENDED = 0.01  # words cut in the middle of a character are a few in a million
 _WORDS_AT_ONCE = 65_536
 _BYTES_PER_VALUE = 2  # at least: a digit and a blank
 
@@ -232,6 +233,12 @@ def load_word_vectors(path: str | Path, limit: int | None = None) -> WordVectors
         raise
     except (OSError, ValueError, zlib.error) as error:
         raise BadVectors(f"features.word2vec.vectors: {path.name} is damaged: {error}") from error
+    mended = sum("\ufffd" in word for word in found.index_to_key)
+    if mended > _MOST_MENDED * len(found.index_to_key):
+        raise BadVectors(
+            f"features.word2vec.vectors: {mended:,} of {len(found.index_to_key):,} words of {path.name} are no UTF-8 "
+            "and match no transcript: is the file in GBK or Big5? Convert it (`iconv -f gb18030 -t utf-8`)"
+        )
     if not np.isfinite(found.vectors).all():
         raise ValueError(f"features.word2vec.vectors: {path.name} holds values that are not finite")
     return WordVectors.of(found.index_to_key, found.vectors)

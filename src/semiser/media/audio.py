@@ -17,6 +17,7 @@ import soxr
 
 from semiser.errors import Unusable
 from semiser.media.container import open_av, reason_of
+from semiser.media.content import is_container, modified_ns, what_it_is
 
 # An unfinished stream's header holds one of these instead of the number of data bytes: no promise, so none broken.
 _UNKNOWN_LENGTHS = {0, 0x7FFFFFFF, 0x7FFFFFFF - 36, 0xFFFFFFFF, 0xFFFFFFFF - 36}
@@ -28,6 +29,9 @@ _SOUNDFILE_SUFFIXES = {f".{name.lower()}" for name in soundfile.available_format
     ".opus",
 }
 _RATES_HZ = (1_000, 1_000_000)  # a header beyond it is damaged; at 1 Hz a small file would be resampled to a huge one
+END_TOLERANCE_S = 0.01  # a segment's end may lie so far beyond its file's: lists give times in ms or hundredths
+_BEYOND, _MOST_BEYOND = 1.5, 1e-3  # of full scale, and the share of samples that may lie there: what a codec overshoots
+_UNKNOWN_FRAMES = 1 << 62  # libsndfile's word for a number of samples that the header does not know
 _MOST_VALUES = 1 << 28  # samples of all channels in one decoded signal: 1 GiB, 4.6 h of one channel at 16 kHz
 
 
@@ -56,12 +60,14 @@ def probe_audio(path: Path) -> AudioInfo:
         raise Unusable("not a file")
     if stat.st_size == 0:
         raise Unusable("empty file (0 bytes)")
-    probe = _probe_soundfile if path.suffix.lower() in _SOUNDFILE_SUFFIXES else _probe_av
+    if what := what_it_is(path):
+        raise Unusable(what)
+    probe = _probe_soundfile if _for_soundfile(path) else _probe_av
     duration_s, sample_rate_hz, channels = probe(path)
     _check_rate(sample_rate_hz)
     if duration_s <= 0:
         raise Unusable("no audio samples after the header")
-    return AudioInfo(duration_s, sample_rate_hz, channels, stat.st_size, stat.st_mtime_ns)
+    return AudioInfo(duration_s, sample_rate_hz, channels, stat.st_size, modified_ns(stat))
 
 
 def decode_audio(
@@ -81,13 +87,29 @@ def decode_audio(
         Unusable: the file cannot be decoded, ends before `end_s`, holds NaN or infinite samples, or more samples than
             any utterance has (1 GiB, read or resampled).
     """
-    read = _read_soundfile if path.suffix.lower() in _SOUNDFILE_SUFFIXES else _read_av
+    read = _read_soundfile if _for_soundfile(path) else _read_av
     signal, rate = read(path, start_s, end_s)
     _check_size(signal.shape[0] / rate * sample_rate_hz)
     if not np.isfinite(signal).all():
         raise Unusable(f"{np.count_nonzero(~np.isfinite(signal))} of {signal.size} samples are NaN or infinite")
+    _check_scale(signal)
     signal = signal.mean(axis=1, dtype=np.float32) if signal.shape[1] > 1 else signal[:, 0]
     return signal if rate == sample_rate_hz else soxr.resample(signal, rate, sample_rate_hz, quality="HQ")
+
+
+def _for_soundfile(path: Path) -> bool:
+    """Whether libsndfile reads the file: what its name says, unless its first bytes say otherwise."""
+    return path.suffix.lower() in _SOUNDFILE_SUFFIXES and not is_container(path)
+
+
+def _check_scale(signal: np.ndarray) -> None:
+    """Refuse floating-point samples in another scale, of which every feature would be that of a square wave."""
+    beyond = int(np.count_nonzero(np.abs(signal) > _BEYOND))
+    if beyond > _MOST_BEYOND * signal.size:
+        raise Unusable(
+            f"{beyond / signal.size:.2%} of the samples lie beyond {_BEYOND} (up to {np.abs(signal).max():,.0f}); "
+            "full scale is 1: floating-point samples in another scale? Divide them, or write them as integers"
+        )
 
 
 def _check_rate(rate: int) -> None:
@@ -112,6 +134,8 @@ def _probe_soundfile(path: Path) -> tuple[float, int, int]:
                 f"truncated: the header promises {promised[0]:,} bytes of samples, there are {promised[1]:,}"
             )
         with soundfile.SoundFile(str(path)) as file:
+            if not file.seekable() or info.frames >= _UNKNOWN_FRAMES:
+                return _probe_av(path)
             if info.frames and (file.seek(info.frames - 1) != info.frames - 1 or len(file.read(1)) != 1):
                 raise Unusable("truncated: the last sample cannot be read")
     except (soundfile.LibsndfileError, RuntimeError) as error:
@@ -133,6 +157,8 @@ def _reason(path: Path, error: Exception) -> str:
     if "psf_fseek" in str(error):
         return "truncated: the last sample cannot be read"
     detail = str(error).replace(str(path), path.name).removeprefix(f"Error opening {path.name!r}: ")
+    if "possibly a pipe" in detail:  # libsndfile's guess at why its MP3 decoder gave up
+        detail = "Format not recognised."
     return f"not readable as {path.suffix.lstrip('.').lower() or 'audio'}: {detail}"
 
 
@@ -140,7 +166,10 @@ def _read_soundfile(path: Path, start_s: float | None, end_s: float | None) -> t
     try:
         with soundfile.SoundFile(str(path)) as file:
             _check_rate(file.samplerate)
+            if not file.seekable() or file.frames >= _UNKNOWN_FRAMES:
+                return _read_av(path, start_s, end_s)
             start, stop = (0, file.frames) if end_s is None else _frames(start_s or 0.0, end_s, file.samplerate)
+            stop = _within(stop, file.frames, file.samplerate)
             if stop > file.frames:
                 raise Unusable(f"ends at {file.frames / file.samplerate:.3f} s, before the segment's end at {end_s} s")
             _check_size((stop - start) * file.channels)
@@ -153,6 +182,11 @@ def _read_soundfile(path: Path, start_s: float | None, end_s: float | None) -> t
     return signal, file.samplerate
 
 
+def _within(stop: int, frames: int, rate: int) -> int:
+    """Where a segment ends that was rounded up beyond its file's end: there."""
+    return frames if frames < stop <= frames + END_TOLERANCE_S * rate else stop
+
+
 def _frames(start_s: float, end_s: float, rate: int) -> tuple[int, int]:
     return round(start_s * rate), round(end_s * rate)
 
@@ -162,6 +196,8 @@ def _probe_av(path: Path) -> tuple[float, int, int]:
 
     with _open_av(path) as (container, stream):
         length = stream.duration * stream.time_base if stream.duration else (container.duration or 0) / av.time_base
+        if not length:  # the header does not say: count
+            length = sum(block.shape[1] for block in _blocks(container, stream)) / stream.rate
         return float(length), stream.rate, stream.codec_context.channels
 
 
@@ -181,7 +217,7 @@ def _read_av(path: Path, start_s: float | None, end_s: float | None) -> tuple[np
                 break
     if not position:
         raise Unusable("the sound track holds no samples")
-    if stop is not None and position < stop:
+    if stop is not None and position < _within(stop, position, rate):
         raise Unusable(f"ends at {position / rate:.3f} s, before the segment's end at {end_s} s")
     return np.concatenate(blocks, axis=1).T, rate
 

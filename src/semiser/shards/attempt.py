@@ -11,6 +11,7 @@ from typing import Any
 
 from semiser.errors import Unsteady, Unusable
 from semiser.features.family import Family, Source
+from semiser.media.content import modified_ns
 
 Rows = list[Mapping[str, Any]]
 
@@ -65,7 +66,7 @@ def _disturbance(family: Family, source: Source) -> Unsteady | None:
             found = os.stat(Path(source.root) / source.row[path])
         except OSError as error:
             return Unsteady(f"gone since it was ingested: {error.strerror}")
-        if (found.st_size, found.st_mtime_ns) != (source.row[size], source.row[modified]):
+        if (found.st_size, modified_ns(found)) != (source.row[size], source.row[modified]):
             return Unsteady("changed since it was ingested: run again, with ingest")
     return None
 
