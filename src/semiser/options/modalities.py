@@ -1,7 +1,7 @@
 """Which features are a modality: a vector per utterance, or what statistics over frames make one."""
 
 from collections.abc import Collection, Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 from semiser.options.features import FAMILIES
 
@@ -16,6 +16,11 @@ TEXTUAL = ("word2vec", "text_encoder", *ATTRIBUTES)  # feature columns that are 
 _NO_MODALITY = ("voice", "valence", "face_track", "social")
 
 
+# Families of frames, with their number: a sequence per utterance.
+FrameFamily = Literal[
+    "stft", "wav2vec", "fbank", "fft", "is10_lld", "egemaps_lld", "compare2016_lld", "emobase_lld", "speech_encoder"
+]
+FRAME_FAMILIES: tuple[FrameFamily, ...] = get_args(FrameFamily)
 MODALITY_FAMILIES = (*(name for name in FAMILIES if name not in _NO_MODALITY), "social")
 MODALITIES = (*PAPERS, *MODALITY_FAMILIES)  # what a list of modalities may name
 

@@ -145,6 +145,23 @@ def test_an_input_whose_family_is_off_is_named(tables, tmp_path):
         run_system("cmkt", tables, _options(input="wav2vec"), tmp_path, upto="folds")
 
 
+def test_any_family_of_frames_is_an_input_and_a_vector_is_refused(tables, tmp_path):
+    field = pa.field("egemaps_lld", pa.list_(pa.float32()), metadata={"shape": json.dumps([None, 3])})
+    names = ["utterance_id", "frames", "egemaps_lld"]
+    frames = tables["fbank"].to_table().rename_columns(names)
+    frames = frames.cast(pa.schema([frames.schema.field("utterance_id"), frames.schema.field("frames"), field]))
+    pq.write_table(frames, tmp_path / "lld.parquet")
+    given = {"utterances": tables["utterances"], "egemaps_lld": pa.dataset.dataset(str(tmp_path / "lld.parquet"))}
+    made = run_system("cmkt", given, _options(input="egemaps_lld", variants=["fixmatch"]), tmp_path)
+    assert made["fixmatch_predictions"].num_rows == 16
+    vectors = pa.table({"utterance_id": tables["utterances"]["utterance_id"]})
+    given = {"utterances": tables["utterances"], "speech_encoder": pa.dataset.dataset(vectors)}
+    with pytest.raises(
+        ValueError, match=r"input names speech_encoder, .* set features\.speech_encoder\.pooling to frames"
+    ):
+        run_system("cmkt", given, _options(input="speech_encoder"), tmp_path, upto="folds")
+
+
 def test_scaling_by_speaker_does_not_go_with_a_stream(tables, tmp_path):
     options = _options(input="fbank", scaling="speaker", memory_mib=0, variants=["supervised"])
     with pytest.raises(ValueError, match="needs all utterances in memory: they take 0 MiB, memory_mib is 0"):

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from semiser.folds.options import FoldOptions
 from semiser.options.base import Options, names_of
+from semiser.options.modalities import FrameFamily
 from semiser.options.training import SystemOptions
 
 VariantName = Literal[
@@ -252,7 +253,8 @@ class TrainCmktOptions(SystemOptions):
 
     Attributes:
         folds: who is trained on, validated and tested, and whose audio is unlabelled.
-        input: feature table; `stft` and `wav2vec` are the paper's, `fbank` (log mel bands, up to 555 frames) is ours.
+        input: a family of frames; `stft` and `wav2vec` are the paper's, the others (up to 555 frames) ours. Of
+            `speech_encoder` it takes the frames (`features.speech_encoder.pooling: frames`).
         scaling: `none` takes features as extracted, `speaker` standardises each band with each speaker's own mean and
             deviation, which is transductive.
         pool_frames: frames that are averaged into one before the network; 1 keeps them all.
@@ -276,7 +278,7 @@ class TrainCmktOptions(SystemOptions):
     """
 
     folds: FoldOptions
-    input: Literal["stft", "wav2vec", "fbank"] = "stft"
+    input: FrameFamily = "stft"
     scaling: Literal["none", "speaker"] = "none"
     pool_frames: int = Field(default=1, ge=1)
     memory_mib: int = Field(default=4096, ge=0)

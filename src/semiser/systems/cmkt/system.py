@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semiser.options.modalities import FRAME_FAMILIES
 from semiser.systems.cmkt.options import TrainCmktOptions, VariantName
 from semiser.systems.cmkt.sweeps import SWEEPS, VARIANT_OF, CmktSweepsOptions, SweepName
 from semiser.systems.system import Job, Product, Sweeps, System, Work
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow.dataset import Dataset
 
     from semiser.training.experiment import Experiment, Features
 
@@ -28,10 +30,26 @@ def make_folds(work: Work[TrainCmktOptions]) -> "pa.Table":
     from semiser.systems.cmkt.visual import keep_with_knowledge
 
     options = work.options
-    folds = work.folds_over([work.table(options.input, "input")], options.folds)
+    folds = work.folds_over([_frames(work)], options.folds)
     if not options.unlabelled_with_knowledge or work.tables is None:  # in a plan every utterance has its features
         return folds
     return keep_with_knowledge(folds, work.utterances, work.table_if_on("expression"), options)
+
+
+def _frames(work: Work[TrainCmktOptions]) -> "Dataset":
+    """The table of frames.
+
+    Raises:
+        ValueError: the family is off, or was extracted as a vector per utterance.
+    """
+    table = work.table(work.options.input, "input")
+    if work.tables is not None and "frames" not in table.schema.names:
+        family = work.options.input
+        raise ValueError(
+            f"train_cmkt.input names {family}, which was extracted as one vector per utterance: set "
+            f"features.{family}.pooling to frames and run `kedro run --pipelines=features`, or name another family"
+        )
+    return table
 
 
 def read(work: Work[TrainCmktOptions], setting: None) -> "Experiment":
@@ -51,7 +69,7 @@ def read(work: Work[TrainCmktOptions], setting: None) -> "Experiment":
         visual = read_knowledge(folds, utterances, work.table_if_on("expression"), ids, options)
         speakers = [speaker_of[name] for name in ids]
         return read_frames(
-            work.table(options.input, "input"), options.input, ids, kept, visual,
+            _frames(work), options.input, ids, kept, visual,
             pool=options.pool_frames, speakers=speakers if options.scaling == "speaker" else None,
             memory_mib=options.memory_mib, block_rows=options.block_rows,
         )  # fmt: skip
@@ -110,7 +128,7 @@ SYSTEM: System[TrainCmktOptions, VariantName] = System(
     title="CMKT + SSL",
     paper="Zhang et al., Combining cross-modal knowledge transfer and semi-supervised learning (KBS 2021)",
     options=TrainCmktOptions,
-    tables=("stft", "wav2vec", "fbank", "expression"),
+    tables=(*FRAME_FAMILIES, "expression"),
     variants={
         "supervised": "labelled speech alone",
         "fixmatch": "pseudo-labels of the network itself, where it is confident",
