@@ -7,6 +7,7 @@ from typing import Any
 from semiser.options.final import FinalOptions
 from semiser.reporting.findings import deciding_metric, find_best, metric_label, task_of
 from semiser.reporting.protocol import protocol_of
+from semiser.reporting.words import describe_folds
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Chosen:
         classes = self.protocol.get("classes") or ()
         low, high = self.figures["ci95"]
         folds, seeds = len(self.figures["per_fold"]), len(self.protocol.get("seeds") or [0])
-        protocol = (self.protocol.get("protocol") or {}).get("kind", "")
-        tested = f"{folds} folds, {seeds} seed{'s' * (seeds > 1)}, {protocol.replace('_', ' ')}"
+        how = describe_folds(self.protocol.get("protocol"), folds)
+        tested = f"{how}, {seeds} seed{'s' * (seeds > 1)}"
         interval = f" [{low:.3f}, {high:.3f}]" if low is not None and high is not None else ""
         note = f"{metric_label(self.metric)} {self.figures['mean']:.3f}{interval} in the cross-validation ({tested})."
         if self.chosen_from > 1:
