@@ -38,6 +38,7 @@ BENCHMARKS = {
     "began_step": "--device {device}",
     "mssgan_step": "--device {device} --small",
     "cmkt_step": "--device {device}",
+    "half_shards": "--root {casia}",
     "viz": "",
 }
 

@@ -102,8 +102,9 @@ def missing_files(parameters: Parameters) -> dict[str, str]:
     features = parameters.get("features") or {}
     asked = features.get("extract")
     for family in needed_families(parameters) if asked is None else asked:
-        if family in GIVE and not features.get(family):
-            option, _, what = GIVE[family].partition(", ")
+        option, _, what = GIVE.get(family, "").partition(", ")
+        own, needs_checkpoint = features.get(family) or {}, option.endswith(".checkpoint")
+        if option and (not own or (needs_checkpoint and not own.get("checkpoint"))):
             missing[option] = what
     text = features.get("word2vec") or {}
     if text.get("pretrained") and not text.get("vectors"):

@@ -21,6 +21,7 @@ class FamilyOptions(Options):
 
 
 Stored = Literal["float32", "float16"]
+STORED: tuple[Stored, ...] = Stored.__args__
 
 
 class StoredOptions(Options):
