@@ -1,6 +1,6 @@
 """What the options of every feature family share."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field
 
@@ -21,7 +21,7 @@ class FamilyOptions(Options):
 
 
 Stored = Literal["float32", "float16"]
-STORED: tuple[Stored, ...] = Stored.__args__
+STORED: tuple[Stored, ...] = get_args(Stored)
 
 
 class StoredOptions(Options):
