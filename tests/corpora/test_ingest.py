@@ -202,3 +202,29 @@ def test_a_reason_that_quotes_a_whole_book_is_cut(tmp_path):
     (row,) = _ingest(root).quarantine.to_pylist()
     assert row["reason"].startswith("unknown emotion word 'xxx") and len(row["reason"]) == 1005
     assert row["reason"].endswith("map it with the option `emotions`")
+
+
+def test_what_is_odd_about_the_sound_and_the_speakers_is_said(tmp_path, caplog):
+    signal = voice(0.4)
+    for name, samples in (("a", signal), ("b", signal * 0), ("c", np.stack([signal, -signal], 1)), ("d", signal)):
+        write_wav(tmp_path / f"{name}.wav", samples)
+    lines = "".join(f"{name}.wav,{speaker}\n" for name, speaker in zip("abcd", ("s", "NaN", "t", "NaN"), strict=True))
+    (tmp_path / "utterances.csv").write_text("audio_path,speaker_id\n" + lines)
+    options = {"corpora": {"own": {"reader": "manifest", "root": str(tmp_path)}}}
+    found = ingest(IngestOptions(**options))
+    heard = found.summary["own"]["heard"]
+    assert heard == {
+        "utterances": 4,
+        "silent": 1,
+        "clipped": 0,
+        "beyond_full_scale": 0,
+        "dead_channel": 0,
+        "opposite_phase": 1,
+    }
+    assert found.summary["own"]["speakers_like_none"] == {"NaN": 2}
+    warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert "own: 1 of 4 utterances are silent" in warned and any("word for nobody" in message for message in warned)
+    assert found.utterances["level_db"].to_pylist()[1] == -120.0
+    caplog.clear()
+    quiet = ingest(IngestOptions(**options, listen=0, warn_share=1.0))
+    assert quiet.utterances["level_db"].null_count == 4 and quiet.summary["own"]["heard"]["utterances"] == 0

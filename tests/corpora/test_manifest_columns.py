@@ -14,7 +14,7 @@ from semiser.corpora.manifest import READER
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance, Word
 
 DOCS = Path(__file__).parents[2] / "docs" / "corpora.md"
-INGESTED = {"duration_s", "sample_rate_hz", "channels", "audio_bytes", "audio_modified_ns"}
+INGESTED = {"duration_s", "sample_rate_hz", "channels", "level_db", "audio_bytes", "audio_modified_ns"}
 FULL = Utterance(
     utterance_id="own/1",
     corpus="own",

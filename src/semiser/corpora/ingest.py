@@ -4,8 +4,9 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -24,10 +25,28 @@ from semiser.corpora.utterance import QUARANTINE_SCHEMA, UTTERANCES_SCHEMA, Reje
 from semiser.errors import Unusable
 from semiser.media.audio import END_TOLERANCE_S, probe_audio
 from semiser.media.content import modified_ns
+from semiser.media.plausible import ODDITIES, listen
 
 logger = logging.getLogger(__name__)
 
 _CHUNK = 1_000  # rows probed at a time: bounds memory and keeps the threads busy
+_SOUGHT_S = 600.0  # an utterance that begins later is not listened to: some formats are decoded from their beginning
+_NO_NAMES = {
+    "",
+    "-",
+    "?",
+    "n/a",
+    "na",
+    "nan",
+    "nil",
+    "none",
+    "null",
+    "unk",
+    "unknown",
+    "missing",
+    "undefined",
+    "nobody",
+}
 _PROBE_THREADS = 8  # headers wait for the disk, not for a processor
 
 
@@ -78,7 +97,7 @@ def ingest(options: IngestOptions) -> Ingested:
     spool, summary, facts = Spool(), {}, {}
     for name, corpus in options.active.items():
         reader = get_reader(corpus.reader)
-        tally = ingest_corpus(name, corpus, reader, spool)
+        tally = ingest_corpus(name, corpus, reader, spool, options.listen)
         looked_for = (
             f"{corpus.root}; the reader {corpus.reader!r} looks for {reader.pattern} (such as {reader.example})"
         )
@@ -89,7 +108,7 @@ def ingest(options: IngestOptions) -> Ingested:
         expected = reader.expected if corpus.expected is None else corpus.expected
         summary[name] = {**tally.summary(expected), "quarantined_reasons": spool.reasons(name, 10), "root": corpus.root}
         facts[name] = {"reader": corpus.reader, "scales": _scales(reader, corpus)}
-        _log(name, summary[name])
+        _log(name, summary[name], options.warn_share)
     return Ingested(summary, spool, {"semiser": json.dumps({"corpora": facts})})
 
 
@@ -111,7 +130,7 @@ def _scales(reader: Reader, corpus: CorpusOptions) -> dict[str, tuple[float, flo
     return dict(getattr(reader.options(**corpus.options), "scales", None) or reader.scales)
 
 
-def ingest_corpus(name: str, corpus: CorpusOptions, reader: Reader, spool: Spool) -> "Tally":
+def ingest_corpus(name: str, corpus: CorpusOptions, reader: Reader, spool: Spool, to_hear: int = 0) -> "Tally":
     """Put the utterances of one corpus, each file probed, and what cannot be used, with the reason, into the spool.
 
     Args:
@@ -119,6 +138,7 @@ def ingest_corpus(name: str, corpus: CorpusOptions, reader: Reader, spool: Spool
         corpus: its root and the reader's options.
         reader: lists its files with what they are about.
         spool: takes the rows.
+        to_hear: so many utterances are listened to, from the first one on.
 
     Returns:
         The counts of what was found.
@@ -133,15 +153,20 @@ def ingest_corpus(name: str, corpus: CorpusOptions, reader: Reader, spool: Spool
     tally = Tally(papers=reader.papers)
     with ThreadPoolExecutor(_PROBE_THREADS) as pool:
         while chunk := list(islice(entries, _CHUNK)):
-            for entry in pool.map(lambda entry: _check(entry, root, reader.language), chunk):
-                tally.count(entry, spool.add(entry))
+            listening = [number < to_hear for number in range(tally.entries, tally.entries + len(chunk))]
+            checked = pool.map(lambda entry, heard: _check(entry, root, reader.language, heard), chunk, listening)
+            for entry, oddities in checked:
+                tally.count(entry, spool.add(entry), oddities)
     return tally
 
 
-def _check(entry: Utterance | Rejected, root: Path, language: str | None) -> Utterance | Rejected:
-    """Fill in what the file says, or say why it cannot be used."""
+def _check(
+    entry: Utterance | Rejected, root: Path, language: str | None, listening: bool
+) -> tuple[Utterance | Rejected, tuple[str, ...]]:
+    """Fill in what the file says, or say why it cannot be used; and what of its sound is odd."""
     if isinstance(entry, Rejected):
-        return entry
+        return entry, ()
+    oddities: tuple[str, ...] = ()
     try:
         _refuse_escape(entry.audio_path)
         if entry.video_path:
@@ -150,16 +175,20 @@ def _check(entry: Utterance | Rejected, root: Path, language: str | None) -> Utt
         if entry.end_s is not None and entry.end_s > info.duration_s + END_TOLERANCE_S:
             raise Unusable(f"the segment ends at {entry.end_s} s, the file at {info.duration_s:.3f} s")
     except Unusable as error:
-        return Rejected(entry.corpus, entry.audio_path, str(error))
+        return Rejected(entry.corpus, entry.audio_path, str(error)), ()
     for key, value in asdict(info).items():
         setattr(entry, key, value)
+    if listening and (entry.start_s or 0) <= _SOUGHT_S:
+        with suppress(Unusable):  # the families say what cannot be decoded, and go on with the others
+            heard = listen(root / entry.audio_path, entry.start_s, entry.end_s)
+            entry.level_db, oddities = heard.level_db, heard.oddities
     video = root / entry.video_path if entry.video_path else None
     if video and os.path.isfile(video):  # without it the voice is still of use; the face families say what is missing
         entry.video_bytes, entry.video_modified_ns = video.stat().st_size, modified_ns(video.stat())
     if entry.end_s is not None:
         entry.duration_s = entry.end_s - (entry.start_s or 0.0)
     entry.language = entry.language or language
-    return entry
+    return entry, oddities
 
 
 def _refuse_escape(path: str) -> None:
@@ -182,9 +211,17 @@ class Tally:
     splits: Counter[str | None] = field(default_factory=Counter)
     papers: tuple[PaperCount, ...] = ()
     of_papers: Counter[int] = field(default_factory=Counter)
+    heard: int = 0
+    oddities: Counter[str] = field(default_factory=Counter)
+    nameless: Counter[str] = field(default_factory=Counter)
 
-    def count(self, entry: Utterance | Rejected, usable: bool) -> None:
-        """Count an entry, which is usable or rejected."""
+    @property
+    def entries(self) -> int:
+        """How many were counted."""
+        return self.utterances + self.rejected
+
+    def count(self, entry: Utterance | Rejected, usable: bool, oddities: Iterable[str] = ()) -> None:
+        """Count an entry, which is usable or rejected, and what of its sound is odd."""
         if isinstance(entry, Rejected) or not usable:
             self.rejected += 1
             if isinstance(entry, Rejected) and entry.word:
@@ -195,6 +232,10 @@ class Tally:
         self.with_transcript += entry.transcript is not None
         if entry.speaker_id is not None:
             self.speakers.add(entry.speaker_id)
+            if (name := entry.speaker_id.rpartition("/")[2]).strip().casefold() in _NO_NAMES:
+                self.nameless[name] += 1
+        self.heard += entry.level_db is not None
+        self.oddities.update(oddities)
         self.emotions[entry.emotion] += 1
         self.splits[entry.split] += 1
         self.of_papers.update(place for place, paper in enumerate(self.papers) if paper.counts(entry))
@@ -223,6 +264,8 @@ class Tally:
             "emotions": {str(word or "unlabelled"): count for word, count in self.emotions.most_common()},
             "with_transcript": self.with_transcript,
             "quarantined": self.rejected,
+            "heard": {"utterances": self.heard, **{name: self.oddities[name] for name in ODDITIES}},
+            "speakers_like_none": dict(self.nameless),
         }
 
 
@@ -230,7 +273,7 @@ def _say_hours(hours: float) -> str:
     return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
 
 
-def _log(name: str, summary: dict[str, Any]) -> None:
+def _log(name: str, summary: dict[str, Any], warn_share: float) -> None:
     found = summary["found"]
     logger.info(
         "%s: %d utterances, %s, %d speakers, %d quarantined",
@@ -242,3 +285,19 @@ def _log(name: str, summary: dict[str, Any]) -> None:
     for table, count in others.items():
         of = sum(row["table"] == table for row in summary["papers"])
         logger.warning("%s: %d of %d counts are not those of %s: ingest_summary.json has both", name, count, of, table)
+    for share, said in implausible(summary):
+        logger.log(logging.WARNING if share >= warn_share else logging.INFO, "%s: %s", name, said)
+    if (heard := summary["heard"]["utterances"]) and not any(summary["heard"][kind] for kind in ODDITIES):
+        logger.info("%s: listened to %d: none silent, clipped, beyond full scale or of odd channels", name, heard)
+
+
+def implausible(summary: Mapping[str, Any]) -> list[tuple[float, str]]:
+    """What is odd about a corpus, by its summary: the share of utterances, and a sentence."""
+    heard = summary.get("heard", {"utterances": 0})
+    found = [
+        (heard[kind] / heard["utterances"], f"{heard[kind]} of {heard['utterances']} utterances {what}")
+        for kind, what in ODDITIES.items() if heard.get(kind)
+    ]  # fmt: skip
+    for word, count in summary.get("speakers_like_none", {}).items():
+        found.append((1.0, f"{count} utterances are of the speaker {word!r}: a word for nobody? Leave it empty"))
+    return found

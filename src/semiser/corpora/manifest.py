@@ -40,7 +40,7 @@ BATCH_ROWS = 1024
 
 # What ingest knows or measures itself: such columns of a manifest are passed over.
 _INGESTED = (
-    "corpus", "duration_s", "sample_rate_hz", "channels", "audio_bytes", "audio_modified_ns", "video_bytes",
+    "corpus", "duration_s", "sample_rate_hz", "channels", "level_db", "audio_bytes", "audio_modified_ns", "video_bytes",
     "video_modified_ns",
 )  # fmt: skip
 COLUMNS = tuple(name for name in UTTERANCES_SCHEMA.names if name not in _INGESTED)

@@ -64,6 +64,7 @@ class Utterance:
     duration_s: float | None = None
     sample_rate_hz: int | None = None
     channels: int | None = None
+    level_db: float | None = None  # root mean square in dB of full scale; None where ingest did not listen
     audio_bytes: int | None = None
     audio_modified_ns: int | None = None
     video_bytes: int | None = None  # None also where the video named in `video_path` is not there
@@ -110,8 +111,8 @@ _STRINGS = (
     "emotion_original query_topic accent programme episode video_path video_side"
 ).split()
 _FLOATS = (
-    "start_s end_s duration_s arousal valence dominance sentiment sentiment_text sentiment_vision sentiment_multimodal "
-    "video_start_s video_end_s"
+    "start_s end_s duration_s level_db arousal valence dominance sentiment sentiment_text sentiment_vision "
+    "sentiment_multimodal video_start_s video_end_s"
 ).split()
 _FLOAT_LISTS = "arousal_votes valence_votes dominance_votes visual_probabilities".split()
 _WORD = pa.struct([("word", pa.string()), ("start_s", pa.float64()), ("end_s", pa.float64())])

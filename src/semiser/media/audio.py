@@ -97,6 +97,15 @@ def decode_audio(
     return signal if rate == sample_rate_hz else soxr.resample(signal, rate, sample_rate_hz, quality="HQ")
 
 
+def read_samples(path: Path, start_s: float | None = None, end_s: float | None = None) -> np.ndarray:
+    """Samples as the file has them, float32 of shape (samples, channels), at its own rate.
+
+    Raises:
+        Unusable: see `decode_audio`.
+    """
+    return (_read_soundfile if _for_soundfile(path) else _read_av)(path, start_s, end_s)[0]
+
+
 def _for_soundfile(path: Path) -> bool:
     """Whether libsndfile reads the file: what its name says, unless its first bytes say otherwise."""
     return path.suffix.lower() in _SOUNDFILE_SUFFIXES and not is_container(path)

@@ -89,8 +89,14 @@ def make_stage(system: System, data: Data, pipeline: str, name: str) -> tuple[di
 
 def open_experiment(system: System, data: Data, pipeline: str) -> tuple[Work, dict[str, Any]]:
     """Folds, utterances, features and options in memory, for all variants; and what the figures will mean."""
+    from semiser.evaluation.confounds import confounded, confounds_of, say_confounds
+
     work = _work(system, data, pipeline)
-    return work, system.protocol(work)
+    found = confounds_of(work.folds, work.utterances)
+    for each in found:
+        level = logging.WARNING if confounded(each) else logging.INFO
+        logger.log(level, "%s: %s", each["experiment"], say_confounds(each))
+    return work, system.protocol(work) | {"confounds": found}
 
 
 def train(system: System, data: Data, variant: str) -> tuple:

@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape  # part of jinja2
 
+from semiser.evaluation.confounds import confounded, say_confounds
 from semiser.evaluation.metrics import AVERAGES
 from semiser.evaluation.published import PAPERS, Published
 from semiser.reporting.compare import Ours, compare
@@ -73,6 +74,7 @@ def make_report(
         counts=paper_counts(ingest, [part.metrics for part in results if part.metrics]),
         families={name: facts for name, facts in (features or {}).items() if facts.get("shards")},
         final=final,
+        told=_told_by_files(results),
         made=made,
     )  # fmt: skip
     comparison = [_flat(row, ours) for pairs in beside.values() for row, ours in pairs]
@@ -173,6 +175,19 @@ class Group:
     folds: list[Mapping[str, Any]]
 
 
+def _told_by_files(results: Sequence[Results]) -> list[str]:
+    """A sentence for every corpus whose classes can be told from what is no speech."""
+    found = {}
+    for part in results:
+        for each in (part.metrics or {}).get("protocol", {}).get("confounds", ()):
+            if told := confounded(each):
+                corpora = ", ".join(part.metrics["protocol"].get("corpora", ())) or each["experiment"]
+                found[corpora] = (
+                    f"{corpora}: the class can be told from {' and from '.join(told)} ({say_confounds(each)})"
+                )
+    return list(found.values())
+
+
 def _system(
     results: Results,
     metrics: Mapping[str, Any],
@@ -187,6 +202,7 @@ def _system(
         "paper": PAPERS.get(results.system),
         "groups": [_group(finding, metrics, results.details or {}, described, called) for finding in own],
         "beside": _tables(beside),
+        "confounds": [(each, say_confounds(each)) for each in metrics["protocol"].get("confounds", ()) if each["uar"]],
         "protocol": describe_protocol(metrics["protocol"], next(iter(metrics["variants"]), "")),
     }
 
