@@ -108,6 +108,7 @@ def ingest(options: IngestOptions) -> Ingested:
         expected = reader.expected if corpus.expected is None else corpus.expected
         summary[name] = {**tally.summary(expected), "quarantined_reasons": spool.reasons(name, 10), "root": corpus.root}
         facts[name] = {"reader": corpus.reader, "scales": _scales(reader, corpus)}
+        summary[name]["implausible"] = [said for _, said in implausible(summary[name])]
         _log(name, summary[name], options.warn_share)
     return Ingested(summary, spool, {"semiser": json.dumps({"corpora": facts})})
 

@@ -3,12 +3,16 @@
 import hashlib
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from fsspec import url_to_fs
 
 from semiser.claim import claimed
 from semiser.errors import TooManyUnusable
@@ -213,18 +217,34 @@ def _check_share(family: Family, shards: list[ShardReport], utterances: Utteranc
 def summarise(receipts: Iterable[Receipt]) -> dict[str, dict[str, Any]]:
     """Family name to its version and options, the rows and shards of its table, and what it could not use; JSON-safe.
 
-    `unusable` are rows of `QUARANTINE_SCHEMA`.
+    `unusable` are rows of `QUARANTINE_SCHEMA`; `without` counts the rows of each flag `no_<what>` that is set.
     """
     return {
         receipt.facts["family"]: {
             **receipt.facts,
             "rows": receipt.rows,
             "shards": len(receipt.shards),
+            "without": _count_flags(receipt),
             "unusable": [_quarantined(receipt.facts["family"], shard, entry)
                          for shard in receipt.shards for entry in shard.unusable],
         }
         for receipt in receipts
     }  # fmt: skip
+
+
+def _count_flags(receipt: Receipt) -> dict[str, int]:
+    """What is missing to how many rows of a table."""
+    found: Counter[str] = Counter()
+    for shard in receipt.shards if receipt.folder else ():
+        filesystem, place = url_to_fs(f"{receipt.folder}/{shard.path}")
+        with filesystem.open(place, "rb") as file, pq.ParquetFile(file) as table:
+            schema = table.schema_arrow
+            flags = [one.name for one in schema if one.name.startswith("no_") and pa.types.is_boolean(one.type)]
+            if not flags:
+                return {}
+            rows = table.read(columns=flags)
+            found.update({flag.removeprefix("no_"): pc.sum(rows[flag]).as_py() or 0 for flag in flags})
+    return dict(found)
 
 
 def _quarantined(family: str, shard: ShardReport, entry: Mapping[str, str]) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Nodes of feature extraction: one per group of families that share a pass, then what is made from their tables."""
 
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +13,7 @@ from semiser.options.places import PlacesOptions
 from semiser.shards.utterances import UtteranceFile
 
 Dataset = Any  # pyarrow.dataset.Dataset, whose import would load pandas
+logger = logging.getLogger(__name__)
 Summary = dict[str, dict[str, Any]]
 
 
@@ -102,5 +105,17 @@ def summarise_features(
     families = audio | text | video
     quarantine = [row for family in families.values() for row in family["unusable"]]
     counted = {name: family | {"unusable": len(family["unusable"])} for name, family in families.items()}
+    for name, facts in counted.items():
+        if facts["rows"]:
+            _say(name, facts)
     proxies = {"proxy_arousal": summarise_proxy(arousal), "proxy_valence": summarise_proxy(valence)}
     return pa.Table.from_pylist(quarantine, QUARANTINE_SCHEMA), counted | proxies
+
+
+def _say(name: str, facts: Mapping[str, Any]) -> None:
+    """A line on what a family has, lost, and has no value for; a warning where that is most of it."""
+    lost = f", {facts['unusable']} utterances lost" if facts["unusable"] else ""
+    parts = [f"{count} without {what.replace('_', ' ')}" for what, count in facts.get("without", {}).items() if count]
+    most = any(2 * count > facts["rows"] for count in facts.get("without", {}).values())
+    said = f"{name}: {facts['rows']} rows{lost}{''.join(f', {part}' for part in parts)}"
+    logger.log(logging.WARNING if most else logging.INFO, said)
