@@ -179,9 +179,10 @@ def _told_by_files(results: Sequence[Results]) -> list[str]:
     """A sentence for every corpus whose classes can be told from what is no speech."""
     found = {}
     for part in results:
-        for each in (part.metrics or {}).get("protocol", {}).get("confounds", ()):
+        protocol = (part.metrics or {}).get("protocol", {})
+        for each in protocol.get("confounds", ()):
             if told := confounded(each):
-                corpora = ", ".join(part.metrics["protocol"].get("corpora", ())) or each["experiment"]
+                corpora = ", ".join(protocol.get("corpora", ())) or each["experiment"]
                 found[corpora] = (
                     f"{corpora}: the class can be told from {' and from '.join(told)} ({say_confounds(each)})"
                 )
