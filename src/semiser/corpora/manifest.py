@@ -30,6 +30,7 @@ from semiser.corpora.reader import (
     check_language,
     unknown_emotion,
 )
+from semiser.corpora.tables import parse_object
 from semiser.corpora.text import check_encoding, find_encoding, iter_lines
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance, Word
 
@@ -153,7 +154,7 @@ def _read_json_lines(path: Path, options: ManifestOptions) -> Iterator[tuple[int
     names: dict[str, str] = {}
     with path.open(encoding=_find_encoding(path, options), newline="\n") as file:
         for line, text in enumerate(iter_lines(file, path), start=1):
-            record = _parse_object(text) if text.strip() else None
+            record = parse_object(text) if text.strip() else None
             if isinstance(record, dict) and not keys.issuperset(record):
                 keys |= record.keys()
                 names = _name_columns(sorted(keys), options)
@@ -161,14 +162,6 @@ def _read_json_lines(path: Path, options: ManifestOptions) -> Iterator[tuple[int
                 record = {names[theirs]: value for theirs, value in record.items() if theirs in names}
             if record is not None:
                 yield line, record
-
-
-def _parse_object(text: str) -> dict[str, Any] | Misfit:
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        return Misfit(f"not JSON: {error}")
-    return record if isinstance(record, dict) else Misfit(f"expected a JSON object, found {type(record).__name__}")
 
 
 def _read_parquet(path: Path, options: ManifestOptions) -> Iterator[tuple[int, dict[str, Any] | Misfit]]:

@@ -1,15 +1,18 @@
 """Tables that come with corpora: CSV files read line by line, their cells, and a row or a reason for each line."""
 
 import csv
+import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from semiser.corpora.files import Misfit, Row
 from semiser.corpora.text import find_encoding, iter_lines
 from semiser.corpora.utterance import Rejected
 
 Line = tuple[int, dict[str, str]]
+Cells = TypeVar("Cells")
 
 
 def read_lines(
@@ -50,21 +53,23 @@ def read_lines(
 
 
 def describe_lines(
-    corpus: str, name: str, lines: Iterator[Line], describe: Callable[[dict[str, str]], Row | None]
+    corpus: str, name: str, lines: Iterable[tuple[int, Cells | Misfit]], describe: Callable[[Cells], Row | None]
 ) -> Iterator[Row | Rejected]:
     """One row per line.
 
     Args:
         corpus: the corpus's name, for the rejected.
         name: the table's name; a line is rejected under `<name>:<line>`.
-        lines: lines as `read_lines` yields them.
+        lines: numbers of lines, as `read_lines` yields them, with what stands there or why that cannot be read.
         describe: makes the row of a line; returns None to pass over it and raises `Misfit` to reject it.
     """
     for number, cells in lines:
         try:
+            if isinstance(cells, Misfit):
+                raise cells
             row = describe(cells)
         except Misfit as misfit:
-            yield Rejected(corpus, f"{name}:{number}", str(misfit))
+            yield Rejected(corpus, f"{name}:{number}", str(misfit), word=misfit.word)
         else:
             if row is not None:
                 yield row
@@ -85,3 +90,12 @@ def to_number(name: str, cell: str) -> float | None:
     if math.isinf(number):
         raise Misfit(f"{name} {cell!r} is no number")
     return None if math.isnan(number) else number
+
+
+def parse_object(text: str) -> dict[str, Any] | Misfit:
+    """The JSON object in a line, or why there is none."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return Misfit(f"not JSON: {error}")
+    return record if isinstance(record, dict) else Misfit(f"expected a JSON object, found {type(record).__name__}")
