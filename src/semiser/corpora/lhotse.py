@@ -91,7 +91,7 @@ def _read_recording(cells: dict[str, Any]) -> _Recording:
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Misfit(
             f"recording {name!r}: expected sources with type, channels, source, and duration: {error!r}"
-        ) from (error)
+        ) from error
     if kinds := sorted({str(kind) for kind, _, _ in sources if kind != "file"}):
         raise Misfit(f"recording {name!r} comes from a {kinds[0]}, which is not read: save it to a file and name that")
     if not sources or not all(isinstance(channels, list) and isinstance(path, str) for _, channels, path in sources):

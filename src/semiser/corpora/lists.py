@@ -1,4 +1,4 @@
-"""What readers of lists share, whose words and paths are the writer's: paths, emotion words, numbers, objects of JSON."""
+"""What readers of lists share, whose words and paths are their writer's: paths, words, numbers, JSON lines."""
 
 import gzip
 import os
