@@ -28,7 +28,7 @@ from semiser.corpora.lists import (
 )
 from semiser.corpora.reader import Reader
 from semiser.corpora.tables import describe_lines
-from semiser.corpora.utterance import Rejected, Utterance, Word
+from semiser.corpora.utterance import Labels, Rejected, Utterance, Word
 
 _ENDINGS = (".jsonl", ".jsonl.gz")
 
@@ -133,6 +133,12 @@ def _describe(
     if not isinstance(custom, dict):
         raise Misfit(f"custom {custom!r} is no object")
     start, end = _read_times(cells, recording)
+    labels: Labels = {
+        "arousal": number_of(custom, "arousal"),
+        "valence": number_of(custom, "valence"),
+        "dominance": number_of(custom, "dominance"),
+    }
+    labels.update(to_emotion(text_of(custom, options.emotion), options))
     return Utterance(
         utterance_id=f"{corpus}/{name}",
         corpus=corpus,
@@ -145,10 +151,7 @@ def _describe(
         end_s=end,
         transcript=text_of(cells, "text"),
         words=_read_words(cells.get("alignment")),
-        arousal=number_of(custom, "arousal"),
-        valence=number_of(custom, "valence"),
-        dominance=number_of(custom, "dominance"),
-        **to_emotion(text_of(custom, options.emotion), options),
+        **labels,
     )
 
 

@@ -105,17 +105,15 @@ def to_language(text: str | None, options: ListOptions) -> str | None:
         raise Misfit(f"language {error}; or set the option `language` for all") from error
 
 
-def scaled(values: dict[str, float | None], scales: dict[str, tuple[float, float]]) -> dict[str, float | None]:
-    """The values as they are.
+def check_scale(name: str, value: float | None, scale: tuple[float, float]) -> float | None:
+    """The value as it is.
 
     Raises:
-        Misfit: one is outside its scale.
+        Misfit: it is outside its scale.
     """
-    for name, value in values.items():
-        low, high = scales[name]
-        if value is not None and not low <= value <= high:
-            raise Misfit(f"{name} {value:g} is outside its scale, {low:g} to {high:g}")
-    return values
+    if value is not None and not scale[0] <= value <= scale[1]:
+        raise Misfit(f"{name} {value:g} is outside its scale, {scale[0]:g} to {scale[1]:g}")
+    return value
 
 
 def text_of(cells: dict[str, Any], name: str) -> str | None:

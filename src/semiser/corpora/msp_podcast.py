@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from semiser.corpora.files import Misfit
-from semiser.corpora.lists import number_of, scaled, text_of, to_gender
+from semiser.corpora.lists import check_scale, number_of, text_of, to_gender
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.tables import describe_lines, read_lines
 from semiser.corpora.text import read_text
@@ -36,7 +36,7 @@ _EMOTIONS = {
     "X": None,
 }
 _DIMENSIONS = {"arousal": "EmoAct", "valence": "EmoVal", "dominance": "EmoDom"}
-_SCALES: dict[str, tuple[float, float]] = dict.fromkeys(_DIMENSIONS, (1, 7))
+_SCALE = (1, 7)
 
 
 class MspPodcastOptions(ReaderOptions):
@@ -107,7 +107,7 @@ def _describe(
             return None
         raise Misfit(f"no file {path}: is {audio} complete? The option `skip_missing` passes over such lines")
     split = text_of(cells, "Split_Set") or partitions.get(name)
-    values = {ours: number_of(cells, theirs) for ours, theirs in _DIMENSIONS.items()}
+    values = {ours: check_scale(ours, number_of(cells, theirs), _SCALE) for ours, theirs in _DIMENSIONS.items()}
     return Utterance(
         utterance_id=f"{corpus}/{path.stem}",
         corpus=corpus,
@@ -119,7 +119,9 @@ def _describe(
         transcript=_read_transcript(root / "Transcripts" / f"{path.stem}.txt"),
         emotion=_EMOTIONS[word],
         emotion_original=word,
-        **scaled(values, _SCALES),
+        arousal=values["arousal"],
+        valence=values["valence"],
+        dominance=values["dominance"],
     )
 
 
@@ -133,6 +135,6 @@ READER = Reader(
     example="Audios/MSP-PODCAST_0001_0008.wav",
     options=MspPodcastOptions,
     language="en",
-    scales=_SCALES,
+    scales=dict.fromkeys(_DIMENSIONS, _SCALE),
     source="the MSP Lab of Carlos Busso, on request: https://lab-msp.com/MSP/MSP-Podcast.html",
 )
