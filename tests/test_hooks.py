@@ -13,7 +13,7 @@ from helpers import voice, write_wav
 
 from semiser.experiments.records import read_records
 from semiser.experiments.run import Run
-from semiser.hooks import Runs, command_line
+from semiser.hooks import InProject, Runs, command_line
 
 ROOT = Path(__file__).parents[1]
 
@@ -143,3 +143,14 @@ def test_commands_tell_runs_and_wrong_names_without_a_traceback(project):
     assert "experiment:seen" in said and "nothing was removed" in said
     said, _ = _start(project, "semiser", "clean", "--remove", "experiment:seen").communicate(timeout=60)
     assert "removed" in said and not (project / "data/08_reporting/seen").exists()
+
+
+def test_a_run_is_in_the_project_s_folder_and_leaves_it_again(tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path / "notebooks")
+    hook = InProject()
+    for end in (hook.after_pipeline_run, hook.on_pipeline_error):
+        hook.before_pipeline_run({"project_path": str(tmp_path)})
+        assert os.getcwd() == str(tmp_path)
+        end()
+        assert os.getcwd() == str(tmp_path / "notebooks")

@@ -6,6 +6,7 @@
 import re
 from collections.abc import Iterable
 from copy import copy
+from pathlib import Path
 from typing import Any
 
 import click
@@ -80,7 +81,6 @@ def doctor(env: str | None, params: dict[str, Any]) -> None:
     """
     import shutil
     import textwrap
-    from pathlib import Path
 
     from kedro.framework.session import KedroSession
 
@@ -88,7 +88,7 @@ def doctor(env: str | None, params: dict[str, Any]) -> None:
     from semiser.doctor import examine
 
     with telling():
-        session = KedroSession.create(project_path=Path.cwd(), env=env, runtime_params=params)
+        session = KedroSession.create(project_path=_project(), env=env, runtime_params=params)
         with session:
             configuration = session.load_context().config_loader
         assert isinstance(configuration, ExperimentConfigLoader)  # settings.py has it
@@ -96,7 +96,7 @@ def doctor(env: str | None, params: dict[str, Any]) -> None:
         parameters = configuration["parameters"]  # unchecked: what is wrong is to be shown
         group, advice, missing = None, "", 0
         width = shutil.get_terminal_size((120, 24)).columns
-        for check in examine(parameters, Path.cwd(), primary):
+        for check in examine(parameters, _project(), primary):
             if check.group != group:
                 group = check.group
                 click.secho(f"\n{group}", bold=True)
@@ -187,14 +187,19 @@ def _print(lines: Iterable[str]) -> None:
         click.echo(line)
 
 
-def _tree() -> Any:
-    """Where the experiments of the project in this folder lie."""
-    from pathlib import Path
+def _project() -> Path:
+    """The project that this folder is in, as `kedro run` finds it."""
+    from kedro.utils import find_kedro_project
 
+    return find_kedro_project(Path.cwd()) or Path.cwd()
+
+
+def _tree() -> Any:
+    """Where the experiments of the project that this folder is in lie."""
     from kedro.framework.session import KedroSession
 
     from semiser.experiments.tree import Tree
 
-    session = KedroSession.create(project_path=Path.cwd())
+    session = KedroSession.create(project_path=_project())
     with session:
-        return Tree.of(session.load_context().config_loader["parameters"]["places"], Path.cwd())
+        return Tree.of(session.load_context().config_loader["parameters"]["places"], _project())

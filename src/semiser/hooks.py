@@ -32,6 +32,26 @@ SHARED_GROUPS = tuple(
 )
 
 
+class InProject:
+    """Paths in parameters start from the project's folder, as the catalog's do, from wherever the run was started."""
+
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        """Go there for the run."""
+        self._from = os.getcwd()
+        os.chdir(run_params["project_path"])
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self) -> None:
+        """Go back."""
+        os.chdir(self._from)
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self) -> None:
+        """Go back."""
+        os.chdir(self._from)
+
+
 class KnownParameters:
     """Refuse a parameter group that no node takes, before any work.
 

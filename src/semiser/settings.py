@@ -3,6 +3,7 @@
 from semiser.configuration import ConfiguredLoader, ExperimentContext
 from semiser.hooks import (
     Feasible,
+    InProject,
     KnownParameters,
     LastWord,
     Needs,
@@ -24,6 +25,7 @@ HOOKS = (
     Torchrun(),
     Needs(),
     KnownParameters(),
+    InProject(),
 )
 
 CONTEXT_CLASS = ExperimentContext

@@ -1,5 +1,8 @@
 import os
 import sys
+import urllib.error
+import urllib.request
+from contextlib import suppress
 
 import pytest
 from helpers import committed, utterances_of, voice, write_wav
@@ -76,3 +79,29 @@ def test_a_cluster_at_an_address_with_tls_is_used(tmp_path):
         tls = {name: str(tmp_path / name) for name in files}
         options = EngineOptions(kind="dask", address=cluster.scheduler_address, tls=tls)
         assert sorted(make_engine(options).map(abs, [-1, -2, -3], "processes")) == [(-3, 3), (-2, 2), (-1, 1)]
+
+
+def test_an_embedded_cluster_listens_on_this_machine_alone_and_has_no_page_unless_asked():
+    from semiser.shards.dask_engine import DaskEngine
+
+    with DaskEngine(1)._client() as client:
+        addresses = [client.scheduler.address, *client.nthreads()]
+        assert all(address.startswith("tcp://127.0.0.1:") for address in addresses)
+        assert _pages(client) == set()
+    with DaskEngine(1, dashboard=0)._client() as client:
+        assert client.cluster.dashboard_link.startswith("http://127.0.0.1:") and "/status" in _pages(client)
+
+
+def _pages(client):
+    """Which of Dask's pages the scheduler answers, on the one address that it listens on."""
+    sockets = client.cluster.scheduler.http_server._sockets.values()
+    (address,) = {one.getsockname() for one in sockets}
+    assert address[0] == "127.0.0.1"
+    found = set()
+    for page in ("/status", "/info/main/workers.html", "/json/identity.json", "/metrics", "/health"):
+        with (
+            suppress(urllib.error.HTTPError),
+            urllib.request.urlopen(f"http://127.0.0.1:{address[1]}{page}"),
+        ):
+            found.add(page)
+    return found

@@ -31,18 +31,23 @@ class EngineOptions(Options):
             `dask` runs in the workers of a Dask cluster.
         workers: tasks at once on this machine; None takes the number of processors that this process may use.
         address: of a running Dask scheduler (`tls://host:8786`); None starts a cluster on this machine for the run.
+        dashboard: port of Dask's status page, on this machine alone, for a cluster that the run starts; 0 takes a free
+            one, and the log says which. None: there is no page, which shows code and names to whoever asks.
         tls: needed for every address beyond this machine: without it whoever reaches the port can run code.
     """
 
     kind: Literal["local", "dask"] = "local"
     workers: int | None = Field(default=None, ge=1)
     address: str | None = None
+    dashboard: int | None = Field(default=None, ge=0, le=65535)
     tls: TlsOptions | None = None
 
     @model_validator(mode="after")
     def _check_address(self) -> "EngineOptions":
         if self.kind == "local" and (self.address or self.tls):
             raise ValueError("engine.address and engine.tls are for engine.kind: dask")
+        if self.dashboard is not None and (self.kind == "local" or self.address):
+            raise ValueError("engine.dashboard is for a Dask cluster that the run starts: kind: dask, no address")
         if self.address is None:
             if self.tls:
                 raise ValueError("engine.tls is for a scheduler at engine.address, which is not given")

@@ -34,13 +34,17 @@ class DaskEngine:
     task to blame.
     """
 
-    def __init__(self, workers: int, address: str | None = None, tls: TlsOptions | None = None):
+    def __init__(
+        self, workers: int, address: str | None = None, tls: TlsOptions | None = None, dashboard: int | None = None
+    ):
         """Args:
         workers: of an embedded cluster.
         address: of a scheduler; None starts a cluster on this machine.
         tls: for the address.
+        dashboard: port of an embedded cluster's status page; None: there is none.
         """
         self.workers, self.address, self._tls = workers, address, tls
+        self._dashboard = None if dashboard is None else f"127.0.0.1:{dashboard}"
 
     def map(
         self, function: Callable[[Task], Result], tasks: Iterable[Task], pool: PoolKind
@@ -83,10 +87,12 @@ class DaskEngine:
     @contextmanager
     def _client(self) -> Iterator[Client]:
         with ExitStack() as stack:
-            stack.enter_context(dask.config.set(_SETTINGS))
+            stack.enter_context(dask.config.set(_SETTINGS if self._dashboard else _SETTINGS | _NO_PAGES))
             if self.address is None:
                 scratch = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
-                cluster = stack.enter_context(_local_cluster(self.workers, scratch))
+                cluster = stack.enter_context(_local_cluster(self.workers, scratch, self._dashboard))
+                if self._dashboard:
+                    logger.info("Dask's status page: %s", cluster.dashboard_link)
                 yield stack.enter_context(Client(cluster, set_as_default=False))
                 return
             client = self._connect()
@@ -126,13 +132,16 @@ _SETTINGS = {
     "distributed.comm.timeouts.connect": _CONNECT_S,
 }
 
+_NO_PAGES = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 
-def _local_cluster(workers: int, scratch: str) -> LocalCluster:
+
+def _local_cluster(workers: int, scratch: str, dashboard: str | None) -> LocalCluster:
     return LocalCluster(
         n_workers=workers,
         threads_per_worker=1,
         host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",  # two runs at once do not quarrel over a port
+        dashboard_address=dashboard or "127.0.0.1:0",  # None would be a port of its own choice on all interfaces
+        scheduler_kwargs={"dashboard": dashboard is not None},
         memory_limit=None,  # a worker that Dask pauses at its limit would wait for ever
         local_directory=scratch,
         silence_logs=logging.ERROR,

@@ -36,7 +36,7 @@ def make_engine(options: EngineOptions) -> Engine:
         return LocalEngine(options.workers or _usable_processors())
     from semiser.shards.dask_engine import DaskEngine
 
-    return DaskEngine(options.workers or _usable_processors(), options.address, options.tls)
+    return DaskEngine(options.workers or _usable_processors(), options.address, options.tls, options.dashboard)
 
 
 def _usable_processors() -> int:
