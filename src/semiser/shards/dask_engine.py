@@ -132,7 +132,7 @@ _SETTINGS = {
     "distributed.comm.timeouts.connect": _CONNECT_S,
 }
 
-_NO_PAGES = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+_NO_PAGES: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 
 
 def _local_cluster(workers: int, scratch: str, dashboard: str | None) -> LocalCluster:
