@@ -11,13 +11,14 @@ from semiser.systems.system import get_system, system_names
 
 CONF = Path(__file__).parents[1] / "conf"
 FOLDS = {"folds": {"experiment": "any", "corpora": ["any"]}}
-MUST_SAY = dict.fromkeys(("baselines", "began", "cmkt", "mmmd", "mssgan"), FOLDS) | {
+MUST_SAY = dict.fromkeys(("baselines", "began", "benchmark", "cmkt", "mmmd", "mssgan"), FOLDS) | {
     "avspnet": {"background": {"corpora": ["other"]}, "corpora": ["any"], "tasks": {"emotion": {}}}
 }
 FEATURES = ("is10", "egemaps", "compare2016", "emobase", "is10_lld", "fbank")
 # Env to the trainings that it configures, and the families that they need.
 EXPERIMENTS = {
     **{f"{name}_features": (["baselines"], FEATURES) for name in ("ased", "casia", "emodb", "nemo")},
+    "ased_benchmark": (["benchmark"], ("is10",)),
     "avspnet_casia": (["avspnet"], ("segments", "voice")),
     "avspnet_iemocap": (["avspnet"], ("segments", "voice", "valence")),
     "avspnet_nnime": (["avspnet"], ("segments", "voice", "valence")),

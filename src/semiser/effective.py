@@ -18,6 +18,7 @@ from semiser.systems.system import get_system
 _FOLDS = {"experiment": "any", "corpora": ["any"]}
 _ANY = {
     "train_baselines": {"folds": _FOLDS},
+    "train_benchmark": {"folds": _FOLDS},
     "train_mmmd": {"folds": _FOLDS},
     "train_avspnet": {"background": {"corpora": ["other"]}, "corpora": ["any"], "tasks": {"emotion": {}}},
 }

@@ -28,6 +28,11 @@ def training_pipelines() -> dict[str, str]:
     return {system.pipeline: system.pipeline for system in systems} | sweeps
 
 
+def aliases() -> dict[str, str]:
+    """Further names of training pipelines, to the pipeline's own."""
+    return {system.alias: system.pipeline for system in map(get_system, system_names()) if system.alias}
+
+
 def configured_systems(parameters: Parameters) -> list[str]:
     """The systems whose training names corpora."""
     return [name for name in system_names() if _corpora(parameters.get(get_system(name).pipeline) or {})]
@@ -137,7 +142,7 @@ def check_run(parameters: Parameters, pipelines: Iterable[str], command: str = "
         check_input(parameters.get("predict") or {})
     asked = ["features", "train_mmmd"] if "__default__" in pipelines else list(pipelines)
     configured = _groups(configured_systems(parameters))
-    for name, group in training_pipelines().items():
+    for name, group in (training_pipelines() | aliases()).items():
         if name in asked and group not in configured:
             raise ValueError(_not_configured(name, group, configured, command))
     if "features" in asked and (lacking := families_without_network(parameters)):

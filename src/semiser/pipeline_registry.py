@@ -4,7 +4,7 @@ from importlib import import_module
 
 from kedro.pipeline import Pipeline
 
-from semiser.needs import training_pipelines
+from semiser.needs import aliases, training_pipelines
 from semiser.pipelines.report import create_pipeline as create_report
 from semiser.pipelines.system import create_sweeps, create_training
 from semiser.systems.system import get_system, system_names
@@ -14,7 +14,7 @@ PIPELINES = ("ingest", "train_faces", "features", "report", "predict")
 
 def pipeline_names() -> list[str]:
     """The names of all pipelines, without building them."""
-    return [*PIPELINES, *training_pipelines(), "__default__"]
+    return [*PIPELINES, *training_pipelines(), *aliases(), "__default__"]
 
 
 def register_pipelines() -> dict[str, Pipeline]:
@@ -24,5 +24,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         found[system.pipeline] = create_training(system)
         if system.sweeps:
             found[f"{system.name}_sweeps"] = create_sweeps(system)
+    found |= {alias: found[pipeline] for alias, pipeline in aliases().items()}
     found["__default__"] = found["features"] + found["train_mmmd"] + create_report(["mmmd"])
     return found

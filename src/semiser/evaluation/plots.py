@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from semiser.evaluation.metrics import confusion_matrix, uar
+from semiser.evaluation.tasks import settings_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,13 +97,14 @@ def shares_figure(table: "pd.DataFrame", metric: str = "uar") -> Figure:
     """An average with its interval by the share of labels: a panel per other setting, a line per variant.
 
     Args:
-        table: what `report.metrics_table` returned; its variants are named
-            `<variant>/task=<task>/share=<share>[/<option>=<setting>]`.
+        table: what `report.metrics_table` returned; its variants are named `<variant>/share=<share>`, with further
+            settings, such as `task=<task>`, before or behind the share.
         metric: the average that is drawn.
     """
     parts = [name.split("/") for name in table["variant"]]
     panels = [" ".join(part for part in of[1:] if not part.startswith("share=")) for of in parts]
-    shares = np.array([float(of[2].removeprefix("share=")) for of in parts])
+    shares = np.array([float(settings_of(name)["share"]) for name in table["variant"]])
+    wide = shares.max() > 10 * shares.min()  # shares that a linear axis would press together
     variants = list(dict.fromkeys(of[0] for of in parts))
     titles = list(dict.fromkeys(panels))
     figure, axes = _panels(len(titles), 4.6, 3.8)
@@ -112,8 +114,13 @@ def shares_figure(table: "pd.DataFrame", metric: str = "uar") -> Figure:
             mean = table[metric].to_numpy(float)[rows]
             ends = [np.abs(table[f"{metric}_ci95_{end}"].to_numpy(float)[rows] - mean) for end in ("low", "high")]
             shift = 0.01 * (place - (len(variants) - 1) / 2)  # so that intervals do not hide each other
-            axis.errorbar(shares[rows] + shift, mean, yerr=ends, marker="o", ms=3, capsize=2, color=f"C{place % 10}")
+            places = shares[rows] * (1 + 2 * shift) if wide else shares[rows] + shift
+            axis.errorbar(places, mean, yerr=ends, marker="o", ms=3, capsize=2, color=f"C{place % 10}")
         axis.set(title=title, xlabel="share of labels", ylabel=metric)
+        if wide:
+            axis.set_xscale("log")
+            axis.set_xticks(known := np.unique(shares), [f"{100 * share:g} %" for share in known])
+            axis.minorticks_off()
         axis.grid(alpha=0.3)
     handles = [axes[0].plot([], [], color=f"C{place % 10}", label=name)[0] for place, name in enumerate(variants)]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(len(variants), 4), frameon=False)

@@ -5,7 +5,7 @@ report: the mean over cells (a seed's fold) of a figure of the cell's test part.
 clusters (speakers), which makes a resample a matrix product.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,6 +134,16 @@ def compare(
     else:
         p, test = _swap_test(a, b, figures, difference, resamples, seed), "swap"
     return Comparison(difference, _percentiles(means[0] - means[1]), p, test)
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Each p after Holm's step-down correction for their number: below 5 % it is significant."""
+    corrected: dict[str, float] = {}
+    highest = 0.0
+    for place, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
+        highest = max(highest, min(1.0, p * (len(p_values) - place)))
+        corrected[name] = highest
+    return corrected
 
 
 def _bootstrap_means(variants: list[ClusteredSums], figures: Figures, resamples: int, seed: int) -> np.ndarray:

@@ -14,9 +14,9 @@ class Draw(IntEnum):
     BUDGET = 3
 
 
-def random_stream(seed: int, fold: int, purpose: Draw) -> np.random.Generator:
-    """The stream of random numbers of one draw in one fold."""
-    return np.random.default_rng([seed, fold, purpose])
+def random_stream(seed: int, fold: int, purpose: Draw, repeat: int = 0) -> np.random.Generator:
+    """The stream of random numbers of one draw in one fold; from 1 on, of another draw for the same purpose."""
+    return np.random.default_rng([seed, fold, purpose, *([repeat] if repeat else [])])
 
 
 def shuffled_ranks(cells: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -109,10 +109,12 @@ class LabelBudget(Options):
     Attributes:
         share: share of each class's training utterances.
         per_class: instead, a number of utterances per class (all of them where a class has fewer).
+        draw: which draw of labels, where several are compared on the same folds; it changes nothing else.
     """
 
     share: float | None = Field(default=None, gt=0, le=1)
     per_class: int | None = Field(default=None, ge=1)
+    draw: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:

@@ -90,8 +90,10 @@ def _known_speakers(rows: Rows, mask: np.ndarray, needed_by: str) -> np.ndarray:
 def _hide_labels(rows: Rows, roles: np.ndarray, options: FoldOptions, fold: int) -> None:
     """Takes the labels beyond the budget: those rows become unlabelled."""
     train = np.flatnonzero(roles == TRAIN)
-    rank, size = shuffled_ranks(rows.label.codes[train], random_stream(options.seed, fold, Draw.BUDGET))
-    roles[train[rank >= _kept(options.label_budget, size)]] = UNLABELLED
+    budget = options.label_budget
+    random = random_stream(options.seed, fold, Draw.BUDGET, budget.draw)
+    rank, size = shuffled_ranks(rows.label.codes[train], random)
+    roles[train[rank >= _kept(budget, size)]] = UNLABELLED
 
 
 def _kept(budget: LabelBudget, size: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from semiser.evaluation.significance import holm
 from semiser.reporting.protocol import protocol_of
 
 SIGNIFICANT = 0.05
@@ -181,16 +182,6 @@ def difference(paired: Mapping[str, Any], a: str, b: str, metric: str) -> tuple[
         if entry and entry["difference"] is not None:
             return sign * entry["difference"], entry["p"]
     return None
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Each p after Holm's step-down correction for their number: below 5 % it is significant."""
-    corrected: dict[str, float] = {}
-    highest = 0.0
-    for place, (name, p) in enumerate(sorted(p_values.items(), key=lambda item: item[1])):
-        highest = max(highest, min(1.0, p * (len(p_values) - place)))
-        corrected[name] = highest
-    return corrected
 
 
 def metric_label(name: str) -> str:

@@ -14,9 +14,10 @@ from markupsafe import Markup, escape  # part of jinja2
 from semiser.evaluation.confounds import confounded, say_confounds
 from semiser.evaluation.metrics import AVERAGES
 from semiser.evaluation.published import PAPERS, Published
+from semiser.evaluation.significance import holm
 from semiser.reporting.compare import Ours, compare
 from semiser.reporting.detail import Detail, often_wrong, show
-from semiser.reporting.findings import Finding, difference, find_best, format_p, holm, metric_label, task_of
+from semiser.reporting.findings import Finding, difference, find_best, format_p, metric_label, task_of
 from semiser.reporting.gather import Results, gather
 from semiser.reporting.protocol import protocol_of
 from semiser.reporting.record import versions

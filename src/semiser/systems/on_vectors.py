@@ -94,20 +94,27 @@ class OnVectorsOptions(SystemOptions):
         return self
 
 
-def make_folds(work: "Work") -> "pa.Table":
-    """Folds over the utterances that have the features of every modality."""
-    return work.folds_over(_tables(work, work.options.columns).values(), work.options.folds)
+def make_folds(work: "Work", options: FoldOptions | None = None) -> "pa.Table":
+    """Folds over the utterances that have the features of every modality; None: those of the system's options."""
+    return work.folds_over(_tables(work, work.options.columns).values(), options or work.options.folds)
 
 
-def read(work: "Work", setting: FeatureSet | None) -> "Experiment":
-    """Vectors of the modalities side by side, those of the setting where there is one; one-hot vectors as they are."""
+def read(work: "Work", setting: FeatureSet | None, folds: "pa.Table | None" = None) -> "Experiment":
+    """Vectors of the modalities side by side, those of the setting where there is one; one-hot vectors as they are.
+
+    Args:
+        work: whose folds together say what is kept in memory.
+        setting: which modalities; None: those of the options.
+        folds: those of one experiment, where the work has several.
+    """
     from semiser.data.streamed import read_vectors
 
     options = work.options
     tables = _tables(work, options.columns if setting is None else setting.columns)
     limits = options.unlabelled_in_memory_mb, options.block_rows
     return work.open(
-        lambda ids: read_vectors(tables, ids, work.folds, options.scaling, ATTRIBUTES, *limits, options.pooling)
+        lambda ids: read_vectors(tables, ids, work.folds, options.scaling, ATTRIBUTES, *limits, options.pooling),
+        folds,
     )
 
 

@@ -266,6 +266,7 @@ class System(Generic[TrainOptions, Variant]):
         kept: settings whose features are kept in memory between variants.
         further: figures that the confusion of test predictions does not give, of predictions and training curves of
             all variants; None: there are none.
+        alias: a further name that its pipeline is run by; empty: none.
     """
 
     name: str
@@ -287,6 +288,7 @@ class System(Generic[TrainOptions, Variant]):
     dimensions: bool = False
     kept: Callable[[TrainOptions], int] = _one
     further: "Callable[[Work[TrainOptions], pa.Table, pa.Table], Further] | None" = None
+    alias: str = ""
 
     @property
     def pipeline(self) -> str:

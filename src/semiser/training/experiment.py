@@ -25,6 +25,7 @@ from semiser.options.training import TrainingOptions
 from semiser.progress import progress
 from semiser.provenance import Provenance
 from semiser.publish import publishing_on_disk
+from semiser.training.cost import measuring
 from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun
 from semiser.training.saved import CARD, file_sha256, is_whole, keyed_folder
@@ -58,7 +59,8 @@ class Trained(NamedTuple):
     Attributes:
         predictions: a row per test utterance, fold and seed.
         curves: of the trainings.
-        models: a row per fold and seed: `variant`, `seed`, `fold`, `folder` below the experiment's models, `key`.
+        models: a row per fold and seed: `variant`, `seed`, `fold`, `folder` below the experiment's models, `key`,
+            and `cost` of the training (`semiser.training.cost`), None where it was not measured.
     """
 
     predictions: pa.Table
@@ -187,20 +189,23 @@ def _run_fold(
     model = labels | {"folder": folder.relative_to(experiment.models).as_posix(), "key": key}
     if there and (finished := _finished(folder, key)):
         logger.info("%s seed %d fold %d: finished before with the same data and options", variant, seed, number)
-        return _under_its_name(finished[0], fold), finished[1], model
+        cost = json.loads((finished[0].schema.metadata or {}).get(b"cost", b"null"))
+        return _under_its_name(finished[0], fold), finished[1], model | {"cost": cost}
     run = TrainingRun(folder, seed, training.in_one_process(), key)
     data, run.provenance = experiment.features.of_fold(rows, run.fabric.device)
-    probabilities = fit_in_processes(fit, data, options, training, run)
+    with measuring() as cost:
+        probabilities = fit_in_processes(fit, data, options, training, run)
     test = fold.filter(pc.equal(fold["role"], "test"))
     table = tabulate(experiment, test, probabilities.numpy(force=True), labels, key)
     curves = [{**labels, **row} for row in run.curves]
     with publishing_on_disk(folder / _CURVES) as file:
         file.write(json.dumps(curves).encode())
     bound = {f"{name}_sha256": digest for name, digest in _parts(folder).items()}
+    bound["cost"] = json.dumps(cost)
     table = table.replace_schema_metadata((table.schema.metadata or {}) | bound)
     with publishing_on_disk(folder / _PREDICTIONS) as file:
         pq.write_table(table, file)
-    return table, curves, model
+    return table, curves, model | {"cost": cost}
 
 
 def _rows_of(experiment: Experiment, fold: pa.Table) -> FoldRows:

@@ -1,6 +1,6 @@
 """`params:train_mmmd`: experiment and variants of MMMD (Zhou et al., AAAI 2021)."""
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -140,6 +140,7 @@ class TrainMmmdOptions(OnVectorsOptions):
     mixmatch_acted: MixMatchOptions | None = None
     sae: SaeOptions = SaeOptions()
     acted_weight: float = Field(default=1.0, ge=0)
+    everything: ClassVar[tuple[str, ...]] = VARIANTS  # that `variants: all` can mean
 
     def neural(self, variant: VariantName) -> MmmdOptions:
         """The options of a neural variant by its name (Table 1 of the paper)."""
@@ -165,7 +166,7 @@ class TrainMmmdOptions(OnVectorsOptions):
         if isinstance(values, dict) and values.get("variants") == "all":
             folds = values.get("folds")
             acted = folds.get("acted") if isinstance(folds, dict) else getattr(folds, "acted", None)
-            return values | {"variants": [name for name in VARIANTS if acted or name not in NEED_ACTED]}
+            return values | {"variants": [name for name in cls.everything if acted or name not in NEED_ACTED]}
         return values
 
     @model_validator(mode="after")

@@ -1,0 +1,1 @@
+"""Methods on the same folds, budgets and draws of labels."""

@@ -1,0 +1,93 @@
+"""`params:train_benchmark`: methods on the same folds, budgets and draws of labels."""
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self, get_args
+
+from pydantic import Field, model_validator
+
+from semiser.folds.options import FoldOptions, LabelBudget
+from semiser.options.base import Options, names_of
+from semiser.systems.baselines.train_options import TrainBaselinesOptions
+from semiser.systems.baselines.train_options import VariantName as BaselineName
+from semiser.systems.mmmd.options import TrainMmmdOptions
+from semiser.systems.mmmd.options import VariantName as MmmdName
+from semiser.systems.on_vectors import FeatureSet
+
+VariantName = Literal[BaselineName, MmmdName]
+VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
+SHARES = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+EVERYONE = "all"  # the test utterances, where no subset of them is meant
+
+
+class Setting(NamedTuple):
+    """What a method is trained on.
+
+    Attributes:
+        share: of the training labels.
+        draw: which labels these are.
+        features: None where there is one set of them.
+    """
+
+    share: float
+    draw: int
+    features: FeatureSet | None
+
+
+class Subset(Options):
+    """Utterances by a column of `utterances`.
+
+    Attributes:
+        column: its name, such as `split`.
+        values: of the utterances that are meant.
+    """
+
+    column: str
+    values: tuple[str, ...] = Field(min_length=1)
+
+
+class TrainBenchmarkOptions(TrainBaselinesOptions, TrainMmmdOptions):
+    """The `train_benchmark` parameter group: methods with the options of `train_baselines` and `train_mmmd`.
+
+    Attributes:
+        variants: the methods that are trained.
+        shares: budgets, as shares of each class's training labels; those of one draw are nested.
+        draws: of the labels, by number; it is the seed of the training, too.
+        tested_on: name to a part of the test utterances that is looked at by itself, beside all of them.
+    """
+
+    variants: Annotated[tuple[VariantName, ...], names_of(VariantName)] = Field(  # type: ignore[assignment]
+        default=(
+            *("svm", "linear_svm", "logistic", "knn", "self_training", "label_spreading"),
+            *("dnn", "mixmatch", "mmd", "mmmd_without_acted"),
+        ),
+        min_length=1,
+    )
+    shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=SHARES, min_length=1)
+    draws: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2), min_length=1)
+    tested_on: dict[str, Subset] = {}
+    everything: ClassVar[tuple[str, ...]] = VARIANTS
+
+    @property
+    def settings(self) -> Iterator[tuple[str, Setting]]:
+        """The end of a training's name, and its setting; draws of one share have one name, and seeds of their own."""
+        for ending, features in self.feature_sets.items():
+            for share in self.shares:
+                for draw in self.draws:
+                    yield f"{ending}/share={share:g}", Setting(share, draw, features)
+
+    def budget(self, share: float, draw: int) -> FoldOptions:
+        """The folds in which a share of the labels is seen."""
+        labels = LabelBudget(share=share, draw=draw)
+        name = f"{self.folds.experiment}/share={share:g}/draw={draw}"
+        return self.folds.model_copy(update={"experiment": name, "label_budget": labels})
+
+    @model_validator(mode="after")
+    def _labels_are_hidden_once(self) -> Self:
+        if self.folds.label_budget != LabelBudget(share=1.0):
+            raise ValueError("folds.label_budget hides labels before shares and draws do: leave it out")
+        for name, values in {"shares": self.shares, "draws": self.draws}.items():
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} names one twice: {list(values)}")
+        if EVERYONE in self.tested_on:
+            raise ValueError(f"tested_on: {EVERYONE} is the name of all test utterances; choose another")
+        return self

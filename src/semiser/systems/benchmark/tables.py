@@ -1,0 +1,226 @@
+"""The benchmark's tables: scores by share of labels with their costs, paired tests, ranking.
+
+A figure is the mean over folds and draws of labels; its interval and the tests resample and exchange speakers, over all
+draws at once (`semiser.evaluation.significance`). Tests between all methods with the same labels are one family, which
+Holm's method corrects (1979). `share` is `all` where budgets are averaged, each with the same weight.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from semiser.evaluation.report import evaluate
+from semiser.evaluation.significance import holm
+from semiser.evaluation.tasks import settings_of
+from semiser.folds.table import ROLES, TRAIN
+from semiser.systems.benchmark.options import EVERYONE, TrainBenchmarkOptions
+from semiser.systems.system import Work
+
+METRIC = "uar"
+SIGNIFICANT = 0.05
+# A method that hears unlabelled speech to what it is without: the same classifier on labels alone.
+SUPERVISED = {
+    "self_training": "logistic",
+    "label_spreading": "knn",
+    "sae": "dnn",
+    "mixmatch": "dnn",
+    "mmmd_without_acted": "mmd",
+    "mmmd_with_acted": "mmd",
+    "mmmd_epoch_wise": "mmd",
+}
+COSTS = ("seconds", "processor_s", "memory_mib", "gpu_mib")
+
+
+class Measured(NamedTuple):
+    """Metrics of all methods on some test utterances.
+
+    Attributes:
+        tested: name of the utterances.
+        figures: variant to metric to its entry, as metrics.json has them.
+        paired: `a - b` to metric to its entry.
+    """
+
+    tested: str
+    figures: Mapping[str, Mapping[str, Any]]
+    paired: Mapping[str, Mapping[str, Any]]
+
+
+def tested(work: Work[TrainBenchmarkOptions], metrics: Mapping[str, Any], predictions: pa.Table) -> Iterator[Measured]:
+    """All test utterances and every part of them, with each budget and, behind it, averaged over budgets.
+
+    Args:
+        work: the benchmark.
+        metrics: of all test utterances.
+        predictions: of all methods, `PREDICTIONS_SCHEMA`.
+
+    Raises:
+        ValueError: a part has no test utterance.
+    """
+    classes = {"classes": metrics["protocol"]["classes"]}
+    parts = {EVERYONE: predictions}
+    for name, subset in work.options.tested_on.items():
+        inside = pc.is_in(work.utterances[subset.column], pa.array(subset.values, pa.string()))
+        ids = work.utterances["utterance_id"].filter(inside).combine_chunks()
+        parts[name] = predictions.filter(pc.is_in(predictions["utterance_id"], ids))
+        if not len(parts[name]):
+            raise ValueError(
+                f"train_benchmark.tested_on.{name}: no test utterance has {' or '.join(subset.values)} in the column "
+                f"{subset.column}"
+            )
+    for name, rows in parts.items():
+        own = (
+            metrics if name == EVERYONE else evaluate(rows, classes, pairs=with_same_labels(list(metrics["variants"])))
+        )
+        yield Measured(name, own["variants"], own["paired"])
+        joined = over_budgets(rows)
+        variants = pc.unique(joined["variant"]).to_pylist()
+        found = evaluate(joined, classes, pairs=with_same_labels(variants))
+        yield Measured(name, found["variants"], found["paired"])
+
+
+def over_budgets(predictions: pa.Table) -> pa.Table:
+    """Predictions of which budgets are further draws of one variant, `<method>/share=all`."""
+    names = predictions["variant"].to_pylist()
+    shares = [settings_of(name)["share"] for name in names]
+    known = sorted(set(zip(shares, predictions["seed"].to_pylist(), strict=True)))
+    place = {key: number for number, key in enumerate(known)}
+    seeds = [place[key] for key in zip(shares, predictions["seed"].to_pylist(), strict=True)]
+    joined = [f"{name.rpartition('/share=')[0]}/share=all" for name in names]
+    table = predictions.select([name for name in predictions.column_names if name != "probabilities"])
+    columns = {
+        "variant": pa.array(joined, pa.string()),
+        "seed": pa.array(seeds, pa.int64()),
+        "experiment": pa.array([EVERYONE] * len(table), pa.string()),
+    }
+    for name, column in columns.items():
+        table = table.set_column(table.schema.get_field_index(name), name, column)
+    return table.replace_schema_metadata(None)
+
+
+def with_same_labels(variants: Sequence[str]) -> list[tuple[str, str]]:
+    """The pairs of variants that see the same share of labels, later minus earlier."""
+    return [(b, a) for a, b in combinations(variants, 2) if settings_of(a)["share"] == settings_of(b)["share"]]
+
+
+def efficiency(
+    work: Work[TrainBenchmarkOptions], measured: Sequence[Measured], models: Sequence[Mapping[str, Any]]
+) -> pd.DataFrame:
+    """A row per method, features, share and tested part.
+
+    Returns:
+        `tested`, `method`, `features`, `share`; `labels`: training labels of a fold, mean over folds and draws; `uar`
+        with `uar_std` (over draws), `ci95_low`, `ci95_high`; of the training of a fold the mean `seconds` and
+        `processor_s` and the largest `memory_mib` (and `gpu_mib`).
+    """
+    labels, costs = _labels(work), _costs(models)
+    rows = []
+    for part in measured:
+        for variant, figures in part.figures.items():
+            share, figure = settings_of(variant)["share"], figures[METRIC]
+            low, high = figure["ci95"]
+            scores = {METRIC: figure["mean"], f"{METRIC}_std": figure["std"], "ci95_low": low, "ci95_high": high}
+            rows.append(
+                {"tested": part.tested, **_described(variant), "labels": labels.get(share)}
+                | scores
+                | costs.get(variant, {})
+            )
+    return pd.DataFrame(rows)
+
+
+def paired_tests(measured: Sequence[Measured]) -> pd.DataFrame:
+    """Every pair of methods with the same labels: the difference of their UAR, and how sure it is.
+
+    Returns:
+        `tested`, `share`, `a`, `b`, `difference` (a - b), `ci95_low`, `ci95_high`, `p`, `p_holm` (of the tests with
+        this share on these utterances), `supervised`: whether b is a without unlabelled speech, or the other way round.
+    """
+    rows = []
+    for part in measured:
+        families: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+        for name, entry in part.paired.items():
+            families[settings_of(name.split(" - ")[0])["share"]][name] = entry[METRIC]
+        for share, tests in families.items():
+            corrected = holm({name: entry["p"] for name, entry in tests.items() if entry["p"] is not None})
+            for name, entry in tests.items():
+                a, b = (_method(variant) for variant in name.split(" - "))
+                low, high = entry["ci95"]
+                rows.append(
+                    {"tested": part.tested, "share": share, "a": a, "b": b, "difference": entry["difference"]}
+                    | {"ci95_low": low, "ci95_high": high, "p": entry["p"], "p_holm": corrected.get(name)}
+                    | {"supervised": _is_supervised(a, b) or _is_supervised(b, a)}
+                )
+    columns = ["tested", "share", "a", "b", "difference", "ci95_low", "ci95_high", "p", "p_holm", "supervised"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def ranking(measured: Sequence[Measured], tests: pd.DataFrame) -> pd.DataFrame:
+    """The methods by their UAR, with each share on each part of the test utterances.
+
+    Returns:
+        `tested`, `share`, `rank` from 1, `method` (with its features where there are several), `uar`, `ahead_of` and
+        `behind`: from which methods it differs after Holm's correction (5 % level).
+    """
+    ahead: dict[tuple[str, str, str], dict[str, list[str]]] = defaultdict(lambda: {"ahead_of": [], "behind": []})
+    for row in tests[tests["p_holm"] < SIGNIFICANT].to_dict("records"):
+        better, worse = (row["a"], row["b"]) if row["difference"] > 0 else (row["b"], row["a"])
+        ahead[row["tested"], row["share"], better]["ahead_of"].append(worse)
+        ahead[row["tested"], row["share"], worse]["behind"].append(better)
+    rows = []
+    for part in measured:
+        by_share: dict[str, dict[str, float]] = defaultdict(dict)
+        for variant, figures in part.figures.items():
+            by_share[settings_of(variant)["share"]][_method(variant)] = figures[METRIC]["mean"]
+        for share, means in by_share.items():
+            for rank, method in enumerate(sorted(means, key=lambda name: -means[name]), 1):
+                found = {key: ", ".join(names) for key, names in ahead[part.tested, share, method].items()}
+                place = {"tested": part.tested, "share": share, "rank": rank, "method": method}
+                rows.append({**place, METRIC: means[method], **found})
+    return pd.DataFrame(rows)
+
+
+def _labels(work: Work[TrainBenchmarkOptions]) -> dict[str, float]:
+    """Share, as in a variant's name, to the training labels of a fold, mean over folds and draws."""
+    train = work.folds.filter(pc.equal(work.folds["role"], ROLES[TRAIN]))
+    counts = train.group_by(["experiment", "fold"]).aggregate([("utterance_id", "count")]).to_pylist()
+    found = defaultdict(list)
+    for row in counts:
+        found[settings_of(row["experiment"])["share"]].append(row["utterance_id_count"])
+    return {share: float(np.mean(values)) for share, values in found.items()}
+
+
+def _costs(models: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Variant to the costs of a fold: the mean of times, the largest of memory; none where nothing was measured."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in models:
+        for name, value in (row.get("cost") or {}).items():
+            found[row["variant"]][name].append(value)
+    return {
+        variant: {
+            name: float(np.max(costs[name]) if name.endswith("_mib") else np.mean(costs[name]))
+            for name in COSTS
+            if name in costs
+        }
+        for variant, costs in found.items()
+    }
+
+
+def _described(variant: str) -> dict[str, str]:
+    settings = settings_of(variant)
+    features = settings.get("modalities", "")
+    return {"method": variant.split("/")[0], "features": features, "share": settings["share"]}
+
+
+def _method(variant: str) -> str:
+    return variant.rpartition("/share=")[0]
+
+
+def _is_supervised(a: str, b: str) -> bool:
+    """Whether b is what a is without unlabelled speech, on the same features."""
+    (method, *features), (other, *others) = a.split("/"), b.split("/")
+    return SUPERVISED.get(method) == other and features == others
