@@ -12,6 +12,7 @@ import math
 import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,7 +31,7 @@ from semiser.corpora.reader import (
     check_language,
     unknown_emotion,
 )
-from semiser.corpora.tables import parse_object
+from semiser.corpora.tables import describe_lines, parse_object
 from semiser.corpora.text import check_encoding, find_encoding, iter_lines
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance, Word
 
@@ -59,36 +60,44 @@ Label = Literal[
 ]
 
 
-class ManifestOptions(ReaderOptions):
-    """Options of the reader.
+class TableOptions(ReaderOptions):
+    """Options of readers of tables whose columns mean those of `utterances`.
 
     Attributes:
-        file: the table, relative to the corpus root; `.csv`, `.tsv`, `.jsonl`, `.ndjson` or `.parquet`.
         aliases: the table's column names to those of `utterances`.
         ignore: columns of the table to pass over; `*`: all that have no meaning here, which are named in the log.
         emotions: the table's emotion words to canonical names.
         language: BCP 47 tag of the rows that have none.
         scales: lowest and highest value of each dimensional label; a value outside rejects its line.
-        encoding: encoding of a CSV or JSON lines file that is not UTF-8.
-        delimiter: what separates the cells of a `.csv`; a `.tsv` has tabs.
     """
 
-    file: str = "utterances.csv"
     aliases: dict[str, str] = Field(default_factory=dict)
     ignore: tuple[str, ...] | Literal["*"] = ()
     emotions: EmotionWords = Field(default_factory=dict)
     language: Language | None = None
     scales: dict[Label, tuple[float, float]] = Field(default_factory=dict)
-    encoding: Annotated[str, AfterValidator(check_encoding)] | None = None
-    delimiter: str = Field(default=",", min_length=1, max_length=1)
 
     @model_validator(mode="after")
-    def _check_names(self) -> "ManifestOptions":
+    def _check_names(self) -> "TableOptions":
         if wrong := sorted(set(self.aliases.values()) - set(COLUMNS)):
             raise ValueError(f"aliases: {', '.join(wrong)} is no column; there are {', '.join(COLUMNS)}")
         if wrong := sorted(label for label, (low, high) in self.scales.items() if not low < high):
             raise ValueError(f"scales: {', '.join(wrong)} must be [lowest, highest]")
         return self
+
+
+class ManifestOptions(TableOptions):
+    """Options of the reader.
+
+    Attributes:
+        file: the table, relative to the corpus root; `.csv`, `.tsv`, `.jsonl`, `.ndjson` or `.parquet`.
+        encoding: encoding of a CSV or JSON lines file that is not UTF-8.
+        delimiter: what separates the cells of a `.csv`; a `.tsv` has tabs.
+    """
+
+    file: str = "utterances.csv"
+    encoding: Annotated[str, AfterValidator(check_encoding)] | None = None
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
 
 
 def read(corpus: str, root: Path, options: ManifestOptions) -> Iterator[Utterance | Rejected]:
@@ -99,11 +108,8 @@ def read(corpus: str, root: Path, options: ManifestOptions) -> Iterator[Utteranc
         ValueError: the table is of an unknown kind, cannot be decoded or parsed, lacks `audio_path` or has columns
             that are neither columns of `utterances` nor aliased nor ignored.
     """
-    for line, cells in _read_table(root, options):
-        try:
-            yield _describe(corpus, cells, options)
-        except Misfit as misfit:
-            yield Rejected(corpus, f"{options.file}:{line}", str(misfit), word=misfit.word)
+    describe = partial(describe_cells, corpus, options)
+    yield from describe_lines(corpus, options.file, _read_table(root, options), describe)
 
 
 # ---- from the file to cells under our column names
@@ -125,7 +131,7 @@ def _read_csv(path: Path, options: ManifestOptions) -> Iterator[tuple[int, dict[
         rows = _number_rows(csv.reader(iter_lines(file, path), delimiter=delimiter, strict=True), options)
         _, header = next(rows, (1, []))
         header = [name.strip() for name in header]
-        names = _name_columns(header, options)
+        names = name_columns(f"manifest {options.file}", header, options)
         _check_audio_path(header, names, options)
         for line, row in rows:
             if len(row) == len(header):
@@ -157,7 +163,7 @@ def _read_json_lines(path: Path, options: ManifestOptions) -> Iterator[tuple[int
             record = parse_object(text) if text.strip() else None
             if isinstance(record, dict) and not keys.issuperset(record):
                 keys |= record.keys()
-                names = _name_columns(sorted(keys), options)
+                names = name_columns(f"manifest {options.file}", sorted(keys), options)
             if isinstance(record, dict):
                 record = {names[theirs]: value for theirs, value in record.items() if theirs in names}
             if record is not None:
@@ -168,7 +174,7 @@ def _read_parquet(path: Path, options: ManifestOptions) -> Iterator[tuple[int, d
     try:
         with pq.ParquetFile(path) as file:
             header = file.schema_arrow.names
-            names = _name_columns(header, options)
+            names = name_columns(f"manifest {options.file}", header, options)
             _check_audio_path(header, names, options)
             batches = file.iter_batches(batch_size=BATCH_ROWS, columns=list(names))
             yield from enumerate(_rows_of(batches, names), start=1)
@@ -201,8 +207,17 @@ def _find_encoding(path: Path, options: ManifestOptions) -> str:
         ) from error
 
 
-def _name_columns(theirs: list[str], options: ManifestOptions) -> dict[str, str]:
-    """Our name of each column that is to be read."""
+def name_columns(what: str, theirs: list[str], options: TableOptions) -> dict[str, str]:
+    """Our name of each column that is to be read.
+
+    Args:
+        what: the table, as messages name it.
+        theirs: its columns.
+        options: how they are called.
+
+    Raises:
+        ValueError: a column means nothing, or two mean the same.
+    """
     ignored = () if options.ignore == "*" else options.ignore
     ours = {name: options.aliases.get(name, _near(name)) for name in theirs if name not in ignored}
     if theirs and _UNNAMED.fullmatch(theirs[0]) and theirs[0] in ours:
@@ -211,16 +226,16 @@ def _name_columns(theirs: list[str], options: ManifestOptions) -> dict[str, str]
     if options.ignore == "*":
         extra = [name for name, our in ours.items() if our not in COLUMNS and our not in _INGESTED]
         if extra:
-            logger.info("manifest %s: passed over the columns %s", options.file, ", ".join(map(repr, extra)))
+            logger.info("%s: passed over the columns %s", what, ", ".join(map(repr, extra)))
         ours = {name: our for name, our in ours.items() if name not in extra}
     if unknown := sorted(name for name, our in ours.items() if our not in COLUMNS and our not in _INGESTED):
         raise ValueError(
-            f"manifest {options.file}: unknown columns {', '.join(map(repr, unknown))}; name each in the option "
+            f"{what}: unknown columns {', '.join(map(repr, unknown))}; name each in the option "
             f"`aliases` (there are {', '.join(COLUMNS)}) or list it in the option `ignore` (`*`: pass over all of them)"
         )
     kept = {name: our for name, our in ours.items() if our not in _INGESTED}
     if len(theirs) > len(set(theirs)) or len(kept) > len(set(kept.values())):
-        raise ValueError(f"manifest {options.file}: two columns mean the same among {', '.join(map(repr, theirs))}")
+        raise ValueError(f"{what}: two columns mean the same among {', '.join(map(repr, theirs))}")
     return kept
 
 
@@ -241,9 +256,12 @@ def _check_audio_path(header: list[str], names: dict[str, str], options: Manifes
 # ---- from cells to a row
 
 
-def _describe(corpus: str, cells: dict[str, Any] | Misfit, options: ManifestOptions) -> Utterance:
-    if isinstance(cells, Misfit):
-        raise cells
+def describe_cells(corpus: str, options: TableOptions, cells: dict[str, Any]) -> Utterance:
+    """The row of cells under our column names.
+
+    Raises:
+        Misfit: a cell cannot be what its column is.
+    """
     values = {name: _convert(name, cell) for name, cell in cells.items()}
     if values.get("audio_path") is None:
         raise Misfit("audio_path is empty")
