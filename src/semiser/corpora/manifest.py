@@ -221,7 +221,7 @@ def name_columns(what: str, theirs: list[str], options: TableOptions) -> dict[st
     ignored = () if options.ignore == "*" else options.ignore
     ours = {name: options.aliases.get(name, _near(name)) for name in theirs if name not in ignored}
     if theirs and _UNNAMED.fullmatch(theirs[0]) and theirs[0] in ours:
-        logger.info("manifest %s: passed over its first column, which has no name: pandas' index?", options.file)
+        logger.info("%s: passed over its first column, which has no name: pandas' index?", what)
         del ours[theirs[0]]
     if options.ignore == "*":
         extra = [name for name, our in ours.items() if our not in COLUMNS and our not in _INGESTED]

@@ -28,7 +28,7 @@ class Utterance:
     utterance_id: str  # `<corpus>/<stable id>`, unique, never a local path
     corpus: str
     audio_path: str
-    split: str | None = None  # official split
+    split: str | None = None  # official split; where the corpus has several folds, `1:train 2:test`
     speaker_id: str | None = None  # unique across corpora: `emodb/03`
     gender: str | None = None  # female, male
     session_id: str | None = None

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from semiser.folds.coded import ABSENT, to_numpy
+from semiser.folds.coded import ABSENT, encode_column
 from semiser.folds.leakage import check_folds
+from semiser.folds.official import parts_of
 from semiser.folds.options import FoldOptions, OfficialSplit
 from semiser.folds.protocols import each_test_part
 from semiser.folds.roles import complete_roles
@@ -101,8 +101,10 @@ def _corpus_facts(rows: Rows, corpus: str) -> dict:
 
 
 def _outside_split(rows: Rows, protocol: OfficialSplit) -> list[dict]:
-    used = pa.array([name for name in (protocol.train, protocol.validation, protocol.test) if name is not None])
-    outside = rows.labelled & ~to_numpy(pc.is_in(rows.table["split"], value_set=used))
+    named = {protocol.train, protocol.validation, protocol.test}
+    split = encode_column(rows.table, "split")
+    used = [code for code, name in enumerate(split.names) if named & set(parts_of(name).values())]
+    outside = rows.labelled & ~np.isin(split.codes, used)
     counts = np.bincount(rows.corpus.codes[outside], minlength=len(rows.corpus.names))
     return [
         {"corpus": name, "reason": "labelled, but in none of the splits of the protocol", "utterances": int(count)}

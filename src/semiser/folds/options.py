@@ -59,7 +59,10 @@ class SpeakerDependentShare(Options):
 
 
 class OfficialSplit(Options):
-    """One fold, the corpus's own: names of its splits as they stand in the column `split`.
+    """The corpus's own fold: names of its splits as they stand in the column `split`.
+
+    Where a corpus has several folds of its own, the column names the parts of each, `1:train 2:test`, and so many folds
+    are made.
 
     Attributes:
         validation: None where the corpus has none, or where `FoldOptions.validation` is to cut one out of training.

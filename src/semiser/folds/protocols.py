@@ -7,6 +7,7 @@ import numpy as np
 
 from semiser.folds.coded import ABSENT, Coded, encode_column
 from semiser.folds.draws import Draw, random_stream, round_half_up, shuffled_ranks
+from semiser.folds.official import folds_of, in_fold
 from semiser.folds.options import (
     FoldOptions,
     KFold,
@@ -36,7 +37,7 @@ def each_test_part(rows: Rows, options: FoldOptions) -> Iterator[Part]:
     """
     protocol = options.protocol
     if isinstance(protocol, OfficialSplit):
-        yield _official_part(rows, protocol)
+        yield from _official_parts(rows, protocol)
     elif isinstance(protocol, SpeakerDependentShare):
         yield from _shared_parts(rows, protocol, options.seed)
     elif isinstance(protocol, KFold):
@@ -95,9 +96,16 @@ def _shared_parts(rows: Rows, protocol: SpeakerDependentShare, seed: int) -> Ite
         yield Part(f"repeat {repeat}", roles, np.zeros(len(roles), dtype=bool))
 
 
-def _official_part(rows: Rows, protocol: OfficialSplit) -> Part:
-    split = encode_column(rows.table, "split")
-    _require_splits(rows, split, protocol)
+def _official_parts(rows: Rows, protocol: OfficialSplit) -> Iterator[Part]:
+    column = encode_column(rows.table, "split")
+    inside = np.unique(column.codes[rows.is_target])
+    for fold in folds_of([column.names[code] for code in inside if code != ABSENT]) or [""]:
+        split = in_fold(column, fold)
+        _require_splits(rows, split, protocol)
+        yield _official_part(rows, split, protocol, f"{fold}:{protocol.test}" if fold else protocol.test)
+
+
+def _official_part(rows: Rows, split: Coded, protocol: OfficialSplit, title: str) -> Part:
     roles = np.full(len(split.codes), ABSENT)
     held = rows.is_target & (split.codes == ABSENT)
     for name, role in ((protocol.train, TRAIN), (protocol.validation, VALIDATION), (protocol.test, TEST)):
@@ -105,7 +113,7 @@ def _official_part(rows: Rows, protocol: OfficialSplit) -> Part:
             inside = rows.is_target & (split.codes == split.names.index(name))
             roles[inside & rows.labelled] = role
             held |= inside if role != TRAIN else False
-    return Part(protocol.test, roles, held)
+    return Part(title, roles, held)
 
 
 def _require_splits(rows: Rows, split: Coded, protocol: OfficialSplit) -> None:
