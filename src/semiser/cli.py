@@ -1,4 +1,4 @@
-"""Commands that the project adds to Kedro's: `kedro semiser doctor`, `runs`, `compare` and `clean`; and its own `run`.
+"""Commands that the project adds to Kedro's, from `kedro semiser doctor` to `export`; and its own `run`.
 
 `run` is Kedro's with names that are looked at first, lists among the parameters, and errors as a person reads them.
 """
@@ -180,6 +180,20 @@ def clean(names: tuple[str, ...]) -> None:
     with telling():
         tree = _tree()
         _print(show_removable(remove(tree, names) if names else removable(tree), bool(names)))
+
+
+@semiser.command()
+@click.argument("experiment")
+@click.argument("folder")
+@click.option("--as", "kind", type=click.Choice(["csv", "audformat"]), default="csv", show_default=True)
+def export(experiment: str, folder: str, kind: Any) -> None:
+    """Write the folds and predictions of EXPERIMENT to a new FOLDER, for other tools: CSV files or audformat tables."""
+    from pathlib import Path
+
+    from semiser.experiments.export import export as write
+
+    with telling():
+        _print(str(path) for path in write(_tree(), experiment, Path(folder), kind))
 
 
 def _print(lines: Iterable[str]) -> None:

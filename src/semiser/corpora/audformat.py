@@ -116,7 +116,8 @@ def _to_key(index: Any) -> Key:
     if not isinstance(index, tuple):
         return str(index), None, None
     file, start, end = index
-    first, last = (None if pd.isna(time) else time.total_seconds() for time in (start, end))
+    first: float | None = None if pd.isna(start) else start.total_seconds()
+    last: float | None = None if pd.isna(end) else end.total_seconds()
     return str(file), None if last is None and not first else first, last
 
 

@@ -17,7 +17,7 @@ from semiser.corpora.lists import ListOptions, to_emotion
 from semiser.corpora.reader import Reader
 from semiser.corpora.suffixes import AUDIO, VIDEO
 from semiser.corpora.tables import describe_lines, read_lines, to_number
-from semiser.corpora.utterance import Rejected, Utterance
+from semiser.corpora.utterance import Labels, Rejected, Utterance
 
 _TABLE = re.compile(r"(?P<of_2023>train|test\d?)-label\.csv|track\d_(?P<of_2025>train|test)_\w+\.csv")
 _EMOTIONS = {"worried": "fear"}  # the nearest name that there is; the option `emotions` may say another
@@ -91,7 +91,9 @@ def _describe(
     named.add(name)
     if name not in clips:
         raise Misfit(f"no clip {name!r} in any folder: is the copy complete?")
-    valence = to_number("valence", cells.get("valence", ""))
+    labels: Labels = {"valence": to_number("valence", cells.get("valence", ""))}
+    words = options.model_copy(update={"emotions": _EMOTIONS | options.emotions})
+    labels.update(to_emotion(cells["discrete"], words))
     return Utterance(
         utterance_id=f"{corpus}/{name}",
         corpus=corpus,
@@ -100,8 +102,7 @@ def _describe(
         split=split,
         language=options.language,
         transcript=texts.get(name) or None,
-        valence=valence,
-        **to_emotion(cells["discrete"], options.model_copy(update={"emotions": _EMOTIONS | options.emotions})),
+        **labels,
     )
 
 
