@@ -51,6 +51,7 @@ def export(tree: Tree, experiment: str, folder: Path, kind: Kind) -> list[Path]:
     Raises:
         FileExistsError: the folder is there.
         FileNotFoundError: the experiment has no utterances or no folds.
+        ValueError: its tables do not say where a corpus lies.
     """
     if folder.exists():
         raise FileExistsError(f"{folder} exists: name a new folder, nothing is written over")
@@ -91,7 +92,10 @@ def _read_sound(tree: Tree, experiment: str) -> pd.DataFrame:
     path, summary = folder / "utterances.parquet", folder / "ingest_summary.json"
     if not path.is_file() or not summary.is_file():
         raise FileNotFoundError(f"experiment {experiment!r} has no utterances in {folder}: run it first")
-    roots = {name: facts["root"] for name, facts in json.loads(summary.read_text(encoding="utf-8")).items()}
+    facts = json.loads(summary.read_text(encoding="utf-8"))
+    if silent := [name for name, found in facts.items() if "root" not in found]:
+        raise ValueError(f"{summary} is of before and does not say where {', '.join(silent)} lies: run ingest again")
+    roots = {name: found["root"] for name, found in facts.items()}
     columns = ["utterance_id", "corpus", "audio_path", "start_s", "end_s", "speaker_id"]
     found = pq.read_table(path, columns=columns).to_pandas().set_index("utterance_id")
     found["file"] = [
