@@ -24,6 +24,7 @@ BENCHMARKS = {
     "is10": "--root {casia}",
     "audio_features": "--root {casia}",
     "features_memory": "--root {casia}",
+    "family_costs": "--root {casia}",
     "scaling": "--root {casia} --times 1 10",
     "millions": "--root {casia}",
     "engines": "--root {casia}",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from semiser.options.modalities import MODALITY_FAMILIES
-from semiser.systems.baselines.train_options import TrainBaselinesOptions
+from semiser.systems.baselines.train_options import TrainBaselinesOptions, VariantName
 from semiser.systems.on_vectors import make_folds, protocol, read
 from semiser.systems.system import Job, System, Work
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from semiser.training.experiment import Fit
 
 
-def jobs(work: Work, variant: str) -> Iterator[Job]:
+def jobs(work: Work[TrainBaselinesOptions], variant: VariantName) -> Iterator[Job]:
     """A training for each set of features."""
     from semiser.systems.baselines import linear, neighbours, svm
     from semiser.systems.mmmd.fit import fit as fit_network
@@ -34,7 +34,7 @@ def jobs(work: Work, variant: str) -> Iterator[Job]:
             yield Job(f"{variant}{ending}", fits[variant], options, features, alone=True)
 
 
-SYSTEM = System(
+SYSTEM: System[TrainBaselinesOptions, VariantName] = System(
     name="baselines",
     title="Baselines",
     options=TrainBaselinesOptions,
