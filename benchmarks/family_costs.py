@@ -4,8 +4,8 @@
         [--encoder <folder of a speech encoder's checkpoint>]
 
 A family runs alone in a process of its own, on one thread, over the same files; its first file is not counted. Time is
-processor time per second of audio, decoding included, and as a ratio against decoding alone; memory is the process's peak
-above that of one which decodes; size is that of the values, before Parquet's compression.
+processor time per second of audio, decoding included, and as a ratio against decoding alone; memory is the peak of the
+process above that of one which decodes; size is that of the values, before Parquet's compression.
 """
 
 import argparse
