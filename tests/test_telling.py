@@ -1,5 +1,6 @@
 """What a person reads of an error, and the exit code."""
 
+import logging
 import warnings
 
 import click
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from semiser import cli
 from semiser.errors import Misnamed, Unusable
-from semiser.telling import DEBUG, paragraph, telling
+from semiser.telling import DEBUG, TerminalFormatter, paragraph, telling
 
 
 class Hidden(BaseModel):
@@ -100,3 +101,13 @@ def test_a_pipeline_that_is_not_there_is_a_wrong_command(monkeypatch):
         warnings.simplefilter("error")
         assert CliRunner().invoke(cli.cli, ["run", "--pipeline=features"]).exit_code == 0
     assert ran == [["features"]]
+
+
+def test_lines_of_a_log_fit_a_terminal_and_stay_whole_in_a_file(monkeypatch):
+    record = logging.LogRecord("semiser", logging.INFO, "", 0, "word " * 30, (), None)
+    formatter = TerminalFormatter("12:00:00 INFO    %(message)s")
+    assert len(formatter.format(record).splitlines()) == 1
+    monkeypatch.setattr("sys.stderr", type("Terminal", (), {"isatty": lambda self: True})())
+    monkeypatch.setenv("COLUMNS", "60")
+    first, *more = formatter.format(record).splitlines()
+    assert max(map(len, [first, *more])) <= 60 and all(line.startswith(" " * 17 + "word") for line in more)

@@ -149,6 +149,24 @@ class Torchrun:
         context.config_loader["parameters"] = parameters | {"training": training | {"devices": processes}}
 
 
+class NodeByNode:
+    """Say which node begins, and how many there are."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, str] = {}
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Number the nodes in the order in which they run."""
+        number = len(pipeline.nodes)
+        self._places = {node.name: f"[{place}/{number}]" for place, node in enumerate(pipeline.nodes, start=1)}
+
+    @hook_impl
+    def before_node_run(self, node: Node) -> None:
+        """Log the node."""
+        logger.info("%s %s", self._places.get(node.name, "[-]"), node.name)
+
+
 class WithdrawTables:
     """Withdraw a feature table before the node runs that makes it anew.
 

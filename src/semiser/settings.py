@@ -7,6 +7,7 @@ from semiser.hooks import (
     KnownParameters,
     LastWord,
     Needs,
+    NodeByNode,
     RunRecord,
     Runs,
     Torchrun,
@@ -16,6 +17,7 @@ from semiser.hooks import (
 
 # The last is called first: names are checked before others read the parameters.
 HOOKS = (
+    NodeByNode(),
     WithdrawTables(),
     RunRecord(),
     Runs(),

@@ -4,6 +4,7 @@
 `SEMISER_DEBUG=1` shows where in the code an error was raised.
 """
 
+import logging
 import os
 import re
 import shutil
@@ -41,9 +42,26 @@ def telling() -> Iterator[None]:
 
 
 def install() -> None:
-    """Tell errors wherever they end a process."""
+    """Tell errors wherever they end a process, and wrap the lines of the log where they are read on a terminal."""
+    for handler in logging.getLogger().handlers:
+        plain = handler.formatter
+        if type(plain) is logging.Formatter and sys.stderr.isatty():  # Kedro takes no class of ours in logging.yml
+            handler.setFormatter(TerminalFormatter(plain._fmt, plain.datefmt))
     if not os.environ.get(DEBUG):
         sys.excepthook = _hook
+
+
+class TerminalFormatter(logging.Formatter):
+    """Wraps the lines of a log where they are read on a terminal; in a file a line stays a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter."""
+        text = super().format(record)
+        if record.exc_info or not sys.stderr.isatty():
+            return text
+        width = max(40, shutil.get_terminal_size().columns)
+        indent = " " * 17  # the message's column
+        return textwrap.fill(text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

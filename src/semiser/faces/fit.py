@@ -180,7 +180,8 @@ def fit(
             _step(network, optimiser, data, batch, options, progress, run)
             for batch, progress in _batches(data.rows["train"], epoch, options)
         ]
-        run.log(epoch, loss=torch.stack(losses).mean().item(), **_validate(network, data, options, state))
+        mean_loss = torch.stack(losses).mean().item()
+        run.log(epoch, options.epochs, loss=mean_loss, **_validate(network, data, options, state))
         state["epoch"] = epoch + 1
         run.save_checkpoint(state)
     if state["best"]:

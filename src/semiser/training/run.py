@@ -15,6 +15,7 @@ from torch import Tensor, distributed
 
 from semiser import __version__
 from semiser.options.training import TrainingOptions
+from semiser.progress import duration, note
 from semiser.provenance import Provenance
 from semiser.publish import NO_ROOM
 from semiser.training.saved import write_saved
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 _CHECKPOINT = "checkpoint.ckpt"
+_SHOWN = 4  # values of an epoch that are said
 
 
 def device_of(options: TrainingOptions) -> torch.device:
@@ -64,6 +66,7 @@ class TrainingRun:
         self.seed, self.folder, self.key = seed, folder, key
         self._every_s, self._saved_at = options.checkpoint_every_s, time.monotonic()
         self._parts_drawn = 0
+        self._first: tuple[int, float] | None = None  # epoch that this process logged first, and when
         self.curves: list[dict[str, Any]] = []
         self.provenance = Provenance()
         if self.fabric.is_global_zero:
@@ -157,9 +160,28 @@ class TrainingRun:
         rows[self.own] = own + self.fabric.world_size * (part - own)
         return rows
 
-    def log(self, epoch: int, **values: float | Tensor) -> None:
-        """Add one epoch's values to the curves."""
+    def log(self, epoch: int, of: int | None = None, **values: float | Tensor) -> None:
+        """Add one epoch's values to the curves, and say where the training stands.
+
+        Args:
+            epoch: counted from 0.
+            of: how many epochs there will be, where that is known.
+            values: losses, and figures on the validation part.
+        """
+        note(self._where(epoch, of, values))
         self.curves += [{"epoch": epoch, "name": name, "value": float(value)} for name, value in values.items()]
+
+    def _where(self, epoch: int, of: int | None, values: Mapping[str, float | Tensor]) -> str:
+        """The epoch, its first values and the time left, by the epochs since this process began or went on."""
+        if self._first is None:
+            self._first = epoch, time.monotonic()
+        first, began = self._first
+        said = f"epoch {epoch + 1}" + (f" of {of}" if of else "")
+        said += "".join(f", {name} {float(value):.3g}" for name, value in list(values.items())[:_SHOWN])
+        if of and epoch > first:
+            left = (time.monotonic() - began) / (epoch - first) * (of - epoch - 1)
+            said += f", {duration(left)} left of it"
+        return said
 
     def save_checkpoint(self, state: Mapping[str, Any], force: bool = False) -> None:
         """Save a resumable state, if the last one is old enough: modules, optimisers and plain values.

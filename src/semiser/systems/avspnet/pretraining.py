@@ -311,7 +311,7 @@ def fit_front_end(background: Background, how: FrontEndOptions, run: TrainingRun
                 train_epoch(train, statistics, options, state, run, bar)
                 figures = _held_out_figures(network, held_out, statistics, options, run)
                 losses = {name: float(total) / steps for name, total in state["sums"].items()}
-                run.log(state["epoch"], **losses, **figures)
+                run.log(state["epoch"], options.epochs, **losses, **figures)
                 state |= {"epoch": state["epoch"] + 1, "step": 0, "sums": {}}
                 run.save_checkpoint(state)
     elif options.calibrate_random:

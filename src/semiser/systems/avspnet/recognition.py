@@ -113,7 +113,8 @@ def _train(network: nn.Module, data: SampleData, options: RecognitionOptions, ru
             run.fabric.backward(mean * len(batch) if options.reduction == "sum" else mean)
             optimiser.step()
             losses.append(mean.detach())
-        run.log(epoch, loss=run.average(torch.stack(losses)).mean().item(), **_validation_uar(network, data))
+        mean_loss = run.average(torch.stack(losses)).mean().item()
+        run.log(epoch, options.epochs, loss=mean_loss, **_validation_uar(network, data))
         state["epoch"] = epoch + 1
         run.save_checkpoint(state)
     return network

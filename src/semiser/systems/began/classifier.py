@@ -164,7 +164,8 @@ def _train_epoch(data: SampleData, options: BeganFitOptions, state: dict[str, An
         state["optimiser"].step()
         state |= {"step": state["step"] + 1, "sum": state["sum"] + run.average(loss.detach())}
         run.save_checkpoint(state)
-    run.log(state["epoch"], loss=float(state["sum"]) / len(batches), **_validate(data, options, state))
+    mean_loss = float(state["sum"]) / len(batches)
+    run.log(state["epoch"], options.classifier.epochs, loss=mean_loss, **_validate(data, options, state))
     state |= {"epoch": state["epoch"] + 1, "step": 0, "sum": 0.0}
     run.save_checkpoint(state)
 

@@ -194,9 +194,10 @@ def _train_stage(context: Context, stage: Stage, state: dict[str, Any], run: Tra
             state["sums"][name] = state["sums"].get(name, 0) + value / steps
         state["step"] = step + 1
         if state["step"] % steps == 0:
-            before = sum(earlier.optimisation.epochs for earlier in make_stages(context.options)[: state["stage"]])
+            lengths = [stage.optimisation.epochs for stage in make_stages(context.options)]
+            before = sum(lengths[: state["stage"]])
             sums = {name: float(value) for name, value in state["sums"].items()}
-            run.log(before + epoch, **sums, **_validate(context, state))
+            run.log(before + epoch, sum(lengths), **sums, **_validate(context, state))
             state["sums"] = {}
         run.save_checkpoint(state)
 

@@ -232,7 +232,7 @@ def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> N
         state["step"] += 1
         run.save_checkpoint(state)
     losses = {name: float(total) / state["counts"][name] for name, total in state["sums"].items()}
-    run.log(epoch, **losses, **_validate(context, state))
+    run.log(epoch, options.epochs, **losses, **_validate(context, state))
     state |= {"epoch": epoch + 1, "step": 0, "sums": {}, "counts": {}}
     run.save_checkpoint(state)
 

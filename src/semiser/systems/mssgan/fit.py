@@ -152,7 +152,7 @@ def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> N
         state["step"] += 1
         run.save_checkpoint(state)
     means = {name: float(total) / len(steps) for name, total in state["sums"].items()}
-    run.log(state["epoch"], **means, **_validate(context, state))
+    run.log(state["epoch"], epochs(context.options), **means, **_validate(context, state))
     state |= {"epoch": state["epoch"] + 1, "step": 0, "sums": {}}
     run.save_checkpoint(state)
 
