@@ -138,7 +138,7 @@ def test_commands_tell_runs_and_wrong_names_without_a_traceback(project):
     assert "finished" in said and said.splitlines()[-1].endswith("kedro run --env mine")
     run = _start(project, "semiser", "compare", "seen", "nix")
     said, _ = run.communicate(timeout=60)
-    assert run.returncode == 1 and said.startswith("Error: no recorded run of the experiment seen trained anything")
+    assert run.returncode == 1 and said.startswith("error: no recorded run of the experiment seen trained anything")
     said, _ = _start(project, "semiser", "clean").communicate(timeout=60)
     assert "experiment:seen" in said and "nothing was removed" in said
     said, _ = _start(project, "semiser", "clean", "--remove", "experiment:seen").communicate(timeout=60)
