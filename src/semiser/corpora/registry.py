@@ -6,8 +6,8 @@ from semiser.corpora.reader import Reader
 from semiser.errors import did_you_mean
 
 READERS = tuple(
-    "ami audformat casia ch_sims ch_sims_v2 crema_d emobox emodb emovoxceleb esd folder huggingface iemocap kaldi "
-    "lhotse librispeech manifest meld mer msp_podcast nnime omg ravdess savee".split()
+    "ami audformat casia ch_sims ch_sims_v2 cmu_mosei crema_d emobox emodb emovoxceleb esd folder huggingface iemocap "
+    "kaldi lhotse librispeech manifest meld mer msp_podcast nnime omg ravdess savee".split()
 )
 
 
