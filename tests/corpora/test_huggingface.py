@@ -98,6 +98,23 @@ def test_a_saved_folder_reads_what_its_state_names(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "split"),
+    [
+        ("data/clean-00001-of-00002.parquet", "clean"),
+        ("default/test/0000.parquet", "test"),
+        ("emodb-train.arrow", "train"),
+        ("dev/data-00000-of-00001.arrow", "dev"),
+        ("data-00000-of-00001.arrow", None),
+        ("all_of_it.parquet", None),
+    ],
+)
+def test_the_split_is_that_of_the_file_or_the_folder(tmp_path, file, split):
+    _write(tmp_path / file, _row(None, "a.wav"))
+    (row,) = _read(tmp_path)
+    assert row.split == split
+
+
 def test_flac_without_a_name_is_known_by_its_beginning(tmp_path):
     _write(tmp_path / "test/0000.parquet", _row(_wav(kind="FLAC"), None))
     (row,) = _read(tmp_path, cache="sound")

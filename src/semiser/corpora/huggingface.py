@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 BATCH_ROWS = 64  # rows that are held with their sound
 
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
+_SPLITS = ("train", "test", "validation", "valid", "val", "dev", "eval")
 _MAGIC = {b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"ID3": ".mp3", b"\xff\xfb": ".mp3", b"FORM": ".aiff"}
 _LOST = (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError)
 _SOUND = "audio_path"
@@ -100,11 +101,11 @@ def _read_state(folder: Path) -> dict[str, Any]:
 def _split_of(root: Path, path: PurePosixPath) -> str | None:
     if isinstance(split := _read_state(root / path.parent).get("_split"), str):
         return split
-    name = _SHARD.sub("", path.stem).rpartition("-")[2]
-    if name.isdecimal() or name in ("data", "metadata"):
-        name = path.parent.name
-        return name if name not in ("data", "") else None
-    return name
+    bare = _SHARD.sub("", path.stem)
+    name = bare.rpartition("-")[2]
+    if name.isdecimal() or name == "data":
+        return path.parent.name if path.parent.name not in ("data", "") else None
+    return name if bare != path.stem or name in _SPLITS else None
 
 
 def _read_columns(
