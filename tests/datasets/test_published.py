@@ -1,5 +1,7 @@
 """Files that Kedro's datasets write: complete or absent, and safe for spreadsheet programs."""
 
+from copy import deepcopy
+
 import pandas as pd
 import pytest
 from fsspec import url_to_fs
@@ -46,6 +48,7 @@ def test_a_table_that_fails_half_way_leaves_the_one_before(tmp_path):
         dataset.save(pd.DataFrame({"a": [0] * 100_000 + [Broken()]}))
     assert (tmp_path / "t.csv").read_text() == "a\n1\n" and len(list(tmp_path.iterdir())) == 1
     assert dataset.load().to_dict("list") == {"a": [1]}
+    assert deepcopy(dataset).preview()["data"] == [[1]], "kedro-viz shows it"
 
 
 def test_a_figure_that_fails_half_way_leaves_the_one_before(tmp_path, monkeypatch):

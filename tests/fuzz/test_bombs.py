@@ -16,8 +16,11 @@ import av
 import numpy as np
 import pytest
 import soundfile
+import torch
 from fuzz import limited
 from fuzz.cases import LIMIT_S, OUTCOMES
+
+from semiser.training.saved import write_saved
 
 BIG = 400 << 20  # sparse: takes no room on the disk
 
@@ -136,14 +139,13 @@ def _packed_zeros(path: Path) -> None:
 def _card(path: Path) -> None:
     """A network of 16,384 channels throughout: hundreds of gigabytes."""
     network = {"kind": "mobilenet_v2", "width": 16, "stages": [[64, 16384, 2, 1]], "last_channels": 16384}
-    path.write_text(json.dumps({"network": network, "classes": ["a", "b"]}))
-    path.with_name("model.safetensors").write_bytes(struct.pack("<Q", 2) + b"{}")
+    write_saved(path.parent, {"w": torch.zeros(1)}, {"network": network, "classes": ["a", "b"], "seed": 0, "key": "k"})
 
 
 def _header(path: Path) -> None:
     """Weights whose header claims to be 2**62 bytes long."""
     network = {"kind": "densenet_bc", "depth": 10, "growth": 2, "input_size": 16}
-    path.write_text(json.dumps({"network": network, "classes": ["a", "b"]}))
+    write_saved(path.parent, {"w": torch.zeros(1)}, {"network": network, "classes": ["a", "b"], "seed": 0, "key": "k"})
     path.with_name("model.safetensors").write_bytes(struct.pack("<Q", 1 << 62) + b"{}")
 
 
@@ -174,7 +176,7 @@ BOMBS: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "words.bin": ("vectors", _text("99999 99999\na xxxxxxxxxxxxxx"), "too few to hold them"),
     "zeros.bin.gz": ("vectors", _packed_zeros, "unpacks to more than 20 times its length"),
     "card/card.json": ("network", _card, "does not fit"),
-    "header/card.json": ("network", _header, "does not fit"),
+    "header/card.json": ("network", _header, "is no file of weights"),
 }
 
 

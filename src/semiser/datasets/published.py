@@ -25,6 +25,8 @@ class _Whole:
         self._filesystem = filesystem
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_filesystem":  # not there yet: it is being copied
+            raise AttributeError(name)
         return getattr(self._filesystem, name)
 
     def open(self, path: str, mode: str = "rb", **arguments: Any) -> Any:
