@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tiny_project import write_project
 
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.evaluation.report import PREDICTIONS_SCHEMA
@@ -17,15 +19,19 @@ from semiser.shards.store import ShardFolder
 from semiser.shards.table import Receipt, ShardedTable
 
 ROOT = Path(__file__).parents[1]
-NOTEBOOKS = ("01_explore_features", "02_compare_systems")
+NOTEBOOKS = ("01_explore_features", "02_compare_systems", "03_own_data", "04_shards")
 EMOTIONS = ("anger", "sadness")
 
 
-def _run(name, folder):
-    """The executed notebook, in the folder `notebooks` of a project."""
+def _run(name, folder, **settings):
+    """The executed notebook, in the folder `notebooks` of a project; `settings` are put in the place of its own."""
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     book = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    own = next(cell for cell in book.cells if cell.cell_type == "code")
+    for setting, value in settings.items():
+        own.source, found = re.subn(rf"^{setting} = .*$", f"{setting} = {value}", own.source, flags=re.MULTILINE)
+        assert found == 1
     (folder / "notebooks").mkdir(exist_ok=True)
     shutil.copy(ROOT / "pyproject.toml", folder)
     before = os.environ.get("PYTHONPATH")
@@ -117,7 +123,28 @@ def test_comparing_systems_says_who_is_ahead(tmp_path):
     assert "another corpus" in text
 
 
-@pytest.mark.parametrize("name, command", [(NOTEBOOKS[0], "ingest"), (NOTEBOOKS[1], "train_mmmd")])
+def test_own_data_are_trained_on_and_new_speech_is_predicted(tmp_path):
+    project = write_project(tmp_path / "project", {})
+    shutil.copytree(project / "corpus", tmp_path / "new", ignore=shutil.ignore_patterns("*.csv", "b*", "c*"))
+    places = {"LABELLED": f"Path({str(project / 'corpus')!r})", "NEW_SPEECH": f"Path({str(tmp_path / 'new')!r})"}
+    text, _ = _text(_run("03_own_data", project, **places))
+    assert "train_mmmd:" in text and "UAR" in text and "rows: spoken" in text
+    assert "18 utterances of 3 speakers" in text and "0 without a prediction" in text
+    assert (project / "conf/notebook/parameters.yml").is_file()
+
+
+def test_shards_read_alike_by_pandas_polars_and_duckdb(tmp_path):
+    pytest.importorskip("polars")
+    pytest.importorskip("duckdb")
+    _write_features(tmp_path)
+    text, _ = _text(_run("04_shards", tmp_path))
+    assert "1 shards, 3 values per utterance, the first are tells, noise, constant" in text
+    assert all(float(found) < 1e-5 for found in re.findall(r"by at most (\S+)", text)) and text.count("by at most") == 2
+
+
+@pytest.mark.parametrize(
+    "name, command", [(NOTEBOOKS[0], "ingest"), (NOTEBOOKS[1], "train_mmmd"), (NOTEBOOKS[3], "features")]
+)
 def test_without_outputs_a_notebook_says_which_command_makes_them(name, command, tmp_path):
     nbclient = pytest.importorskip("nbclient")
     with pytest.raises(nbclient.exceptions.CellExecutionError, match=f"kedro run --pipelines={command}"):
