@@ -91,6 +91,85 @@ COPIES = {
         },
         ("wav/01_A_001.wav", "wav/01_A_002.wav"),
     ),
+    "audformat": Copy(
+        {
+            "db.yaml": "name: x\nsource: ''\nusage: unrestricted\nlanguages: [deu]\nschemes:\n  emotion:\n"
+            "    dtype: str\n    labels: [anger, joy]\nsplits:\n  train: {type: train}\ntables:\n  emo:\n"
+            "    type: filewise\n    split_id: train\n    columns:\n      emotion: {scheme_id: emotion}\n",
+            "db.emo.csv": "file,emotion\na.wav,joy\nb.wav,anger\n",
+        },
+        ("a.wav", "b.wav"),
+    ),
+    "ch_sims_v2": Copy(
+        {
+            "ch-simsv2s/meta.csv": "video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode\n"
+            "v1,0001,你好,0.4,-0.2,0.6,1,Positive,train\n",
+        },
+        ("ch-simsv2s/Raw/v1/0001.mp4", "ch-simsv2u/Raw/v2/0001.mp4"),
+    ),
+    "cmu_mosei": Copy(
+        {
+            "Labels/1.csv": "Input.VIDEO_ID,Input.CLIP,Answer.sentiment,Answer.happiness,Answer.sadness,Answer.anger,"
+            "Answer.surprise,Answer.disgust,Answer.fear\nv,0,1,2,0,0,0,0,0\nv,0,-1,0,1,,0,0,0\n",
+            "Transcript/Segmented/Combined/v.txt": "v___0___0.0___0.25___Well.\n",
+            "std.py": "standard_train_fold = ['v']\nstandard_test_fold = ['w']\n",
+        },
+        ("Audio/Full/WAV_16000/v.wav",),
+        {"folds": "std.py"},
+    ),
+    "emobox": Copy(
+        {
+            "data/x/fold_1/x_train_fold_1.jsonl": '{"key": "k1", "wav": "a.wav", "type": "raw", "emo": "ang"}\n',
+            "data/x/fold_1/x_test_fold_1.jsonl": '{"key": "k2", "wav": "b.wav", "emo": "exc", "start_time": 0, '
+            '"end_time": 0.25}\n',
+            "data/x/label_map.json": '{"ang": "Angry", "exc": "Happy"}',
+            "data/x/data.seg.wrd.stm": "k1 1 s1 0 1 <> x\nk2 1 s2 0 1 <> x\n",
+        },
+        ("a.wav", "b.wav"),
+    ),
+    "kaldi": Copy(
+        {
+            "wav.scp": "r1 a.wav\nr2 b.wav\n",
+            "segments": "u1 r1 0.0 0.25\nu2 r2 0 -1\n",
+            "utt2spk": "u1 s1\nu2 s2\n",
+            "spk2gender": "s1 f\ns2 m\n",
+            "text": "u1 hello you\n",
+            "utt2emo": "u1 happy\nu2 sad\n",
+        },
+        ("a.wav", "b.wav"),
+    ),
+    "lhotse": Copy(
+        {
+            "x_recordings_dev.jsonl": '{"id": "r1", "sources": [{"type": "file", "channels": [0], "source": "a.wav"}], '
+            '"sampling_rate": 16000, "num_samples": 8000, "duration": 0.5}\n',
+            "x_supervisions_dev.jsonl": '{"id": "u1", "recording_id": "r1", "start": 0.0, "duration": 0.25, '
+            '"channel": 0, "text": "hi", "speaker": "s", "gender": "F", "custom": {"emotion": "sad"}, '
+            '"alignment": {"word": [["hi", 0.0, 0.1]]}}\n',
+        },
+        ("a.wav",),
+    ),
+    "meld": Copy(
+        {
+            "train_sent_emo.csv": "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode\n"
+            '1,"Oh, no",Joey,sadness,negative,0,1,4,7\n',
+        },
+        ("train_splits/dia0_utt1.wav",),
+    ),
+    "mer": Copy(
+        {
+            "train-label.csv": "name,discrete,valence\nn1,worried,-2.5\n",
+            "subtitle_chieng.csv": "name,chinese,english\nn1,哦,Oh\n",
+        },
+        ("train/n1.wav",),
+    ),
+    "msp_podcast": Copy(
+        {
+            "Labels/labels_consensus.csv": "FileName,EmoClass,EmoAct,EmoVal,EmoDom,SpkrID,Gender,Split_Set\n"
+            "a.wav,A,4.2,2,5,127,Female,Train\n",
+            "Transcripts/a.txt": "So it goes.",
+        },
+        ("Audios/a.wav",),
+    ),
     "omg": Copy(
         {
             "omg_TrainVideos.csv": "link,start,end,video,utterance,arousal,valence,EmotionMaxVote\n"
