@@ -81,6 +81,8 @@ def test_the_demo_configures_every_system():
         ("casia", "train_mmmd.mmd.balanced", True),
         ("emodb", "train_mmmd.scaling.strategy", "speaker"),
         ("casia_ssl", "train_mmmd.dnn.grouping", "joint"),
+        ("ased_benchmark", "train_benchmark.dnn.grouping", "joint"),
+        ("ased_benchmark", "train_benchmark.mixmatch.epochs", 30),
         ("casia_ssl", "train_mmmd.mixmatch_acted.temperature", 0.3),
         ("avspnet_casia", "features.segments.pad_short", True),
         ("avspnet_casia", "train_avspnet.network.proxy_hidden", [512, 128]),

@@ -84,6 +84,16 @@ def test_scores_by_share_have_a_panel_per_setting_and_a_line_with_intervals_per_
     np.testing.assert_allclose(bars.get_segments()[0][:, 1], [uar[4] - 0.1, uar[4] + 0.2])
 
 
+@pytest.mark.parametrize("shares, ticks", [((0.01, 1), ["1 %", "100 %"]), ((0.05,), ["5 %"])])
+def test_shares_of_several_magnitudes_and_one_alone_stand_as_percentages(shares, ticks):
+    uar = np.linspace(0.2, 0.9, len(shares))
+    table = pd.DataFrame({"variant": [f"svm/share={share:g}" for share in shares], "uar": uar})
+    table = table.assign(uar_ci95_low=uar - 0.1, uar_ci95_high=uar + 0.1)
+    (axis,) = shares_figure(table).axes
+    assert axis.get_xscale() == "log" and [label.get_text() for label in axis.get_xticklabels()] == ticks
+    np.testing.assert_allclose(axis.containers[0][0].get_xdata(), shares)
+
+
 def test_segments_are_drawn_on_the_scale_of_the_first():
     values = np.arange(6.0).reshape(2, 3)
     figure = reconstruction_figure({"input": values, "made": 10 * values})

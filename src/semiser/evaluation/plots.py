@@ -104,7 +104,8 @@ def shares_figure(table: "pd.DataFrame", metric: str = "uar") -> Figure:
     parts = [name.split("/") for name in table["variant"]]
     panels = [" ".join(part for part in of[1:] if not part.startswith("share=")) for of in parts]
     shares = np.array([float(settings_of(name)["share"]) for name in table["variant"]])
-    wide = shares.max() > 10 * shares.min()  # shares that a linear axis would press together
+    few = len(set(shares)) == 1
+    wide = few or shares.max() > 10 * shares.min()  # shares that a linear axis would press together, or one alone
     variants = list(dict.fromkeys(of[0] for of in parts))
     titles = list(dict.fromkeys(panels))
     figure, axes = _panels(len(titles), 4.6, 3.8)
@@ -121,9 +122,13 @@ def shares_figure(table: "pd.DataFrame", metric: str = "uar") -> Figure:
             axis.set_xscale("log")
             axis.set_xticks(known := np.unique(shares), [f"{100 * share:g} %" for share in known])
             axis.minorticks_off()
+            if few:
+                axis.set_xlim(shares[0] / 2, shares[0] * 2)
         axis.grid(alpha=0.3)
     handles = [axes[0].plot([], [], color=f"C{place % 10}", label=name)[0] for place, name in enumerate(variants)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(variants), 4), frameon=False)
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=min(len(variants), 4, 2 * len(axes)), frameon=False
+    )
     return figure
 
 

@@ -52,7 +52,7 @@ class Measured(NamedTuple):
 
 
 def tested(work: Work[TrainBenchmarkOptions], metrics: Mapping[str, Any], predictions: pa.Table) -> Iterator[Measured]:
-    """All test utterances and every part of them, with each budget and, behind it, averaged over budgets.
+    """All test utterances and every part of them, with each budget and, where there are several, averaged over them.
 
     Args:
         work: the benchmark.
@@ -78,6 +78,8 @@ def tested(work: Work[TrainBenchmarkOptions], metrics: Mapping[str, Any], predic
             metrics if name == EVERYONE else evaluate(rows, classes, pairs=with_same_labels(list(metrics["variants"])))
         )
         yield Measured(name, own["variants"], own["paired"])
+        if len(work.options.shares) == 1:
+            continue
         joined = over_budgets(rows)
         variants = pc.unique(joined["variant"]).to_pylist()
         found = evaluate(joined, classes, pairs=with_same_labels(variants))
@@ -115,8 +117,8 @@ def efficiency(
 
     Returns:
         `tested`, `method`, `features`, `share`; `labels`: training labels of a fold, mean over folds and draws; `uar`
-        with `uar_std` (over draws), `ci95_low`, `ci95_high`; of the training of a fold the mean `seconds` and
-        `processor_s` and the largest `memory_mib` (and `gpu_mib`).
+        with `uar_std` (over draws; over folds where there is one draw), `ci95_low`, `ci95_high`; of the training of a
+        fold the mean `seconds` and `processor_s` and the largest `memory_mib` (and `gpu_mib`).
     """
     labels, costs = _labels(work), _costs(models)
     rows = []
