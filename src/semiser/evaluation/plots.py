@@ -105,7 +105,7 @@ def shares_figure(table: "pd.DataFrame", metric: str = "uar") -> Figure:
     panels = [" ".join(part for part in of[1:] if not part.startswith("share=")) for of in parts]
     shares = np.array([float(settings_of(name)["share"]) for name in table["variant"]])
     few = len(set(shares)) == 1
-    wide = few or shares.max() > 10 * shares.min()  # shares that a linear axis would press together, or one alone
+    wide = few or shares.min() < 0.2  # shares that a linear axis would press together, or one alone
     variants = list(dict.fromkeys(of[0] for of in parts))
     titles = list(dict.fromkeys(panels))
     figure, axes = _panels(len(titles), 4.6, 3.8)

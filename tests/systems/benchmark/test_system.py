@@ -138,5 +138,10 @@ def test_options_that_contradict_each_other_are_refused(given, message):
         options(**given)
 
 
+def test_a_command_line_may_name_numbers():
+    assert options(shares="0.05+0.1", draws="0+2").shares == (0.05, 0.1)
+    assert options(shares=0.05, draws=2).draws == (2,)
+
+
 def test_all_methods_are_those_that_the_corpora_allow():
     assert "knn" in options(variants="all").variants and "mmmd_with_acted" not in options(variants="all").variants

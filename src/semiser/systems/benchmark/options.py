@@ -1,9 +1,9 @@
 """`params:train_benchmark`: methods on the same folds, budgets and draws of labels."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, NamedTuple, Self, get_args
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from semiser.folds.options import FoldOptions, LabelBudget
 from semiser.options.base import Options, names_of
@@ -17,6 +17,15 @@ VariantName = Literal[BaselineName, MmmdName]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 EVERYONE = "all"  # the test utterances, where no subset of them is meant
+
+
+def _as_numbers(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.split("+")
+    return (value,) if isinstance(value, int | float) else value
+
+
+Numbers = BeforeValidator(_as_numbers)  # a command line may say `0.05` or `0.05+0.1`
 
 
 class Setting(NamedTuple):
@@ -62,8 +71,8 @@ class TrainBenchmarkOptions(TrainBaselinesOptions, TrainMmmdOptions):
         ),
         min_length=1,
     )
-    shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=SHARES, min_length=1)
-    draws: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0, 1, 2), min_length=1)
+    shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Numbers] = Field(default=SHARES, min_length=1)
+    draws: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Numbers] = Field(default=(0, 1, 2), min_length=1)
     tested_on: dict[str, Subset] = {}
     everything: ClassVar[tuple[str, ...]] = VARIANTS
 
