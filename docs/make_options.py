@@ -27,7 +27,8 @@ nothing; **bold** is a value that is not the paper's. The reason stands beside e
 
 The papers' values are kept in `src/semiser/systems/<system>/hyperparameters.csv`. This page, and the tables on those of
 the systems, are made from them and from `conf` by `python docs/make_options.py`; a test fails where an option differs
-from the paper without a reason, or where a page is old.
+from the paper without a reason, or where a page is old. [All options](reference.md) has every option there is, with its
+default.
 """
 
 

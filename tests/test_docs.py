@@ -1,5 +1,6 @@
 """The documentation's code runs, its commands name what there is, and it builds without a warning."""
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -152,6 +153,83 @@ def test_commands_name_pipelines_and_envs_that_there_are(page):
     assert named - {"x"} <= pipelines
     assert set(re.findall(r"kedro run[^\n`]*--env[ =](\w+)", text)) <= envs
     assert not re.findall(r"kedro run[^\n`]*--pipeline[ =]", text)  # Kedro 1.7 deprecates it
+
+
+@pytest.fixture(scope="module")
+def reference() -> ModuleType:
+    """The program that makes reference.md."""
+    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs/make_reference.py")
+    sys.modules[spec.name] = module = importlib.util.module_from_spec(spec)  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_is_made_of_the_present_options(reference):
+    assert reference.PAGE.read_text(encoding="utf-8") == reference.page(), "run `python docs/make_reference.py`"
+
+
+def test_the_reference_has_every_group_and_every_option_is_described(reference):
+    from semiser.hooks import SHARED_GROUPS
+    from semiser.systems.system import get_system, system_names
+
+    groups = set(reference.groups())
+    assert groups >= {*SHARED_GROUPS} - {"experiment"}  # which is a name and told above the tables
+    for system in map(get_system, system_names()):
+        assert groups >= {system.pipeline, *([f"{system.name}_sweeps"] if system.sweeps else [])}
+    rows = [(table.title, row) for table in reference.tables() for row in table.rows]
+    assert not [f"{title}: {row.path}" for title, row in rows if not row.what]
+    assert not [f"{title}: {row.path}" for title, row in rows if "Undefined" in row.kind + row.default + row.what]
+
+
+def test_the_reference_says_types_defaults_and_forms_in_plain_words(reference):
+    from typing import Annotated, Literal
+
+    from pydantic import Field
+
+    from semiser.options.base import Options
+
+    class One(Options):
+        """One.
+
+        Attributes:
+            low, high: bounds | of it.
+        """
+
+        kind: Literal["one"] = "one"
+        low: float = Field(default=0.5, gt=0, lt=1)
+        high: int | None = Field(default=None, ge=1)
+
+    class Two(Options):
+        """Two."""
+
+        kind: Literal["two"] = "two"
+
+    class Group(Options):
+        """A group.
+
+        Attributes:
+            form: which
+                it is; None: neither.
+            names: of files.
+            more: by name.
+            must: as in docs/corpora.md.
+        """
+
+        form: Annotated[One | Two, Field(discriminator="kind")] = One(low=0.25)
+        names: tuple[str, ...] = Field(default=("a",), min_length=1)
+        more: dict[str, Two | None] = {}
+        must: bool
+
+    rows = list(reference._rows(Group, None, {"names": ["b"], "must": None}, "group"))
+    assert [reference._line(row) for row in rows] == [
+        "| `group.form` | options |  | which it is; `null`: neither. |",
+        "| `group.form.kind` | `one`, `two` | `one` | `one`: One. `two`: Two. |",
+        "| `group.form.low` (kind `one`) | number (above 0, below 1) | `0.25` | bounds \\| of it. |",
+        "| `group.form.high` (kind `one`) | whole number (at least 1) or null | `null` | bounds \\| of it. |",
+        '| `group.names` | list (not empty) of: text | `["b"]` | of files. |',
+        "| `group.more` | names, each with: options or null | `{}` | by name. |",
+        "| `group.must` | true or false | to be given | as in [corpora.md](corpora.md). |",
+    ]
 
 
 def test_the_documentation_builds_without_a_warning_and_asks_for_nothing_else(tmp_path):

@@ -51,7 +51,12 @@ class KFold(Options):
 
 
 class SpeakerDependentShare(Options):
-    """Inside each speaker and class, `train_share` of the utterances train and the others test; a fold per repeat."""
+    """Inside each speaker and class, `train_share` of the utterances train and the others test; a fold per repeat.
+
+    Attributes:
+        train_share: share of the utterances that train.
+        repeats: draws, each a fold.
+    """
 
     kind: Literal["speaker_dependent_share"] = "speaker_dependent_share"
     train_share: float = Field(default=0.6, gt=0, lt=1)
@@ -65,7 +70,10 @@ class OfficialSplit(Options):
     are made.
 
     Attributes:
-        validation: None where the corpus has none, or where `FoldOptions.validation` is to cut one out of training.
+        train: name of the part that trains.
+        validation: name of the part that selects the model; None where the corpus has none, or where the validation of
+            the folds is to cut one out of training.
+        test: name of the part that is tested.
         speaker_dependent: declares that the corpus's own split shares speakers between its parts.
     """
 
@@ -83,7 +91,11 @@ class NoValidation(Options):
 
 
 class ValidationSpeakers(Options):
-    """The `count` training speakers that follow the test speakers in sorted order, cyclically."""
+    """The `count` training speakers that follow the test speakers in sorted order, cyclically.
+
+    Attributes:
+        count: speakers that select the model.
+    """
 
     kind: Literal["speakers"] = "speakers"
     count: int = Field(default=1, ge=1)
@@ -93,6 +105,9 @@ class HeldOutSpeakers(Options):
     """`count` speakers of the held-out group, drawn by the seed, select the model; its others are tested.
 
     The protocol of MSSGAN (ACII 2019, section IV): a session is left out, one of its speakers validates.
+
+    Attributes:
+        count: speakers that select the model.
     """
 
     kind: Literal["held_out_speakers"] = "held_out_speakers"
@@ -100,7 +115,11 @@ class HeldOutSpeakers(Options):
 
 
 class ValidationShare(Options):
-    """A share of the training utterances, drawn inside each class: speaker-dependent, for the validation part only."""
+    """A share of the training utterances, drawn inside each class: speaker-dependent, for the validation part only.
+
+    Attributes:
+        share: share of each class's training utterances that selects the model.
+    """
 
     kind: Literal["share"] = "share"
     share: float = Field(default=0.1, gt=0, lt=1)
@@ -127,7 +146,13 @@ class LabelBudget(Options):
 
 
 class Level(Options):
-    """One level of a numeric target: the values up to `up_to`, itself included or not."""
+    """One level of a numeric target: the values up to `up_to`, itself included or not.
+
+    Attributes:
+        name: of the class.
+        up_to: highest value of the level.
+        inclusive: whether that value itself belongs to the level.
+    """
 
     name: str
     up_to: float
@@ -135,7 +160,11 @@ class Level(Options):
 
 
 class Levels(Options):
-    """Cuts a numeric target into levels, lowest first; a value takes the first level that it does not exceed."""
+    """Cuts a numeric target into levels, lowest first; a value takes the first level that it does not exceed.
+
+    Attributes:
+        levels: lowest first.
+    """
 
     kind: Literal["levels"] = "levels"
     levels: list[Level] = Field(min_length=2)

@@ -8,7 +8,11 @@ from semiser.options.base import Options
 
 
 class Choices(Options):
-    """One of several values; a list is a value like another."""
+    """One of several values; a list is a value like another.
+
+    Attributes:
+        choices: the values.
+    """
 
     choices: list[bool | int | float | str | list[int] | None] = Field(min_length=1)
 

@@ -169,7 +169,7 @@ class TemporalEnsembling(Options):
     """Consistency with the moving average of an utterance's earlier predictions (ibid., Algorithm 2).
 
     Attributes:
-        weight, ramp: as of `PiModel`.
+        weight, ramp: as of the Pi-model.
         momentum: of the average.
     """
 
