@@ -288,3 +288,9 @@ def test_vectors_in_another_encoding_are_refused(tmp_path):
     (tmp_path / "v.txt").write_bytes("2 2\n你好 1 2\n世界 3 4\n".encode("gbk"))
     with pytest.raises(ValueError, match=r"2 of 2 words of v\.txt are no UTF-8 .* is the file in GBK or Big5\?"):
         load_word_vectors(tmp_path / "v.txt")
+
+
+def test_fewer_words_than_the_first_line_counts_are_refused(tmp_path):
+    (tmp_path / "v.txt").write_text("4 2\nthe 0.0 1.0\na 2.0 3.0\nthe 4.0 5.0\nof 6.0 7.0\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"v\.txt is damaged: 1 of the 4 words .* are not there, or stand there twice"):
+        load_word_vectors(tmp_path / "v.txt")

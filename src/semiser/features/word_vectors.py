@@ -233,6 +233,11 @@ def load_word_vectors(path: str | Path, limit: int | None = None) -> WordVectors
         raise
     except (OSError, ValueError, zlib.error) as error:
         raise BadVectors(f"features.word2vec.vectors: {path.name} is damaged: {error}") from error
+    if missing := sum(word is None for word in found.index_to_key):
+        raise BadVectors(
+            f"features.word2vec.vectors: {path.name} is damaged: {missing:,} of the {len(found.index_to_key):,} words "
+            "that its first line counts are not there, or stand there twice"
+        )
     mended = sum("\ufffd" in word for word in found.index_to_key)
     if mended > _MOST_MENDED * len(found.index_to_key):
         raise BadVectors(

@@ -41,6 +41,7 @@ Tabulate = Callable[["Experiment", pa.Table, np.ndarray, dict[str, Any], str], p
 
 _PREDICTIONS = "predictions.parquet"
 _CURVES = "curves.json"
+_COST = "cost.json"
 CURVES_SCHEMA = pa.schema(
     [
         ("variant", pa.string()),
@@ -189,8 +190,7 @@ def _run_fold(
     model = labels | {"folder": folder.relative_to(experiment.models).as_posix(), "key": key}
     if there and (finished := _finished(folder, key)):
         logger.info("%s seed %d fold %d: finished before with the same data and options", variant, seed, number)
-        cost = json.loads((finished[0].schema.metadata or {}).get(b"cost", b"null"))
-        return _under_its_name(finished[0], fold), finished[1], model | {"cost": cost}
+        return _under_its_name(finished[0], fold), finished[1], model | {"cost": _cost_of(folder)}
     run = TrainingRun(folder, seed, training.in_one_process(), key)
     data, run.provenance = experiment.features.of_fold(rows, run.fabric.device)
     with measuring() as cost:
@@ -201,7 +201,8 @@ def _run_fold(
     with publishing_on_disk(folder / _CURVES) as file:
         file.write(json.dumps(curves).encode())
     bound = {f"{name}_sha256": digest for name, digest in _parts(folder).items()}
-    bound["cost"] = json.dumps(cost)
+    with publishing_on_disk(folder / _COST) as file:
+        file.write(json.dumps(cost).encode())
     table = table.replace_schema_metadata((table.schema.metadata or {}) | bound)
     with publishing_on_disk(folder / _PREDICTIONS) as file:
         pq.write_table(table, file)
@@ -259,6 +260,15 @@ def _finished(folder: Path, key: str) -> tuple[pa.Table, list[dict[str, Any]]] |
     if any(found.get(name.encode()) != value.encode() for name, value in named.items()):
         return None
     return (table, curves) if not parts["card"] or is_whole(folder) else None
+
+
+def _cost_of(folder: Path) -> dict[str, float] | None:
+    """What a finished training took, which no result depends on; None where it was not measured, or is damaged."""
+    try:
+        cost: dict[str, float] | None = json.loads((folder / _COST).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return cost
 
 
 def _under_its_name(predictions: pa.Table, fold: pa.Table) -> pa.Table:

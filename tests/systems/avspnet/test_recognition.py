@@ -288,10 +288,10 @@ def test_a_recognition_that_was_killed_ends_as_an_undisturbed_one(tmp_path, monk
     whole = avspnet.fit(fold(), RECOGNITION, TrainingRun(tmp_path / "whole", 0, CPU, "k"), FRONT_END)
     log = TrainingRun.log
 
-    def killed(run, epoch, **values):
+    def killed(run, epoch, epochs, **values):
         if epoch == 5:
             raise KeyboardInterrupt
-        log(run, epoch, **values)
+        log(run, epoch, epochs, **values)
 
     monkeypatch.setattr(TrainingRun, "log", killed)
     with pytest.raises(KeyboardInterrupt):
