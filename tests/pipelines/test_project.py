@@ -155,6 +155,7 @@ def test_models_lie_there_with_their_cards(project, first_run):
     assert {path.name for path in folder.iterdir()} == {
         "model.safetensors",
         "card.json",
+        "cost.json",
         "curves.json",
         "predictions.parquet",
     }
