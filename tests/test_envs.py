@@ -18,7 +18,7 @@ FEATURES = ("is10", "egemaps", "compare2016", "emobase", "is10_lld", "fbank")
 # Env to the trainings that it configures, and the families that they need.
 EXPERIMENTS = {
     **{f"{name}_features": (["baselines"], FEATURES) for name in ("ased", "casia", "emodb", "nemo")},
-    "ased_benchmark": (["benchmark"], ("is10",)),
+    **{f"{name}_benchmark": (["benchmark"], ("is10",)) for name in ("ased", "casia", "emodb", "nemo")},
     "avspnet_casia": (["avspnet"], ("segments", "voice")),
     "avspnet_iemocap": (["avspnet"], ("segments", "voice", "valence")),
     "avspnet_nnime": (["avspnet"], ("segments", "voice", "valence")),
@@ -63,6 +63,17 @@ def test_an_experiment_has_its_own_corpora_and_what_its_training_needs(env):
     assert not [name for name in parameters["ingest"]["corpora"] if name.startswith("demo")]
     assert (configured_systems(parameters), needed_families(parameters)) == EXPERIMENTS[env]
     assert effective_options(parameters)  # each group fits its model
+
+
+def test_benchmarks_differ_in_folds_and_parts_alone():
+    envs = [name for name in EXPERIMENTS if name.endswith("_benchmark")]
+    own = ("ingest.", "train_benchmark.folds.", "train_benchmark.tested_on")
+    shared = [
+        {path: value for path, value in effective_options(experiment_parameters(CONF, env)).items()
+         if not path.startswith(own)}
+        for env in envs
+    ]  # fmt: skip
+    assert len(envs) >= 4 and all(options == shared[0] for options in shared)
 
 
 def test_the_demo_configures_every_system():

@@ -9,7 +9,7 @@ from semiser.folds.options import FoldOptions, LabelBudget
 from semiser.options.base import Options, names_of
 from semiser.systems.baselines.train_options import TrainBaselinesOptions
 from semiser.systems.baselines.train_options import VariantName as BaselineName
-from semiser.systems.mmmd.options import TrainMmmdOptions
+from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, TrainMmmdOptions
 from semiser.systems.mmmd.options import VariantName as MmmdName
 from semiser.systems.on_vectors import FeatureSet
 
@@ -17,6 +17,9 @@ VariantName = Literal[BaselineName, MmmdName]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 EVERYONE = "all"  # the test utterances, where no subset of them is meant
+# One set of options for every corpus, chosen on validation speakers of CASIA: docs/benchmark.md
+_NETWORK = MmdOptions(epochs=100, batch_size=64, schedule="cosine", input_noise=1.0, balanced=True)
+_JOINT = _NETWORK.model_copy(update={"grouping": "joint", "local_loss_weight": 0.0, "local_prediction_weight": 0.0})
 
 
 def _as_numbers(value: Any) -> Any:
@@ -57,6 +60,8 @@ class Subset(Options):
 class TrainBenchmarkOptions(TrainBaselinesOptions, TrainMmmdOptions):
     """The `train_benchmark` parameter group: methods with the options of `train_baselines` and `train_mmmd`.
 
+    The defaults of networks are not the papers': they are one choice for every corpus.
+
     Attributes:
         variants: the methods that are trained.
         shares: budgets, as shares of each class's training labels; those of one draw are nested.
@@ -74,6 +79,10 @@ class TrainBenchmarkOptions(TrainBaselinesOptions, TrainMmmdOptions):
     shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Numbers] = Field(default=SHARES, min_length=1)
     draws: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Numbers] = Field(default=(0, 1, 2), min_length=1)
     tested_on: dict[str, Subset] = {}
+    mlp: MmdOptions = _JOINT
+    dnn: MmdOptions = _JOINT
+    mmd: MmdOptions = _NETWORK
+    mixmatch: MixMatchOptions = MixMatchOptions(epochs=30, noise=1.0, unlabelled_weight=1.0, ramp=0.3)
     everything: ClassVar[tuple[str, ...]] = VARIANTS
 
     @property
