@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from semiser.evaluation.confounds import confounded, confounds_of, say_confounds
+from semiser.evaluation.confounds import confounded, confounds_of, over_draws, say_confounds
 from semiser.folds.make import make_folds
 from semiser.folds.options import FoldOptions
 
@@ -56,3 +56,14 @@ def test_a_quantity_that_too_few_have_is_not_judged():
     assert set(entry["uar"]) == {"duration"}
     (entry,) = found(drawn, lambda emotions: [None] * 2 + drawn(emotions)[2:])
     assert set(entry["uar"]) == {"duration", "level"}
+
+
+def test_draws_of_labels_are_one_entry():
+    entries = [
+        {"experiment": f"e/share=0.1/draw={draw}", "chance": 0.5, "uar": uar}
+        for draw, uar in enumerate([{"duration": 0.5, "level": 0.6}, {"duration": 0.7}])
+    ]
+    entries.append({"experiment": "e/share=1/draw=0", "chance": 0.5, "uar": {"duration": 0.9}})
+    first, second = over_draws(entries)
+    assert first == {"experiment": "e/share=0.1", "chance": 0.5, "uar": {"duration": pytest.approx(0.6)}}
+    assert second == entries[2] | {"experiment": "e/share=1"}

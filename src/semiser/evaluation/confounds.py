@@ -5,7 +5,7 @@ of emotion. So beside every score stands that of a small decision tree on the lo
 one on the level alone, trained and tested on the same folds.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -81,6 +81,25 @@ def _scores(experiment: str, parts: list[dict[str, Any]]) -> dict[str, Any]:
             counts = confusion_matrix(np.asarray([codes[one] for one in target]), np.asarray(known), len(classes) + 1)
             found[name] = float(uar(counts))
     return {"experiment": experiment, "chance": 1 / len(classes), "uar": found}
+
+
+def over_draws(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Entries of `confounds_of`; those that differ in the draw of labels alone, `.../draw=0`, become their mean."""
+    draws: dict[str, list[Mapping[str, Any]]] = {}
+    for each in found:
+        draws.setdefault(each["experiment"].partition("/draw=")[0], []).append(each)
+    return [
+        {
+            "experiment": experiment,
+            "chance": entries[0]["chance"],
+            "uar": {
+                name: float(np.mean([each["uar"][name] for each in entries]))
+                for name in entries[0]["uar"]
+                if all(name in each["uar"] for each in entries)
+            },
+        }
+        for experiment, entries in draws.items()
+    ]
 
 
 def say_confounds(found: Mapping[str, Any]) -> str:

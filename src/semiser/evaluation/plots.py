@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PANELS_PER_ROW = 3
+_DASHES = ("--", ":", "-.")
 
 
 def confusion_figure(predictions: pa.Table, classes: Sequence[str] | Mapping[str, Sequence[str]]) -> Figure:
@@ -93,13 +94,16 @@ def sweep_figure(table: "pd.DataFrame", metric: str = "macro_f1") -> Figure:
     return figure
 
 
-def shares_figure(table: "pd.DataFrame", metric: str = "uar") -> Figure:
+def shares_figure(
+    table: "pd.DataFrame", metric: str = "uar", references: Mapping[str, Mapping[float, float]] | None = None
+) -> Figure:
     """An average with its interval by the share of labels: a panel per other setting, a line per variant.
 
     Args:
         table: what `report.metrics_table` returned; its variants are named `<variant>/share=<share>`, with further
             settings, such as `task=<task>`, before or behind the share.
         metric: the average that is drawn.
+        references: name to its figure by share, without interval: in every panel, broken and grey.
     """
     parts = [name.split("/") for name in table["variant"]]
     panels = [" ".join(part for part in of[1:] if not part.startswith("share=")) for of in parts]
@@ -117,18 +121,20 @@ def shares_figure(table: "pd.DataFrame", metric: str = "uar") -> Figure:
             shift = 0.01 * (place - (len(variants) - 1) / 2)  # so that intervals do not hide each other
             places = shares[rows] * (1 + 2 * shift) if wide else shares[rows] + shift
             axis.errorbar(places, mean, yerr=ends, marker="o", ms=3, capsize=2, color=f"C{place % 10}")
+        for (name, figures), dashes in zip((references or {}).items(), _DASHES, strict=False):
+            known = sorted(figures)
+            axis.plot(known, [figures[share] for share in known], dashes, color="0.5", lw=1, marker=".", label=name)
         axis.set(title=title, xlabel="share of labels", ylabel=metric)
         if wide:
             axis.set_xscale("log")
-            axis.set_xticks(known := np.unique(shares), [f"{100 * share:g} %" for share in known])
+            axis.set_xticks(ticks := np.unique(shares), [f"{100 * share:g} %" for share in ticks])
             axis.minorticks_off()
             if few:
                 axis.set_xlim(shares[0] / 2, shares[0] * 2)
         axis.grid(alpha=0.3)
     handles = [axes[0].plot([], [], color=f"C{place % 10}", label=name)[0] for place, name in enumerate(variants)]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(len(variants), 4, 2 * len(axes)), frameon=False
-    )
+    handles += [line for line in axes[0].lines if line.get_label() in (references or {})]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4, 2 * len(axes)), frameon=False)
     return figure
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape  # part of jinja2
 
-from semiser.evaluation.confounds import confounded, say_confounds
+from semiser.evaluation.confounds import confounded, over_draws, say_confounds
 from semiser.evaluation.metrics import AVERAGES
 from semiser.evaluation.published import PAPERS, Published
 from semiser.evaluation.significance import holm
@@ -204,7 +204,9 @@ def _system(
         "paper": PAPERS.get(results.system),
         "groups": [_group(finding, metrics, results.details or {}, described, called) for finding in own],
         "beside": _tables(beside),
-        "confounds": [(each, say_confounds(each)) for each in metrics["protocol"].get("confounds", ()) if each["uar"]],
+        "confounds": [
+            (each, say_confounds(each)) for each in over_draws(metrics["protocol"].get("confounds", ())) if each["uar"]
+        ],
         "protocol": describe_protocol(metrics["protocol"], next(iter(metrics["variants"]), "")),
     }
 

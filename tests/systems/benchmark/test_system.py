@@ -26,6 +26,7 @@ FOLDS = {
 
 def utterances():
     columns = {"corpus": ["c"] * 24, "speaker_id": [name[:3] for name in IDS], "emotion": EMOTION}
+    columns |= {"duration_s": [1.0 + number % 2 for number in range(24)]}  # short ones are `low`
     return pa.table({"utterance_id": IDS, **columns, "split": ["common", "common", "own"] * 8})
 
 
@@ -93,7 +94,7 @@ def test_a_method_is_trained_with_every_budget_and_its_draws_are_its_seeds(made)
 
 def test_the_table_has_labels_scores_and_costs(made):
     table = made["efficiency_table"].set_index(["tested", "method", "share"])
-    assert len(table) == 2 * 3 * 3  # all and common, methods, two budgets and their mean
+    assert len(table) == 2 * 4 * 3  # all and common, methods and duration, two budgets and their mean
     row = table.loc["all", "svm", "0.34"]
     figure = made["train_benchmark_metrics"]["variants"]["svm/share=0.34"]["uar"]
     assert row["labels"] == 4 and row["uar"] == figure["mean"] and row["ci95_low"] == figure["ci95"][0]
@@ -102,9 +103,20 @@ def test_the_table_has_labels_scores_and_costs(made):
     assert table.loc["all", "svm", "all"]["uar"] == pytest.approx(np.mean(both))
 
 
-def test_the_figure_has_a_line_per_method(made):
+def test_what_the_length_of_files_tells_stands_beside_the_methods(made):
+    """Two labels of a class are fewer than a leaf of the tree has: it guesses. Six of each tell all."""
+    table = made["efficiency_table"].set_index(["tested", "method", "share"])["uar"]
+    found = {share: table["all", "duration alone", share] for share in ("0.34", "1", "all")}
+    assert found == {"0.34": 0.5, "1": 1.0, "all": 0.75}
+    assert table["common", "duration alone", "1"] == 1.0
+    assert ("all", "level alone", "1") not in table  # no utterance has a level
+
+
+def test_the_figure_has_a_line_per_method_and_one_of_what_files_tell(made):
     (axis,) = made["efficiency_figure"].axes
     assert len(axis.containers) == 3
+    (line,) = [line for line in axis.lines if line.get_label() == "duration alone"]
+    assert line.get_xydata().tolist() == [[0.34, 0.5], [1.0, 1.0]]
 
 
 def test_what_is_finished_is_not_trained_again(made, folder, monkeypatch):

@@ -111,11 +111,12 @@ def rank_methods(
     """Scores by share of labels with what they cost, drawn; the ranking; the tests that it is of."""
     from semiser.evaluation.plots import shares_figure
     from semiser.evaluation.report import metrics_table
-    from semiser.systems.benchmark.tables import efficiency, paired_tests, ranking, tested
+    from semiser.systems.benchmark.tables import efficiency, paired_tests, ranking, tested, without_speech
 
     measured = list(tested(work, metrics, predictions))
-    tests = paired_tests(measured)
-    return efficiency(work, measured, models), shares_figure(metrics_table(metrics)), ranking(measured, tests), tests
+    tests, table = paired_tests(measured), efficiency(work, measured, models)
+    figure = shares_figure(metrics_table(metrics), references=without_speech(table))
+    return table, figure, ranking(measured, tests), tests
 
 
 SYSTEM: System[TrainBenchmarkOptions, str] = System(

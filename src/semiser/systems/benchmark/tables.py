@@ -15,10 +15,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from semiser.evaluation.confounds import confounds_of, over_draws
 from semiser.evaluation.report import evaluate
 from semiser.evaluation.significance import holm
 from semiser.evaluation.tasks import settings_of
-from semiser.folds.table import ROLES, TRAIN
+from semiser.folds.table import ROLES, TEST, TRAIN
 from semiser.systems.benchmark.options import EVERYONE, TrainBenchmarkOptions
 from semiser.systems.system import Work
 
@@ -44,11 +45,13 @@ class Measured(NamedTuple):
         tested: name of the utterances.
         figures: variant to metric to its entry, as metrics.json has them.
         paired: `a - b` to metric to its entry.
+        told_by_files: share to quantity to the UAR of a small tree that knows nothing else of an utterance.
     """
 
     tested: str
     figures: Mapping[str, Mapping[str, Any]]
     paired: Mapping[str, Mapping[str, Any]]
+    told_by_files: Mapping[str, Mapping[str, float]] = {}
 
 
 def tested(work: Work[TrainBenchmarkOptions], metrics: Mapping[str, Any], predictions: pa.Table) -> Iterator[Measured]:
@@ -77,13 +80,24 @@ def tested(work: Work[TrainBenchmarkOptions], metrics: Mapping[str, Any], predic
         own = (
             metrics if name == EVERYONE else evaluate(rows, classes, pairs=with_same_labels(list(metrics["variants"])))
         )
-        yield Measured(name, own["variants"], own["paired"])
+        by_files = _told_by_files(work, rows["utterance_id"])
+        yield Measured(name, own["variants"], own["paired"], by_files)
         if len(work.options.shares) == 1:
             continue
         joined = over_budgets(rows)
         variants = pc.unique(joined["variant"]).to_pylist()
         found = evaluate(joined, classes, pairs=with_same_labels(variants))
-        yield Measured(name, found["variants"], found["paired"])
+        quantities = set.intersection(*map(set, by_files.values()))
+        means = {quantity: float(np.mean([of[quantity] for of in by_files.values()])) for quantity in quantities}
+        yield Measured(name, found["variants"], found["paired"], {"all": means})
+
+
+def _told_by_files(work: Work[TrainBenchmarkOptions], ids: pa.ChunkedArray) -> dict[str, dict[str, float]]:
+    """Share to quantity to the UAR of a tree on it alone, mean over draws, on the test utterances with these ids."""
+    folds = work.folds
+    outside = pc.and_(pc.equal(folds["role"], ROLES[TEST]), pc.invert(pc.is_in(folds["utterance_id"], pc.unique(ids))))
+    found = over_draws(confounds_of(folds.filter(pc.invert(outside)), work.utterances))
+    return {settings_of(each["experiment"])["share"]: each["uar"] for each in found}
 
 
 def over_budgets(predictions: pa.Table) -> pa.Table:
@@ -113,7 +127,7 @@ def with_same_labels(variants: Sequence[str]) -> list[tuple[str, str]]:
 def efficiency(
     work: Work[TrainBenchmarkOptions], measured: Sequence[Measured], models: Sequence[Mapping[str, Any]]
 ) -> pd.DataFrame:
-    """A row per method, features, share and tested part.
+    """A row per method, features, share and tested part, and one each for what a tree knows that hears nothing.
 
     Returns:
         `tested`, `method`, `features`, `share`; `labels`: training labels of a fold, mean over folds and draws; `uar`
@@ -132,7 +146,20 @@ def efficiency(
                 | scores
                 | costs.get(variant, {})
             )
+        for share, quantities in part.told_by_files.items():
+            for quantity, score in sorted(quantities.items()):
+                place = {"tested": part.tested, "method": f"{quantity} alone", "features": "", "share": share}
+                rows.append({**place, "labels": labels.get(share), METRIC: score})
     return pd.DataFrame(rows)
+
+
+def without_speech(table: pd.DataFrame) -> dict[str, dict[float, float]]:
+    """What `efficiency` has of trees that hear nothing, on all test utterances: name to share to UAR."""
+    rows = table[table["method"].str.endswith(" alone") & (table["tested"] == EVERYONE) & (table["share"] != "all")]
+    found: dict[str, dict[float, float]] = defaultdict(dict)
+    for row in rows.to_dict("records"):
+        found[row["method"]][float(row["share"])] = row[METRIC]
+    return found
 
 
 def paired_tests(measured: Sequence[Measured]) -> pd.DataFrame:
