@@ -32,6 +32,7 @@ EXPERIMENTS = {
     "cmkt_ch_sims": (["cmkt"], ("stft", "expression")),
     "cmkt_iemocap": (["cmkt"], ("wav2vec",)),
     "emodb": (["mmmd"], ("is10",)),
+    "cross_corpus": (["benchmark"], ("is10",)),
     "mmmd_iemocap": (["mmmd"], ("is10", "word2vec")),
     "mmmd_ivd": (["mmmd"], ("is10", "word2vec", "social")),
     "mssgan": (["mssgan"], ("fft", "fbank", "dface")),
@@ -65,15 +66,17 @@ def test_an_experiment_has_its_own_corpora_and_what_its_training_needs(env):
     assert effective_options(parameters)  # each group fits its model
 
 
-def test_benchmarks_differ_in_folds_and_parts_alone():
-    envs = [name for name in EXPERIMENTS if name.endswith("_benchmark")]
-    own = ("ingest.", "train_benchmark.folds.", "train_benchmark.tested_on")
+def test_no_option_of_a_method_differs_between_benchmarks():
+    """Those across corpora in what is trained, too: methods and shares, but for no option of a method."""
+    envs = ["cross_corpus", *(name for name in EXPERIMENTS if name.endswith("_benchmark"))]
+    chosen = ("folds.", "tested_on", "shares", "draws", "variants")
+    own = ("ingest.", *(f"train_benchmark.{name}" for name in chosen))
     shared = [
         {path: value for path, value in effective_options(experiment_parameters(CONF, env)).items()
          if not path.startswith(own)}
         for env in envs
     ]  # fmt: skip
-    assert len(envs) >= 4 and all(options == shared[0] for options in shared)
+    assert len(envs) >= 5 and all(options == shared[0] for options in shared)
 
 
 def test_the_demo_configures_every_system():

@@ -5,15 +5,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from semiser.folds.coded import ABSENT, Coded, encode_column, to_numpy
-from semiser.folds.options import FoldOptions
-from semiser.folds.table import ACTED, ROLES, TEST, TRAIN, UNLABELLED, each_fold, protocol_facts
+from semiser.folds.options import CrossCorpus, FoldOptions
+from semiser.folds.table import ACTED, ROLES, TEST, TRAIN, UNLABELLED, VALIDATION, each_fold, protocol_facts
 
 
 def check_folds(folds: pa.Table, utterances: pa.Table, options: FoldOptions) -> None:
     """Refuses folds that leak or cannot be trained and tested on.
 
     A test speaker may appear in no other role, unless the protocol is declared speaker-dependent; a transductive one
-    may have further utterances of theirs in the role unlabelled, and in that role alone. Rows whose speaker is null
+    may have further utterances of theirs in the role unlabelled, and in that role alone. Across corpora no label comes
+    from the tested one. Rows whose speaker is null
     cannot be compared: the protocols that need speakers do not let them come this far.
 
     Args:
@@ -22,9 +23,9 @@ def check_folds(folds: pa.Table, utterances: pa.Table, options: FoldOptions) -> 
         options: the options that the folds were made with.
 
     Raises:
-        ValueError: an unknown utterance or role, an utterance in two roles, a leaking speaker (an acted one too), an
-            acted corpus in another role, an empty train or test
-            part, or a training part that lacks a class; the message names the fold.
+        ValueError: an unknown utterance or role, an utterance in two roles, a leaking speaker (an acted one too) or
+            corpus, an acted corpus in another role, an empty train or test part, or a training part that lacks a class;
+            the message names the fold.
     """
     acted = set(options.acted_corpora)
     classes = protocol_facts(folds).get("classes") or pc.unique(folds["label"].drop_null()).to_pylist()
@@ -36,6 +37,8 @@ def check_folds(folds: pa.Table, utterances: pa.Table, options: FoldOptions) -> 
         _check_rows(fold, roles, place, where)
         _check_acted(utterances["corpus"].take(place), roles, acted, where)
         _check_speakers(speakers, to_numpy(place), roles, options, where)
+        if isinstance(options.protocol, CrossCorpus):
+            _check_corpora(utterances["corpus"].take(place), roles, where)
         _check_parts(fold, roles, classes, where)
 
 
@@ -83,6 +86,12 @@ def _check_speakers(speakers: Coded, place: np.ndarray, roles: np.ndarray, optio
             f"({', '.join(ROLES[code] for code in used)}); choose a speaker-independent protocol, or declare it: "
             "a speaker-dependent protocol, official_split with speaker_dependent, or transductive (unlabelled only)"
         )
+
+
+def _check_corpora(corpora: pa.ChunkedArray, roles: np.ndarray, where: str) -> None:
+    names = np.asarray(corpora.to_pylist())
+    if both := sorted(set(names[(roles == TRAIN) | (roles == VALIDATION)]) & set(names[roles == TEST])):
+        raise ValueError(f"{where}: {', '.join(both)} gives labels and is tested; across corpora it may do one of them")
 
 
 def _check_parts(fold: pa.Table, roles: np.ndarray, classes: list[str], where: str) -> None:

@@ -40,7 +40,8 @@ def make_folds(utterances: pa.Table, options: FoldOptions, everyone: pa.Table | 
     for fold, part in enumerate(each_test_part(rows, options)):
         roles = complete_roles(rows, part, options, fold)
         tables.append(_fold_table(rows, roles, options.experiment, fold))
-        described.append({"fold": fold, "test": part.name, **_role_counts(rows, roles)})
+        across = dict(zip(("trained_on", "tested_on"), part.corpora, strict=True)) if part.corpora else {}
+        described.append({"fold": fold, "test": part.name, **across, **_role_counts(rows, roles)})
     facts = _facts(rows, options, left_out, described)
     table = pa.concat_tables(tables).replace_schema_metadata({"protocol": json.dumps(facts, ensure_ascii=False)})
     check_folds(table, utterances, options)

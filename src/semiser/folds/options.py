@@ -84,6 +84,22 @@ class OfficialSplit(Options):
     speaker_dependent: bool = False
 
 
+class CrossCorpus(Options):
+    """Every corpus trains alone and every other one is tested: all ordered pairs, in the classes that all of them have.
+
+    The speakers of the tested corpus are dealt into parts of which one is tested, so that the others may be heard
+    without labels. Speakers of the tested corpus never give a label.
+
+    Attributes:
+        parts: of the tested corpus's speakers, a fold each; every speaker is tested once by every training corpus.
+        hear_tested: whether the tested corpus's other speakers are unlabelled utterances; false keeps them out.
+    """
+
+    kind: Literal["cross_corpus"] = "cross_corpus"
+    parts: int = Field(default=2, ge=2)
+    hear_tested: bool = False
+
+
 class NoValidation(Options):
     """No validation part (beside an official one)."""
 
@@ -207,7 +223,8 @@ class ActedCorpus(Options):
 
 
 Protocol = Annotated[
-    LeaveOneSpeakerOut | LeaveOneSessionOut | KFold | SpeakerDependentShare | OfficialSplit, Field(discriminator="kind")
+    LeaveOneSpeakerOut | LeaveOneSessionOut | KFold | SpeakerDependentShare | OfficialSplit | CrossCorpus,
+    Field(discriminator="kind"),
 ]
 Validation = Annotated[
     NoValidation | ValidationSpeakers | HeldOutSpeakers | ValidationShare, Field(discriminator="kind")
@@ -223,7 +240,8 @@ class FoldOptions(Options):
         target: column of `utterances` that holds the class (or, with `discretise`, the number).
         discretise: how a numeric target becomes classes.
         merges: class to class, applied first, such as excitement -> happiness.
-        classes: classes in their order; None: every value found, sorted. Rows with another label are left out.
+        classes: classes in their order; None: every value found, sorted, and across corpora those that every corpus
+            has. Rows with another label are left out.
         protocol: who is tested.
         validation: who selects the model.
         label_budget: how many training labels may be seen; the other training utterances become unlabelled.
@@ -284,6 +302,8 @@ class FoldOptions(Options):
             raise ValueError(
                 f"classes names {', '.join(gone)}, which merges turns into another class: drop one of them"
             )
+        if isinstance(self.protocol, CrossCorpus) and len(self.corpora) < 2:
+            raise ValueError(f"protocol.kind cross_corpus needs two corpora at least, not {', '.join(self.corpora)}")
         if self.classes and len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes names a class twice: {self.classes}")
         return self

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from semiser.folds.coded import ABSENT, Coded, encode_column
 from semiser.folds.draws import Draw, random_stream, round_half_up, shuffled_ranks
 from semiser.folds.official import folds_of, in_fold
 from semiser.folds.options import (
+    CrossCorpus,
     FoldOptions,
     KFold,
     LeaveOneSessionOut,
@@ -17,7 +19,7 @@ from semiser.folds.options import (
     SpeakerDependentShare,
 )
 from semiser.folds.selection import Rows
-from semiser.folds.table import TEST, TRAIN, VALIDATION
+from semiser.folds.table import TEST, TRAIN, UNLABELLED, VALIDATION
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Part:
     name: str  # the group that is held out
     roles: np.ndarray  # codes of ROLES, ABSENT where not in the fold
     held: np.ndarray  # rows, labelled or not, that belong to the held-out group or to no group that is known
+    corpora: tuple[str, str] | None = None  # that trains and that is tested, where these are two
 
 
 def each_test_part(rows: Rows, options: FoldOptions) -> Iterator[Part]:
@@ -42,6 +45,8 @@ def each_test_part(rows: Rows, options: FoldOptions) -> Iterator[Part]:
         yield from _shared_parts(rows, protocol, options.seed)
     elif isinstance(protocol, KFold):
         yield from _dealt_parts(rows, protocol, options.seed)
+    elif isinstance(protocol, CrossCorpus):
+        yield from _crossed_parts(rows, protocol, options.seed)
     else:
         yield from _left_out_parts(rows, protocol)
 
@@ -74,6 +79,35 @@ def _dealt_parts(rows: Rows, protocol: KFold, seed: int) -> Iterator[Part]:
     shuffled = random_stream(seed, 0, Draw.DEAL).permutation(present)
     for fold in range(protocol.k):
         yield _group_part(rows, groups, np.sort(shuffled[fold :: protocol.k]))
+
+
+def _crossed_parts(rows: Rows, protocol: CrossCorpus, seed: int) -> Iterator[Part]:
+    speakers = _groups(rows, "speaker")
+    targets = [code for code in np.unique(rows.corpus.codes[rows.is_target])]
+    dealt = {}
+    for number, code in enumerate(targets):  # the same parts whoever trains
+        present = np.unique(speakers.codes[rows.labelled & (rows.corpus.codes == code)])
+        if len(present) < protocol.parts:
+            raise ValueError(
+                f"{rows.corpus.names[code]}: cross_corpus deals its speakers into {protocol.parts} parts, but it has "
+                f"{len(present)} with labels; name more speakers, or leave it out of corpora"
+            )
+        dealt[code] = random_stream(seed, number, Draw.DEAL).permutation(present)
+    for source, tested in permutations(targets, 2):
+        of_tested = rows.is_target & (rows.corpus.codes == tested)
+        for number in range(protocol.parts):
+            group = np.sort(dealt[tested][number :: protocol.parts])
+            held = of_tested & (np.isin(speakers.codes, group) | (speakers.codes == ABSENT))
+            roles = np.full(len(held), ABSENT)
+            roles[rows.labelled & (rows.corpus.codes == source)] = TRAIN
+            roles[rows.labelled & held] = TEST
+            if protocol.hear_tested:
+                roles[of_tested & ~held] = UNLABELLED
+            # Speech without label of a third corpus plays no part, nor that of the tested one where it is not heard.
+            third = rows.is_target & (rows.corpus.codes != source) & ~of_tested
+            names = rows.corpus.names[source], rows.corpus.names[tested]
+            title = f"{names[1]} by {names[0]}: {', '.join(speakers.names[code] for code in group)}"
+            yield Part(title, roles, third | (held if protocol.hear_tested else of_tested), names)
 
 
 def _group_part(rows: Rows, groups: Coded, held_codes: np.ndarray) -> Part:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,7 @@ import pyarrow.compute as pc
 
 from semiser.folds.classes import class_names, code_classes, map_acted
 from semiser.folds.coded import ABSENT, Coded, encode, encode_column, to_numpy
-from semiser.folds.options import FoldOptions
+from semiser.folds.options import CrossCorpus, FoldOptions
 
 _COLUMNS = (
     "utterance_id",
@@ -67,6 +68,8 @@ def select_rows(
     is_target = to_numpy(pc.is_in(table["corpus"], value_set=pa.array(options.corpora)))
     is_acted = to_numpy(pc.is_in(table["corpus"], value_set=pa.array(options.acted_corpora, pa.string())))
     words = map_acted(class_names(table, options, everyone), table, options)
+    if isinstance(options.protocol, CrossCorpus):
+        options = options.model_copy(update={"classes": _shared_classes(words, table, options)})
     label, dropped = code_classes(words, is_target, options)
     _require_mapped_classes(options, label.names)
     # A target row of another class goes; an acted one without class too; in an unlabelled corpus it is unlabelled.
@@ -84,6 +87,38 @@ def select_rows(
     if not rows.labelled.any():
         raise ValueError(_no_labels(options, label.names))
     return rows, left_out
+
+
+def _shared_classes(words: pa.Array, table: pa.Table, options: FoldOptions) -> list[str]:
+    """The classes that every corpus has, in the order of the options where they name them.
+
+    Raises:
+        ValueError: two corpora share fewer than two classes, or all of them together do.
+    """
+    named = options.classes
+    found: dict[str, list[str]] = {}
+    for corpus in options.corpora:
+        inside = pc.equal(table["corpus"].combine_chunks(), corpus)
+        own = set(pc.unique(words.filter(inside)).drop_null().to_pylist())
+        found[corpus] = [name for name in named if name in own] if named else sorted(own)
+    for a, b in combinations(options.corpora, 2):
+        if len(both := sorted(set(found[a]) & set(found[b]))) < 2:
+            each = " and ".join(f"{name} ({', '.join(found[name]) or 'no class'})" for name in (a, b))
+            raise ValueError(
+                f"cross_corpus: {each} share {_alone(both)}; two are needed. Leave one of them out of corpora, or name "
+                "its words for a class of the other in merges"
+            )
+    shared = [name for name in found[options.corpora[0]] if all(name in own for own in found.values())]
+    if len(shared) < 2:
+        raise ValueError(
+            f"cross_corpus: {', '.join(options.corpora)} have together {_alone(shared)} in common; two are needed. Run "
+            "fewer corpora at a time"
+        )
+    return shared
+
+
+def _alone(classes: list[str]) -> str:
+    return f"{classes[0]} alone" if classes else "no class"
 
 
 def _no_labels(options: FoldOptions, classes: list[str]) -> str:

@@ -47,6 +47,9 @@ def describe_folds(protocol: Any, folds: int | None) -> str:
     kind = protocol.get("kind")
     if kind == "k_fold":
         return f"{protocol.get('k')} folds over {protocol.get('group')}s"
+    if kind == "cross_corpus":
+        heard = "the others heard without labels" if protocol.get("hear_tested") else "the others not heard"
+        return f"each corpus trains, each other is tested, its speakers in {protocol.get('parts')} parts, {heard}"
     if kind == "speaker_dependent_share":
         share = f"{100 * protocol.get('train_share', 0):g} %"
         return f"{share} of each speaker's utterances train, the others are tested, {protocol.get('repeats')} times"

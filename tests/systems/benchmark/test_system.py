@@ -131,6 +131,42 @@ def test_what_is_finished_is_not_trained_again(made, folder, monkeypatch):
     assert again["efficiency_table"].equals(made["efficiency_table"])  # costs, too
 
 
+@pytest.fixture(scope="module")
+def across(tmp_path_factory):
+    """Speakers a and b are a corpus, c and d another."""
+    table = utterances()
+    named = pa.array(["x" if name[2] in "ab" else "y" for name in IDS])
+    table = table.set_column(table.schema.get_field_index("corpus"), "corpus", named)
+    folds = FOLDS | {"corpora": ["x", "y"], "protocol": {"kind": "cross_corpus"}}
+    chosen = options(folds=folds, tested_on={}, shares=[0.5], draws=[0], variants=["logistic", "self_training"])
+    folder = tmp_path_factory.mktemp("across")
+    return run_system("benchmark", {"utterances": table, "egemaps": features()}, chosen, folder)
+
+
+def test_across_corpora_a_method_hears_the_tested_one_or_not(across):
+    names = ["logistic/share=0.5", "self_training/share=0.5", "self_training/unlabelled=target/share=0.5"]
+    assert list(across["train_benchmark_metrics"]["variants"]) == names
+    own = take_experiment(across["folds"], "e/unlabelled=target/share=0.5/draw=0")
+    rows = own.filter(pc.equal(own["fold"], 0)).to_pylist()
+    speakers = {
+        role: {row["utterance_id"][2] for row in rows if row["role"] == role} for role in ("test", "unlabelled")
+    }
+    assert len(speakers["test"]) == 1 and speakers["test"] < {"c", "d"}
+    assert speakers["unlabelled"] == {"a", "b", "c", "d"} - speakers["test"]
+
+
+def test_across_corpora_every_pair_has_its_figures(across):
+    table = across["efficiency_table"]
+    assert table["tested"].unique().tolist() == ["all", "y by x", "x by y"]
+    rows = table.set_index(["tested", "method", "unlabelled"])["uar"]
+    of_all = rows["all", "self_training", "target"]
+    of_pairs = [rows[pair, "self_training", "target"] for pair in ("y by x", "x by y")]
+    assert of_all == pytest.approx(np.mean(of_pairs))
+    tests = across["tests_table"]
+    compared = tests[tests["tested"] == "all"].set_index("a")["supervised"]
+    assert compared["self_training/unlabelled=target"].tolist() == [True, False]  # against logistic, against itself
+
+
 def test_it_is_run_as_benchmark():
     pipelines = register_pipelines()
     assert pipelines["benchmark"] is pipelines["train_benchmark"]
@@ -142,6 +178,10 @@ def test_it_is_run_as_benchmark():
         ({"shares": [0.1, 0.1]}, "shares names one twice"),
         ({"folds": FOLDS | {"label_budget": {"share": 0.1}}}, "hides labels before shares and draws do"),
         ({"tested_on": {"all": {"column": "split", "values": ["x"]}}}, "all is the name of all test utterances"),
+        (
+            {"folds": FOLDS | {"corpora": ["x", "y"], "protocol": {"kind": "cross_corpus", "hear_tested": True}}},
+            "every method is trained with and without it",
+        ),
         ({"variants": ["svm", "mmmd_with_acted"]}, "folds.acted names no corpus"),
     ],
 )

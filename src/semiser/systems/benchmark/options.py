@@ -1,11 +1,12 @@
 """`params:train_benchmark`: methods on the same folds, budgets and draws of labels."""
 
 from collections.abc import Iterator
+from itertools import product
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from semiser.folds.options import FoldOptions, LabelBudget
+from semiser.folds.options import CrossCorpus, FoldOptions, LabelBudget
 from semiser.options.base import Options, names_of
 from semiser.systems.baselines.train_options import TrainBaselinesOptions
 from semiser.systems.baselines.train_options import VariantName as BaselineName
@@ -38,11 +39,13 @@ class Setting(NamedTuple):
         share: of the training labels.
         draw: which labels these are.
         features: None where there is one set of them.
+        heard: whether the tested corpus's other speakers are heard without labels.
     """
 
     share: float
     draw: int
     features: FeatureSet | None
+    heard: bool = False
 
 
 class Subset(Options):
@@ -86,18 +89,26 @@ class TrainBenchmarkOptions(TrainBaselinesOptions, TrainMmmdOptions):
     everything: ClassVar[tuple[str, ...]] = VARIANTS
 
     @property
+    def heard(self) -> tuple[bool, ...]:
+        """Whether the tested corpus's other speakers are heard: across corpora without them and with them."""
+        return (False, True) if isinstance(self.folds.protocol, CrossCorpus) else (False,)
+
+    @property
     def settings(self) -> Iterator[tuple[str, Setting]]:
         """The end of a training's name, and its setting; draws of one share have one name, and seeds of their own."""
         for ending, features in self.feature_sets.items():
-            for share in self.shares:
-                for draw in self.draws:
-                    yield f"{ending}/share={share:g}", Setting(share, draw, features)
+            for heard, share, draw in product(self.heard, self.shares, self.draws):
+                unlabelled = "/unlabelled=target" if heard else ""
+                yield f"{ending}{unlabelled}/share={share:g}", Setting(share, draw, features, heard)
 
-    def budget(self, share: float, draw: int) -> FoldOptions:
+    def budget(self, share: float, draw: int, heard: bool = False) -> FoldOptions:
         """The folds in which a share of the labels is seen."""
         labels = LabelBudget(share=share, draw=draw)
-        name = f"{self.folds.experiment}/share={share:g}/draw={draw}"
-        return self.folds.model_copy(update={"experiment": name, "label_budget": labels})
+        name = f"{self.folds.experiment}{'/unlabelled=target' if heard else ''}/share={share:g}/draw={draw}"
+        changed: dict[str, Any] = {"experiment": name, "label_budget": labels}
+        if isinstance(self.folds.protocol, CrossCorpus):
+            changed["protocol"] = self.folds.protocol.model_copy(update={"hear_tested": heard})
+        return self.folds.model_copy(update=changed)
 
     @model_validator(mode="after")
     def _labels_are_hidden_once(self) -> Self:
@@ -106,6 +117,8 @@ class TrainBenchmarkOptions(TrainBaselinesOptions, TrainMmmdOptions):
         for name, values in {"shares": self.shares, "draws": self.draws}.items():
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} names one twice: {list(values)}")
+        if isinstance(self.folds.protocol, CrossCorpus) and self.folds.protocol.hear_tested:
+            raise ValueError("folds.protocol.hear_tested: every method is trained with and without it; leave it out")
         if EVERYONE in self.tested_on:
             raise ValueError(f"tested_on: {EVERYONE} is the name of all test utterances; choose another")
         return self

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from semiser.options.modalities import MODALITY_FAMILIES
@@ -27,7 +28,8 @@ def make_folds(work: Work[TrainBenchmarkOptions]) -> "pa.Table":
     from semiser.folds.settings import join_experiments
 
     options = work.options
-    budgets = [options.budget(share, draw) for share in options.shares for draw in options.draws]
+    of = product(options.shares, options.draws, options.heard)
+    budgets = [options.budget(share, draw, heard) for share, draw, heard in of]
     return join_experiments([on_vectors.make_folds(work, budget) for budget in budgets])
 
 
@@ -44,18 +46,22 @@ def read(work: Work[TrainBenchmarkOptions], setting: Setting | FeatureSet | None
     if not isinstance(setting, Setting):
         first = options.budget(options.shares[0], options.draws[0])
         return on_vectors.read(work, setting, take_experiment(work.folds, first.experiment))
-    own = take_experiment(work.folds, options.budget(setting.share, setting.draw).experiment)
-    name = f"{options.folds.experiment}/share={setting.share:g}"
+    own = take_experiment(work.folds, options.budget(setting.share, setting.draw, setting.heard).experiment)
+    name = options.budget(setting.share, setting.draw, setting.heard).experiment.partition("/draw=")[0]
     place = own.schema.get_field_index("experiment")
     own = own.set_column(place, "experiment", pa.array([name] * len(own), pa.string()))
     return replace(work.experiment(setting.features), folds=own)
 
 
 def jobs(work: Work[TrainBenchmarkOptions], variant: str) -> Iterator[Job]:
-    """A method as its own system trains it, in every setting."""
+    """A method as its own system trains it, in every setting; on speech to hear if it hears without labels."""
+    from semiser.systems.benchmark.tables import SUPERVISED
+
     owner = next(system for system in _OWNERS if variant in system.variants)
     of_features = {job.setting: job for job in owner.jobs(work, variant)}
     for ending, setting in work.options.settings:
+        if setting.heard and variant not in SUPERVISED:
+            continue
         job = of_features[setting.features]
         yield replace(job, name=f"{variant}{ending}", setting=setting, seeds=(setting.draw,))
 
@@ -66,7 +72,9 @@ def protocol(work: Work[TrainBenchmarkOptions]) -> dict[str, Any]:
 
     options, found = work.options, protocols_of(work.folds)
     settings = {
-        f"{options.folds.experiment}{ending}": found[options.budget(setting.share, setting.draw).experiment]
+        f"{options.folds.experiment}{ending}": found[
+            options.budget(setting.share, setting.draw, setting.heard).experiment
+        ]
         for ending, setting in options.settings
         if setting.draw == options.draws[0]
     }
@@ -141,5 +149,5 @@ SYSTEM: System[TrainBenchmarkOptions, str] = System(
             of=("train_benchmark_metrics", "predictions", "models"),
         ),
     ),
-    kept=lambda options: len(options.feature_sets) * (1 + len(options.shares) * len(options.draws)),
+    kept=lambda options: len(options.feature_sets) + len(list(options.settings)),
 )

@@ -35,6 +35,7 @@ SUPERVISED = {
     "mmmd_with_acted": "mmd",
     "mmmd_epoch_wise": "mmd",
 }
+_HEARD = "unlabelled=target"  # in the name of a method that hears the tested corpus
 COSTS = ("seconds", "processor_s", "memory_mib", "gpu_mib")
 
 
@@ -66,21 +67,14 @@ def tested(work: Work[TrainBenchmarkOptions], metrics: Mapping[str, Any], predic
         ValueError: a part has no test utterance.
     """
     classes = {"classes": metrics["protocol"]["classes"]}
-    parts = {EVERYONE: predictions}
-    for name, subset in work.options.tested_on.items():
-        inside = pc.is_in(work.utterances[subset.column], pa.array(subset.values, pa.string()))
-        ids = work.utterances["utterance_id"].filter(inside).combine_chunks()
-        parts[name] = predictions.filter(pc.is_in(predictions["utterance_id"], ids))
-        if not len(parts[name]):
-            raise ValueError(
-                f"train_benchmark.tested_on.{name}: no test utterance has {' or '.join(subset.values)} in the column "
-                f"{subset.column}"
-            )
-    for name, rows in parts.items():
+    for name, chosen in _parts(work, metrics).items():
+        rows = predictions if name == EVERYONE else _take(predictions, chosen)
+        if not len(rows):
+            raise ValueError(f"train_benchmark.tested_on.{name}: no test utterance is in {chosen.described}")
         own = (
             metrics if name == EVERYONE else evaluate(rows, classes, pairs=with_same_labels(list(metrics["variants"])))
         )
-        by_files = _told_by_files(work, rows["utterance_id"])
+        by_files = _told_by_files(work, chosen)
         yield Measured(name, own["variants"], own["paired"], by_files)
         if len(work.options.shares) == 1:
             continue
@@ -92,11 +86,43 @@ def tested(work: Work[TrainBenchmarkOptions], metrics: Mapping[str, Any], predic
         yield Measured(name, found["variants"], found["paired"], {"all": means})
 
 
-def _told_by_files(work: Work[TrainBenchmarkOptions], ids: pa.ChunkedArray) -> dict[str, dict[str, float]]:
-    """Share to quantity to the UAR of a tree on it alone, mean over draws, on the test utterances with these ids."""
-    folds = work.folds
-    outside = pc.and_(pc.equal(folds["role"], ROLES[TEST]), pc.invert(pc.is_in(folds["utterance_id"], pc.unique(ids))))
-    found = over_draws(confounds_of(folds.filter(pc.invert(outside)), work.utterances))
+class _Part(NamedTuple):
+    """Test utterances that are looked at by themselves: by their ids, or those of some folds; None: all of them."""
+
+    ids: pa.Array | None = None
+    folds: tuple[int, ...] | None = None
+    described: str = ""
+
+
+def _parts(work: Work[TrainBenchmarkOptions], metrics: Mapping[str, Any]) -> dict[str, _Part]:
+    """All test utterances, the named parts of them, and across corpora those of every pair: `emodb by casia`."""
+    parts = {EVERYONE: _Part()}
+    for name, subset in work.options.tested_on.items():
+        inside = pc.is_in(work.utterances[subset.column], pa.array(subset.values, pa.string()))
+        ids = work.utterances["utterance_id"].filter(inside).combine_chunks()
+        parts[name] = _Part(ids=ids, described=f"{' or '.join(subset.values)} by the column {subset.column}")
+    pairs: dict[str, list[int]] = defaultdict(list)
+    for fold in metrics["protocol"].get("folds", ()):
+        if "trained_on" in fold:
+            pairs[f"{fold['tested_on']} by {fold['trained_on']}"].append(fold["fold"])
+    return parts | {name: _Part(folds=tuple(numbers)) for name, numbers in pairs.items()}
+
+
+def _take(rows: pa.Table, part: _Part) -> pa.Table:
+    if part.folds is not None:
+        return rows.filter(pc.is_in(rows["fold"], pa.array(part.folds, pa.int32())))
+    return rows.filter(pc.is_in(rows["utterance_id"], part.ids))
+
+
+def _told_by_files(work: Work[TrainBenchmarkOptions], part: _Part) -> dict[str, dict[str, float]]:
+    """Share to quantity to the UAR of a tree on it alone, mean over draws, on the test utterances of a part."""
+    folds = work.folds.filter(pc.invert(pc.match_substring(work.folds["experiment"], _HEARD)))  # the same labels
+    if part.folds is not None:
+        folds = _take(folds, part)
+    elif part.ids is not None:
+        outside = pc.and_(pc.equal(folds["role"], ROLES[TEST]), pc.invert(pc.is_in(folds["utterance_id"], part.ids)))
+        folds = folds.filter(pc.invert(outside))
+    found = over_draws(confounds_of(folds, work.utterances))
     return {settings_of(each["experiment"])["share"]: each["uar"] for each in found}
 
 
@@ -130,7 +156,8 @@ def efficiency(
     """A row per method, features, share and tested part, and one each for what a tree knows that hears nothing.
 
     Returns:
-        `tested`, `method`, `features`, `share`; `labels`: training labels of a fold, mean over folds and draws; `uar`
+        `tested`, `method`, `features`, across corpora `unlabelled` (`target` where the tested corpus's other speakers
+        are heard), `share`; `labels`: training labels of a fold, mean over folds and draws; `uar`
         with `uar_std` (over draws; over folds where there is one draw), `ci95_low`, `ci95_high`; of the training of a
         fold the mean `seconds` and `processor_s` and the largest `memory_mib` (and `gpu_mib`).
     """
@@ -242,7 +269,8 @@ def _costs(models: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
 def _described(variant: str) -> dict[str, str]:
     settings = settings_of(variant)
     features = settings.get("modalities", "")
-    return {"method": variant.split("/")[0], "features": features, "share": settings["share"]}
+    heard = {"unlabelled": settings["unlabelled"]} if "unlabelled" in settings else {}
+    return {"method": variant.split("/")[0], "features": features, **heard, "share": settings["share"]}
 
 
 def _method(variant: str) -> str:
@@ -251,5 +279,5 @@ def _method(variant: str) -> str:
 
 def _is_supervised(a: str, b: str) -> bool:
     """Whether b is what a is without unlabelled speech, on the same features."""
-    (method, *features), (other, *others) = a.split("/"), b.split("/")
+    (method, *features), (other, *others) = ([part for part in name.split("/") if part != _HEARD] for name in (a, b))
     return SUPERVISED.get(method) == other and features == others
