@@ -34,7 +34,7 @@ _FOR_FOLDS = tuple(name for name in UTTERANCES_SCHEMA.names if name not in ("wor
 _PRIMARY = "data/03_primary/demo"
 EXTRAS = {
     "demo": ("espeakng_loader", "makes the demo corpus anew"),
-    "encoders": ("transformers", "wav2vec, speech_encoder and text_encoder features"),
+    "encoders": ("transformers", "wav2vec, speech_encoder, text_encoder and image_encoder features"),
     "tracking": ("mlflow", "experiment tracking"),
     "docs": ("mkdocs", "builds the documentation"),
 }

@@ -17,11 +17,12 @@ import yaml
 
 from semiser.configuration import load_parameters
 from semiser.features.registry import AUDIO, TEXT, VIDEO
+from semiser.options.features import GIVE
 from semiser.shards.table import ShardedTable
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "data/01_raw/demo"
-FAMILIES = [name for name in (*AUDIO, *TEXT, *VIDEO) if name not in ("wav2vec", "speech_encoder", "text_encoder")]
+FAMILIES = [name for name in (*AUDIO, *TEXT, *VIDEO) if name not in GIVE or name == "valence"]
 
 
 @pytest.fixture(scope="module")

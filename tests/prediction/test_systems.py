@@ -14,10 +14,12 @@ from helpers import committed, resaved, voice, write_wav
 import semiser
 from semiser.data.frames import read_frames
 from semiser.data.samples import read_samples
+from semiser.data.streamed import read_vectors
 from semiser.demo.clips import write_clip
 from semiser.demo.faces import draw_face, random_identity
 from semiser.demo.sound import SAMPLE_RATE_HZ
 from semiser.faces.network import build_expression_network
+from semiser.features.checkpoint import hash_checkpoint
 from semiser.features.registry import make_families
 from semiser.folds.make import make_folds
 from semiser.folds.options import FoldOptions
@@ -32,6 +34,8 @@ from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
 from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
 from semiser.systems.avspnet.pretraining import make_background, train_front_end
+from semiser.systems.baselines.linear import fit_logistic
+from semiser.systems.baselines.options import LogisticOptions
 from semiser.systems.began import classifier as began_classifier
 from semiser.systems.began import encoder as began
 from semiser.systems.began.options import BeganFitOptions, BeganNetworkOptions, CepstrumOptions, ClassifierOptions
@@ -292,6 +296,24 @@ def test_mssgan_sees_faces_beside_the_voice_and_refuses_a_voice_alone(clips, fac
 def test_mssgan_sees_faces_alone(clips, face_network, tmp_path):
     trained = Trained(clips, tmp_path, dface=face_network)
     _mssgan(trained, ["dface"], ScalingOptions()).assert_predicts_as_in_training("training")
+
+
+@pytest.mark.parametrize("pooling", ["mean_std", "frames"])
+def test_a_pretrained_image_encoder_sees_faces(clips, tmp_path, pooling):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(
+        hidden_size=12, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=32, patch_size=8
+    )
+    checkpoint = tmp_path / "vit"
+    transformers.ViTModel(config).save_pretrained(checkpoint)
+    transformers.ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(checkpoint)
+    trained = Trained(clips, tmp_path, image_encoder={"checkpoint": checkpoint, "pooling": pooling})
+    statistics = ("mean", "std") if pooling == "frames" else ()
+    read = partial(read_vectors, trained.tables, folds=trained.folds, scaling=ScalingOptions(), pooling=statistics)
+    trained.fit(read, fit_logistic, LogisticOptions()).assert_predicts_as_in_training("training")
+    sha256 = json.loads(trained.card.read_text())["families"]["image_encoder"]["options"]["checkpoint_sha256"]
+    assert sha256 == hash_checkpoint(checkpoint, None, "")
 
 
 @pytest.mark.parametrize(

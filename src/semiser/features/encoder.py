@@ -1,13 +1,18 @@
 """What pretrained encoders share: layers chosen, merged and pooled, and the columns that this gives."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from semiser.features.spectra import frames_fields
 from semiser.options.encoders import EncoderOptions
+
+if TYPE_CHECKING:
+    import torch
 
 STATISTICS = {"mean": ("mean",), "mean_std": ("mean", "std")}
 
@@ -75,3 +80,43 @@ def value_fields(column: str, width: int, layers: Sequence[int], options: Encode
 def value_row(column: str, values: np.ndarray) -> dict[str, object]:
     """An utterance's values as its row has them, in the columns of `value_fields`."""
     return {column: values} if values.ndim == 1 else {"frames": len(values), column: values.ravel()}
+
+
+def model_device(device: str, option: str) -> "torch.device":
+    """The device of that name, seen to be there.
+
+    Args:
+        device: as torch calls it: `cpu`, `cuda`, `cuda:1`.
+        option: that names it, for the error.
+
+    Raises:
+        ValueError: torch knows no such device, or this machine has none.
+    """
+    import torch
+
+    try:
+        found = torch.device(device)
+        torch.empty(1, device=found)
+    except (RuntimeError, AssertionError) as error:  # a torch without CUDA asserts
+        raise ValueError(f"{option}: {device} cannot be used here ({str(error).splitlines()[0]}): give cpu") from error
+    return found
+
+
+@contextmanager
+def computing(device: "torch.device", precision: str) -> Iterator[None]:
+    """A network's forward passes: no gradients, float32 in full or bfloat16 where it is asked for.
+
+    TF32, which torch allows itself in convolutions, keeps ten bits: with it a GPU's values would differ by 1e-3.
+
+    Raises:
+        MemoryError: the device's memory is used up.
+    """
+    import torch
+
+    low = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    try:
+        with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False), low:
+            yield
+    except torch.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise MemoryError(f"on {device}: {str(error).splitlines()[0]}") from error

@@ -1,7 +1,7 @@
 """What a feature family is to the shard map: options, columns, and a function from one utterance to its rows."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -13,6 +13,7 @@ from semiser.errors import Unusable
 from semiser.options.family import FamilyOptions
 
 OptionsT = TypeVar("OptionsT", bound=FamilyOptions)
+PreparedT = TypeVar("PreparedT")
 
 # Columns of `utterances` that decide what a decoded signal is.
 AUDIO_COLUMNS = ("audio_path", "start_s", "end_s", "audio_bytes", "audio_modified_ns")
@@ -87,3 +88,39 @@ class Family(ABC, Generic[OptionsT]):
         Raises:
             Unusable: the utterance cannot have this feature; the message is the reason.
         """
+
+
+class BatchedFamily(Family[OptionsT], Generic[OptionsT, PreparedT]):
+    """A family whose network takes several utterances at once: what is done for one alone, and what for many.
+
+    What `compute` gives for an utterance must not depend on those beside it (1e-5).
+    """
+
+    @property
+    @abstractmethod
+    def budget(self) -> float:
+        """The largest `size` of a batch: its utterances times the size of the largest. One alone may be larger."""
+
+    @abstractmethod
+    def prepare(self, source: Source) -> PreparedT:
+        """Decode an utterance, as far as nothing of the network is needed.
+
+        Raises:
+            Unusable: the utterance cannot have this feature; the message is the reason.
+        """
+
+    @abstractmethod
+    def size(self, prepared: PreparedT) -> float:
+        """What an utterance takes in a batch, in the unit of `budget`: seconds, tokens, pictures."""
+
+    @abstractmethod
+    def compute(self, batch: Sequence[PreparedT]) -> Iterable[Mapping[str, Any]]:
+        """The row of each utterance, as of `rows`.
+
+        Raises:
+            Unusable: one of them cannot have this feature; they are then computed one by one.
+            MemoryError: they are too many; likewise.
+        """
+
+    def rows(self, source: Source) -> Iterator[Mapping[str, Any]]:
+        return iter(self.compute([self.prepare(source)]))

@@ -13,7 +13,7 @@ AUDIO = (
     *("segments", "chunks", "fft", "fbank", "stft", "wav2vec", "voice", "speech_encoder"),
 )
 TEXT = ("word2vec", "social", "valence", "text_encoder")
-VIDEO = ("face_track", "expression", "dface")
+VIDEO = ("face_track", "expression", "dface", "image_encoder")
 
 # Family to its module and class.
 _CLASSES = {
@@ -40,6 +40,7 @@ _CLASSES = {
     "face_track": ("face_track", "FaceTrack"),
     "expression": ("expression", "Expression"),
     "dface": ("dface", "Dface"),
+    "image_encoder": ("image_encoder", "ImageEncoder"),
 }
 
 

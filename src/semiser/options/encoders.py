@@ -1,10 +1,11 @@
 """Options of pretrained encoders, each a key of `params:features`; none is extracted until a checkpoint is named."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from semiser.options.face_features import TrackOptions
 from semiser.options.family import FamilyOptions
 
 
@@ -20,6 +21,8 @@ class EncoderOptions(FamilyOptions):
         merge: what several layers become: their mean, or one vector after the other, each a path of MMMD's by itself.
         pooling: `frames` keeps every frame (token), `mean` their mean, `mean_std` mean and standard deviation.
         device: that the model computes on; no part of a fingerprint.
+        precision: `bf16` is faster, on a GPU alone, and gives other values from the third digit on. It is part of a
+            fingerprint only where it is not `float32`.
     """
 
     checkpoint: Path = Field(exclude=True)
@@ -28,6 +31,13 @@ class EncoderOptions(FamilyOptions):
     merge: Literal["mean", "concatenate"] = "mean"
     pooling: Literal["frames", "mean", "mean_std"] = "mean"
     device: str = Field(default="cpu", exclude=True)
+    precision: Literal["float32", "bf16"] = Field(default="float32", exclude_if=lambda given: given == "float32")
+
+    @model_validator(mode="after")
+    def _low_precision_is_for_a_gpu(self) -> Self:
+        if self.precision == "bf16" and self.device == "cpu":
+            raise ValueError("precision bf16 is for a GPU: give device cuda, or leave precision float32")
+        return self
 
 
 class SpeechEncoderOptions(EncoderOptions):
@@ -49,3 +59,22 @@ class TextEncoderOptions(EncoderOptions):
     """
 
     longest: int = Field(default=512, ge=3)
+
+
+class ImageEncoderOptions(EncoderOptions):
+    """ViT, DINOv2 or CLIP's vision tower, on the faces of a track.
+
+    Attributes:
+        track: how the face is followed; its `step_s` is the time from frame to frame.
+        take: of a picture's hidden states: `class` is its class token, `patches` the mean of the others; `embedding` is
+            CLIP's, which it compares with those of texts.
+        every: takes every n-th frame of the track.
+        longest_s: frames later in the utterance are left out, and the table says how many.
+        batch: faces that the model takes at once; no part of a fingerprint.
+    """
+
+    track: TrackOptions = TrackOptions()
+    take: Literal["class", "patches", "embedding"] = "class"
+    every: int = Field(default=1, ge=1)
+    longest_s: float = Field(default=60.0, gt=0)
+    batch: int = Field(default=64, ge=1, exclude=True)

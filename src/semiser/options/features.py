@@ -15,7 +15,7 @@ from semiser.options.audio_features import (
     Wav2VecOptions,
 )
 from semiser.options.base import Options
-from semiser.options.encoders import SpeechEncoderOptions, TextEncoderOptions
+from semiser.options.encoders import ImageEncoderOptions, SpeechEncoderOptions, TextEncoderOptions
 from semiser.options.face_features import DfaceOptions, ExpressionOptions, FaceTrackOptions
 from semiser.options.family import FamilyOptions
 from semiser.options.proxies import ProxyOptions
@@ -77,6 +77,7 @@ class FeaturesOptions(Options):
     face_track: FaceTrackOptions = FaceTrackOptions()
     expression: ExpressionOptions = ExpressionOptions()
     dface: DfaceOptions = DfaceOptions()
+    image_encoder: ImageEncoderOptions | None = None
 
     @property
     def active(self) -> dict[str, FamilyOptions]:
@@ -101,5 +102,6 @@ GIVE = {
     "speech_encoder": "features.speech_encoder.checkpoint, the folder of a wav2vec 2.0, HuBERT, WavLM, data2vec, "
     "Whisper or AST model",
     "text_encoder": "features.text_encoder.checkpoint, the folder of a BERT-like model",
+    "image_encoder": "features.image_encoder.checkpoint, the folder of a ViT, DINOv2 or CLIP model",
     "valence": "features.valence.ntusd, cvaw or cliwc, a dictionary",
 }
