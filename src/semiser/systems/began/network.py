@@ -172,14 +172,15 @@ def cepstral_transform(bins: int, options: CepstrumOptions) -> Tensor:
         bins: of a feature map.
         options: bands and coefficients.
     """
-    spaced = torch.linspace(0, math.log1p(1 / MEL_CORNER), options.bands + 1, dtype=torch.float64)
-    edges = MEL_CORNER * torch.expm1(spaced) * bins
-    low, high, start = edges[:-1, None], edges[1:, None], torch.arange(bins)
-    covered = (torch.minimum(high, start + 1.0) - torch.maximum(low, start.double())).clamp(min=0)
-    k, band = torch.arange(options.coefficients)[:, None], torch.arange(options.bands)
-    cosines = torch.cos(math.pi * k * (band + 0.5) / options.bands) * math.sqrt(2 / options.bands)
-    cosines[0] /= math.sqrt(2)
-    return (cosines.double() @ (covered / (high - low))).float()
+    with torch.device("cpu"):  # also where a network is only planned: transformers takes linspace out of such plans
+        spaced = torch.linspace(0, math.log1p(1 / MEL_CORNER), options.bands + 1, dtype=torch.float64)
+        edges = MEL_CORNER * torch.expm1(spaced) * bins
+        low, high, start = edges[:-1, None], edges[1:, None], torch.arange(bins)
+        covered = (torch.minimum(high, start + 1.0) - torch.maximum(low, start.double())).clamp(min=0)
+        k, band = torch.arange(options.coefficients)[:, None], torch.arange(options.bands)
+        cosines = torch.cos(math.pi * k * (band + 0.5) / options.bands) * math.sqrt(2 / options.bands)
+        cosines[0] /= math.sqrt(2)
+        return (cosines.double() @ (covered / (high - low))).float()
 
 
 class Encoder(nn.Module):
