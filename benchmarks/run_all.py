@@ -32,6 +32,7 @@ BENCHMARKS = {
     "proxy_labels": "--casia {casia}",
     "face_track": "{clips}",
     "word2vec": "",
+    "paired_tests": "",
     "mmmd_step": "--device {device}",
     "mmmd_stream": "--device {device}",
     "mmmd_device": "--device {device} --steps 20",

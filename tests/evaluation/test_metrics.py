@@ -9,6 +9,7 @@ from semiser.evaluation.metrics import (
     ccc_of_moments,
     classification_figures,
     confusion_matrix,
+    margins,
     moments,
     precision,
     recall,
@@ -24,7 +25,7 @@ def test_figures_agree_with_scikit_learn(seed, used):
     target, prediction = random.integers(0, used, 60), random.integers(0, 4, 60)
     confusion = confusion_matrix(target, prediction, 4)
     assert np.array_equal(confusion, reference.confusion_matrix(target, prediction, labels=range(4)))
-    figures = classification_figures(confusion, CLASSES)
+    figures = classification_figures(margins(confusion), CLASSES)
     mean_precision = reference.precision_score(target, prediction, average="macro", zero_division=0)
     expected = {
         "uar": reference.balanced_accuracy_score(target, prediction),
@@ -46,7 +47,7 @@ def test_figures_agree_with_scikit_learn(seed, used):
 def test_absent_classes_by_hand():
     # anger: 2 of 3 right, one taken for fear; joy: its one utterance taken for anger; fear and calm are no target.
     confusion = confusion_matrix([0, 0, 0, 1], [0, 0, 2, 0], 4)
-    figures = classification_figures(confusion, CLASSES)
+    figures = classification_figures(margins(confusion), CLASSES)
     assert figures["uar"] == pytest.approx((2 / 3 + 0) / 2)
     assert figures["wa"] == 0.5
     assert figures["macro_f1"] == pytest.approx((4 / 6 + 0 + 0) / 3)  # fear counts: it was predicted
@@ -59,15 +60,15 @@ def test_absent_classes_by_hand():
 
 
 def test_nothing_right_is_zero_and_nothing_at_all_is_nan():
-    assert classification_figures(np.array([[0, 1], [1, 0]]), ["a", "b"])["macro_f1_uar_map"] == 0
-    empty = classification_figures(np.zeros((2, 2)), ["a", "b"])
+    assert classification_figures(margins(np.array([[0, 1], [1, 0]])), ["a", "b"])["macro_f1_uar_map"] == 0
+    empty = classification_figures(margins(np.zeros((2, 2))), ["a", "b"])
     assert all(np.isnan(value) for value in empty.values())
 
 
 def test_leading_axes_give_each_matrix_its_own_figures():
     stack = np.random.default_rng(0).integers(0, 9, (3, 5, 4, 4))
-    together = classification_figures(stack, CLASSES)
-    alone = classification_figures(stack[2, 1], CLASSES)
+    together = classification_figures(margins(stack), CLASSES)
+    alone = classification_figures(margins(stack[2, 1]), CLASSES)
     for name, value in alone.items():
         assert together[name].shape == (3, 5)
         assert together[name][2, 1] == pytest.approx(value)

@@ -7,8 +7,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from semiser.evaluation.metrics import classification_figures, confusion_cells, uar, wa
-from semiser.evaluation.significance import _weighted_means, bootstrap_interval, clustered_counts, compare
+from semiser.evaluation.metrics import classification_figures, confusion_cells, margins, uar, wa
+from semiser.evaluation.significance import (
+    _weighted_means,
+    bootstrap_interval,
+    clustered_counts,
+    compare,
+    compare_pairs,
+    enough_exchanges,
+    holm,
+    smallest_p,
+)
 
 
 def figures(sums: np.ndarray) -> np.ndarray:
@@ -99,6 +108,55 @@ def test_many_speakers_use_random_swaps_and_keep_the_level():
     assert np.mean(p) == pytest.approx(0.5, abs=0.15)
 
 
+def test_pairs_tested_together_are_what_they_are_alone():
+    random = np.random.default_rng(5)
+    data = {
+        name: sums_of([list(row) for row in random.integers(0, 2, (13, 6))], [n % 3 for n in range(13)])
+        for name in "abc"
+    }
+    pairs = [("b", "a"), ("c", "a"), ("b", "c")]
+    together = compare_pairs(data, pairs, figures, seed=3)
+    for a, b in pairs:
+        alone = compare(data[a], data[b], figures, seed=3)
+        assert together[a, b].p.tolist() == alone.p.tolist()
+        assert together[a, b].ci95.tolist() == alone.ci95.tolist()
+        assert together[a, b].difference.tolist() == alone.difference.tolist()
+
+
+def test_random_exchanges_by_hand():
+    # Twelve speakers of two utterances; a is right in one more of the first three speakers, b of the fourth. Whatever
+    # the others are exchanged for, the difference is that of four signs: (3 - 1) / 24 is reached by 10 of 16 patterns.
+    a = sums_of([[1, 0]] * 3 + [[0, 0]] + [[1, 1]] * 8)
+    b = sums_of([[0, 0]] * 3 + [[1, 0]] + [[1, 1]] * 8)
+    result = compare(a, b, figures)
+    assert result.difference[0] == pytest.approx(2 / 24)
+    patterns = np.random.default_rng([0, 1]).integers(2, size=(2000, 12))[:, :4]
+    signs = np.where(patterns == 1, -1, 1) * [1, 1, 1, -1]
+    assert result.p[0] == (np.sum(np.abs(signs.sum(axis=1)) >= 2) + 1) / 2001
+    assert result.p[0] == pytest.approx(10 / 16, abs=0.04)
+
+
+def test_many_pairs_have_exchanges_enough_for_holms_correction():
+    assert enough_exchanges(1) == enough_exchanges(50) == 2000
+    assert enough_exchanges(276) == 11_040
+    rest = {str(number): 1.0 for number in range(275)}
+    assert holm({"best": 1 / 2001, **rest})["best"] > 0.05
+    assert holm({"best": smallest_p(65, 11_040), **rest})["best"] == pytest.approx(0.025, rel=1e-3)
+    assert smallest_p(4, 2000) == 0  # t
+    assert smallest_p(6, 2000) == 2 / 64
+    assert smallest_p(11, 9000) == 2 / 2048
+    assert smallest_p(12, 9000) == 1 / 9001
+
+
+def test_more_exchanges_tell_small_p_apart_and_leave_the_others():
+    better, worse = sums_of([[1, 1, 1, 0]] * 30), sums_of([[1, 0, 0, 0]] * 30)
+    alike = sums_of([[1, 1, 0, 0]] * 15 + [[0, 0, 0, 0]] * 15)
+    data, pairs = {"better": better, "worse": worse, "alike": alike}, [("better", "worse"), ("alike", "worse")]
+    few, many = (compare_pairs(data, pairs, figures, exchanges=number) for number in (2000, 5000))
+    assert (few[pairs[0]].p[0], many[pairs[0]].p[0]) == (1 / 2001, 1 / 5001)
+    assert few[pairs[1]].p[0] == many[pairs[1]].p[0] > 0.01
+
+
 def test_four_speakers_use_a_t_test_on_their_own_figures():
     right = [[[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 0, 1], [1, 1, 1, 1]], [[1, 0, 0, 0]] * 3 + [[1, 1, 0, 0]]]
     result = compare(*(sums_of(part, [0, 1, 2, 3]) for part in right), figures)
@@ -130,7 +188,7 @@ def test_two_thousand_resamples_of_five_thousand_utterances_take_well_under_a_se
 
     def all_figures(sums: np.ndarray) -> np.ndarray:
         confusion = sums.reshape(*sums.shape[:-1], 7, 7)
-        return np.stack(list(classification_figures(confusion, names).values()), axis=-1)
+        return np.stack(list(classification_figures(margins(confusion), names).values()), axis=-1)
 
     start = time.process_time()
     assert bootstrap_interval(data, all_figures).shape == (26, 2)

@@ -55,6 +55,20 @@ def test_a_lead_is_claimed_over_those_alone_that_it_was_tested_against():
     )
 
 
+def test_a_lead_that_no_exchange_could_prove_is_said_to_be_one():
+    # All 64 exchanges of six speakers: p is 2 / 64 = 0.031 at least, which two comparisons double.
+    pairs = [("a - b", 0.2, 0.03125), ("a - c", 0.3, 0.03125)]
+    of_six = metrics({"a": 0.7, "b": 0.5, "c": 0.4}, pairs, units=6)
+    for entry in of_six["paired"].values():
+        entry["uar"]["smallest_p"] = 2 / 64
+    (found,) = find_best("train_x", of_six)
+    assert found.certainty == (
+        "Not sure: the lead is not significant over any of the 2 other variants (5 % level, 2 comparisons, Holm's "
+        "correction) and may be chance. It could not be: with 6 speakers p is 0.031 at least, and 2 comparisons "
+        "ask for one below 0.025."
+    )
+
+
 def test_tasks_and_shares_are_apart_and_features_compete():
     variants = {
         "ssgan/task=arousal/features=fft": 0.6,

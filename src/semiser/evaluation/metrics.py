@@ -1,6 +1,7 @@
 """Figures of merit, all from sums over utterances: confusion matrices, and moments for the concordance.
 
-Every function takes leading axes, so that thousands of resampled test sets are one call. Classes that are absent:
+Every function takes leading axes, so that thousands of resampled test sets are one call: fastest where it is a
+leading axis that is contiguous in memory. Classes that are absent:
 
 * UAR averages the recall over the classes present in the targets (scikit-learn's `balanced_accuracy_score`).
 * Macro F1 and the mean precision average over the classes present in targets or predictions (scikit-learn's default
@@ -8,6 +9,8 @@ Every function takes leading axes, so that thousands of resampled test sets are 
 * A class's own recall is NaN where it is no target; its precision and F1 are NaN where it is neither target nor
   predicted. A matrix without utterances gives NaN.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,20 +48,38 @@ def confusion_cells(target: np.ndarray, prediction: np.ndarray, n_classes: int) 
     return target * n_classes + prediction
 
 
+class Margins(NamedTuple):
+    """What all figures of a confusion matrix are made of, each (..., C).
+
+    Attributes:
+        hits: utterances of the class that were predicted as such.
+        targets: utterances of the class.
+        predicted: utterances that were predicted as the class.
+    """
+
+    hits: np.ndarray
+    targets: np.ndarray
+    predicted: np.ndarray
+
+
+def margins(confusion: np.ndarray) -> Margins:
+    """Diagonal and sums of the rows and columns, (..., C, C) -> three of (..., C)."""
+    return Margins(np.diagonal(confusion, axis1=-2, axis2=-1), confusion.sum(axis=-1), confusion.sum(axis=-2))
+
+
 def recall(confusion: np.ndarray) -> np.ndarray:
     """Recall of each class, (..., C, C) -> (..., C); NaN where the class is no target."""
-    return _ratio(_hits(confusion), confusion.sum(axis=-1))
+    return _recall(margins(confusion))
 
 
 def precision(confusion: np.ndarray) -> np.ndarray:
     """Precision of each class, (..., C, C) -> (..., C); 0 for a target never predicted, NaN for an absent class."""
-    targets, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    return np.where(targets + predicted > 0, np.nan_to_num(_ratio(_hits(confusion), predicted)), np.nan)
+    return _precision(margins(confusion))
 
 
 def f1(confusion: np.ndarray) -> np.ndarray:
     """F1 of each class, 2 * hits / (targets + predicted), (..., C, C) -> (..., C); NaN for an absent class."""
-    return _ratio(2 * _hits(confusion), confusion.sum(axis=-1) + confusion.sum(axis=-2))
+    return _f1(margins(confusion))
 
 
 def uar(confusion: np.ndarray) -> np.ndarray:
@@ -68,48 +89,43 @@ def uar(confusion: np.ndarray) -> np.ndarray:
 
 def wa(confusion: np.ndarray) -> np.ndarray:
     """Weighted accuracy: the share of utterances that are right, (..., C, C) -> (...)."""
-    return _ratio(_hits(confusion).sum(axis=-1), confusion.sum(axis=(-1, -2)))
+    return average_figures(margins(confusion))["wa"]
 
 
-def macro_f1(confusion: np.ndarray) -> np.ndarray:
-    """Mean F1 over the classes present in targets or predictions, (..., C, C) -> (...)."""
-    return mean_of_known(f1(confusion))
+def average_figures(of: Margins) -> dict[str, np.ndarray]:
+    """The figures over all classes, `AVERAGES`, each (...).
 
-
-def weighted_f1(confusion: np.ndarray) -> np.ndarray:
-    """Mean F1 weighted by the number of targets of each class, (..., C, C) -> (...)."""
-    targets = confusion.sum(axis=-1)
-    return _ratio((np.nan_to_num(f1(confusion)) * targets).sum(axis=-1), targets.sum(axis=-1))
-
-
-def macro_f1_uar_map(confusion: np.ndarray) -> np.ndarray:
-    """2 * UAR * MAP / (UAR + MAP), MAP being the mean precision (MSSGAN, ACII 2019, section IV-C), 0 where both are 0.
-
-    The paper's printed formula has a further factor 1 / n, which its figures do not have.
-
-    Shape:
-        (..., C, C) -> (...)
+    * `uar`: unweighted average recall over the classes present in the targets.
+    * `wa`: the share of utterances that are right.
+    * `macro_f1`: mean F1 over the classes present in targets or predictions.
+    * `weighted_f1`: mean F1 weighted by the number of targets of each class.
+    * `macro_f1_uar_map`: 2 * UAR * MAP / (UAR + MAP), MAP being the mean precision (MSSGAN, ACII 2019, section IV-C), 0
+      where both are 0. The paper's printed formula has a further factor 1 / n, which its figures do not have.
     """
-    mean_recall, mean_precision = uar(confusion), mean_of_known(precision(confusion))
-    total = mean_recall + mean_precision
-    return np.where(total == 0, 0.0, _ratio(2 * mean_recall * mean_precision, total))
+    scores, total = _f1(of), of.targets.sum(axis=-1)
+    mean_recall, mean_precision = mean_of_known(_recall(of)), mean_of_known(_precision(of))
+    both = mean_recall + mean_precision
+    return {
+        "uar": mean_recall,
+        "wa": _ratio(of.hits.sum(axis=-1), total),
+        "macro_f1": mean_of_known(scores),
+        "weighted_f1": _ratio((np.where(of.targets > 0, scores, 0.0) * of.targets).sum(axis=-1), total),
+        "macro_f1_uar_map": np.where(both == 0, 0.0, _ratio(2 * mean_recall * mean_precision, both)),
+    }
 
 
-def classification_figures(confusion: np.ndarray, classes: list[str]) -> dict[str, np.ndarray]:
+def classification_figures(of: Margins, classes: list[str]) -> dict[str, np.ndarray]:
     """All figures of a confusion matrix under their names in metrics.json.
 
     Args:
-        confusion: (..., C, C).
+        of: its margins, (..., C).
         classes: C names.
 
     Returns:
-        `uar`, `wa`, `macro_f1`, `weighted_f1`, `macro_f1_uar_map`, then `f1/<class>`, `precision/<class>` and
-        `recall/<class>`, each (...).
+        `AVERAGES`, then `f1/<class>`, `precision/<class>` and `recall/<class>`, each (...).
     """
-    averages = (uar, wa, macro_f1, weighted_f1, macro_f1_uar_map)
-    figures = {name: function(confusion) for name, function in zip(AVERAGES, averages, strict=True)}
-    for name, function in (("f1", f1), ("precision", precision), ("recall", recall)):
-        values = function(confusion)
+    figures = average_figures(of)
+    for name, values in (("f1", _f1(of)), ("precision", _precision(of)), ("recall", _recall(of))):
         figures |= {f"{name}/{label}": values[..., place] for place, label in enumerate(classes)}
     return figures
 
@@ -142,14 +158,23 @@ def ccc(target: np.ndarray, prediction: np.ndarray) -> float:
     return float(ccc_of_moments(moments(target - centre, prediction - centre).sum(axis=0)))
 
 
-def _hits(confusion: np.ndarray) -> np.ndarray:
-    return np.diagonal(confusion, axis1=-2, axis2=-1)
+def _recall(of: Margins) -> np.ndarray:
+    return _ratio(of.hits, of.targets)
+
+
+def _precision(of: Margins) -> np.ndarray:
+    never_predicted = np.where(of.targets > 0, 0.0, np.nan)
+    return np.where(of.predicted > 0, _ratio(of.hits, of.predicted), never_predicted)
+
+
+def _f1(of: Margins) -> np.ndarray:
+    return _ratio(2 * of.hits, of.targets + of.predicted)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, NaN where whole is 0, without a warning."""
-    part, whole = np.broadcast_arrays(np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64))
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole != 0)
+    """part / whole, NaN where whole is 0, without a warning; laid out in memory as they are."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(whole != 0, np.true_divide(part, whole), np.nan)
 
 
 def mean_of_known(values: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -13,8 +13,8 @@ What each number is:
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -23,17 +23,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from semiser.evaluation.metrics import AVERAGES, ccc_of_moments, classification_figures, confusion_cells, moments
+from semiser.evaluation.metrics import (
+    AVERAGES,
+    Margins,
+    average_figures,
+    ccc_of_moments,
+    classification_figures,
+    confusion_cells,
+    margins,
+    moments,
+)
 from semiser.evaluation.significance import (
     FEWEST_FOR_INTERVALS,
     FEWEST_FOR_SWAPS,
+    MOST_EXACT,
     RESAMPLES,
     ClusteredSums,
+    Comparison,
     Figures,
     bootstrap_interval,
     clustered_counts,
     clustered_sums,
-    compare,
+    compare_pairs,
+    enough_exchanges,
+    smallest_p,
 )
 
 if TYPE_CHECKING:
@@ -96,19 +109,23 @@ class _Tested:
 
 @dataclass(frozen=True)
 class _Measured:
-    """Predictions with a way to sum them up and to turn the sums into M named figures."""
+    """Predictions with a way to sum them up and to turn the sums into named figures.
+
+    Attributes:
+        tested: whose predictions they are.
+        sums: row numbers to their sums by cell and cluster.
+        names: M names.
+        figures: of sums, all M.
+        compared: those in which variants are compared.
+        compared_figures: of sums, just those.
+    """
 
     tested: _Tested
-    values: np.ndarray  # (N,) places in the confusion matrix, or (N, 6) moments
-    n_places: int  # 0 for moments
+    sums: Callable[[np.ndarray], ClusteredSums]
     names: list[str]
     figures: Figures
-
-    def sums(self, rows: np.ndarray) -> ClusteredSums:
-        cell, cluster = self.tested.cell[rows], self.tested.cluster[rows]
-        if self.n_places:
-            return clustered_counts(cell, cluster, self.values[rows], self.n_places)
-        return clustered_sums(cell, cluster, self.values[rows])
+    compared: list[str]
+    compared_figures: Figures
 
 
 def evaluate(
@@ -127,16 +144,16 @@ def evaluate(
             have these classes. `probabilities` is not read and may be missing.
         protocol: what the figures mean (corpora, folds, scaling, folds_hash, ...); classes, seeds, the test set and
             how mean, std, ci95 and p are obtained are added.
-        pairs: variants to compare, (a, b) for a - b; None: all pairs, later minus earlier in the order of the table,
-            which for many variants takes long: name the pairs then, or give an empty list.
+        pairs: variants to compare, (a, b) for a - b; None: all pairs, later minus earlier in the order of the table.
         dimensions: table of `DIMENSIONS_SCHEMA` with numbers, for `ccc/<dimension>`.
-        resamples: of the bootstrap, and of random swaps.
+        resamples: of the bootstrap, and of random exchanges, which are more where Holm's correction for so many pairs
+            needs them (`significance.enough_exchanges`).
         seed: of both.
 
     Returns:
         `{"protocol": ..., "variants": {variant: {metric: {mean, std, ci95, per_fold, pooled}}}, "paired": {"a - b":
-        {metric: {difference, ci95, p, test, utterances}}}}`, with Python numbers and null only. Pairs are compared
-        on the utterances that both have in the same seed and fold; those without one are left out.
+        {metric: {difference, ci95, p, smallest_p, test, utterances}}}}`, with Python numbers and null only. Pairs are
+        compared on the utterances that both have in the same seed and fold; those without one are left out.
 
     Raises:
         ValueError: no prediction, a label that is not among the classes, two predictions of a variant for one
@@ -149,12 +166,13 @@ def evaluate(
     pairs = [(b, a) for a, b in combinations(variants, 2)] if pairs is None else pairs
     _require_variants(pairs, list(variants))
     paired: dict[str, dict] = {f"{a} - {b}": {} for a, b in pairs}
+    exchanges = enough_exchanges(len(pairs), resamples)
     for data in measured:
         for name in data.tested.variants:
             variants[name].update(_variant_entry(data, name, resamples, seed))
-        for a, b in pairs:
-            paired[f"{a} - {b}"].update(_paired_entry(data, a, b, resamples, seed))
-    described = protocol | _describe(tested, _classes(predictions, protocol), resamples)
+        for (a, b), entry in _paired_entries(data, pairs, resamples, exchanges, seed).items():
+            paired[f"{a} - {b}"].update(entry)
+    described = protocol | _describe(tested, _classes(predictions, protocol), resamples, exchanges)
     return {
         "protocol": described,
         "variants": variants,
@@ -192,7 +210,8 @@ def compare_predictions(a: pa.Table, b: pa.Table, *, resamples: int = RESAMPLES,
         seed: of both.
 
     Returns:
-        `{metric: {difference, ci95, p, test, utterances}}` for a - b; empty where they have no utterance in common.
+        `{metric: {difference, ci95, p, smallest_p, test, utterances}}` for a - b; empty where they have no utterance
+        in common.
 
     Raises:
         ValueError: they predict different things, or one has two predictions for an utterance in one fold.
@@ -204,8 +223,10 @@ def compare_predictions(a: pa.Table, b: pa.Table, *, resamples: int = RESAMPLES,
         raise ValueError(f"the classes differ: {', '.join(_classes(a, {}))} and {', '.join(_classes(b, {}))}")
     both = pa.concat_tables([_called(a, "a"), _called(b, "b")])
     measured = _measure_dimensions(both) if kinds[0] else [_measure_classes(both, _classes(a, {}))]
-    entries = [_paired_entry(data, "a", "b", resamples, seed) for data in measured]
-    return {name: figures for entry in entries for name, figures in entry.items()}
+    found: dict[str, dict] = {}
+    for data in measured:
+        found |= _paired_entries(data, [("a", "b")], resamples, resamples, seed).get(("a", "b"), {})
+    return found
 
 
 def _called(predictions: pa.Table, variant: str) -> pa.Table:
@@ -250,13 +271,25 @@ def _measure_classes(predictions: pa.Table, classes: list[str]) -> _Measured:
     tested = _test_rows(predictions)
     target, prediction = (_class_codes(predictions, column, classes) for column in ("target", "prediction"))
     places = confusion_cells(target, prediction, len(classes))
-    names = list(classification_figures(np.zeros((len(classes), len(classes))), classes))
-    return _Measured(tested, places, len(classes) ** 2, names, partial(_classification, classes=classes))
+    labels = len(classes)
+
+    def sums(rows: np.ndarray) -> ClusteredSums:
+        counts = clustered_counts(tested.cell[rows], tested.cluster[rows], places[rows], labels**2)
+        parts = margins(counts.sums.reshape(-1, labels, labels))
+        return replace(counts, sums=np.concatenate(parts, axis=-1))
+
+    names = list(classification_figures(_margins(np.zeros(3 * labels)), classes))
+    figures = partial(_stacked, lambda of: classification_figures(of, classes))
+    return _Measured(tested, sums, names, figures, list(AVERAGES), partial(_stacked, average_figures))
 
 
-def _classification(sums: np.ndarray, classes: list[str]) -> np.ndarray:
-    confusion = sums.reshape(*sums.shape[:-1], len(classes), len(classes))
-    return np.stack(list(classification_figures(confusion, classes).values()), axis=-1)
+def _stacked(figures: Callable[[Margins], Mapping[str, np.ndarray]], sums: np.ndarray) -> np.ndarray:
+    """Figures of the flattened margins of confusion matrices, (..., 3 C) -> (..., M)."""
+    return np.moveaxis(np.stack(list(figures(_margins(sums)).values())), 0, -1)
+
+
+def _margins(sums: np.ndarray) -> Margins:
+    return Margins(*np.split(sums, 3, axis=-1))
 
 
 def _measure_dimensions(dimensions: pa.Table) -> list[_Measured]:
@@ -267,9 +300,18 @@ def _measure_dimensions(dimensions: pa.Table) -> list[_Measured]:
         if not (np.isfinite(target).all() and np.isfinite(prediction).all()):
             raise ValueError(f"dimension {name}: a target or prediction is null or not finite; leave those rows out")
         values = moments(target - target.mean(), prediction - target.mean())
-        figures: Figures = lambda sums: ccc_of_moments(sums)[..., None]  # noqa: E731
-        measured.append(_Measured(_test_rows(table), values, 0, [f"ccc/{name}"], figures))
+        measured.append(_measure_moments(_test_rows(table), values, f"ccc/{name}"))
     return measured
+
+
+def _measure_moments(tested: _Tested, values: np.ndarray, name: str) -> _Measured:
+    def sums(rows: np.ndarray) -> ClusteredSums:
+        return clustered_sums(tested.cell[rows], tested.cluster[rows], values[rows])
+
+    def figures(sums: np.ndarray) -> np.ndarray:
+        return ccc_of_moments(sums)[..., None]
+
+    return _Measured(tested, sums, [name], figures, [name], figures)
 
 
 def _class_codes(predictions: pa.Table, column: str, classes: list[str]) -> np.ndarray:
@@ -359,32 +401,48 @@ def _spread(per_cell: np.ndarray) -> float | None:
     return _number(float(np.std(values, ddof=1))) if len(values) > 1 else None
 
 
-def _paired_entry(data: _Measured, a: str, b: str, resamples: int, seed: int) -> dict:
+def _paired_entries(
+    data: _Measured, pairs: Sequence[tuple[str, str]], resamples: int, exchanges: int, seed: int
+) -> dict[tuple[str, str], dict]:
+    """Pairs to their entries, of those that have utterances in common; pairs with the same ones are tested together."""
     tested = data.tested
-    first, second = (_rows_of(tested, name) for name in (a, b))
-    common, in_first, in_second = np.intersect1d(
-        _keys(tested, first), _keys(tested, second), assume_unique=True, return_indices=True
-    )
-    if not len(common):
-        return {}
-    sums = data.sums(first[in_first]), data.sums(second[in_second])
-    result = compare(*sums, data.figures, resamples, seed)
-    chosen = [place for place, name in enumerate(data.names) if name in AVERAGES or name.startswith("ccc/")]
+    rows = {name: _rows_of(tested, name) for name in dict.fromkeys(name for pair in pairs for name in pair)}
+    keys = {name: _keys(tested, own) for name, own in rows.items()}
+    same: dict[bytes, list[tuple[str, str]]] = {}
+    for a, b in pairs:
+        common = keys[a] if np.array_equal(keys[a], keys[b]) else np.intersect1d(keys[a], keys[b], assume_unique=True)
+        if len(common):
+            same.setdefault(common.tobytes(), []).append((a, b))
+    found: dict[tuple[str, str], dict] = {}
+    for key, group in same.items():
+        common = np.frombuffer(key, np.int64)
+        own = {name: rows[name][np.searchsorted(keys[name], common)] for pair in group for name in pair}
+        sums = {name: data.sums(places) for name, places in own.items()}
+        results = compare_pairs(sums, group, data.compared_figures, resamples, exchanges, seed)
+        utterances = len(np.unique(tested.utterance[own[group[0][0]]]))
+        found |= {pair: _comparison_entry(results[pair], data.compared, utterances) for pair in group}
+    return found
+
+
+def _comparison_entry(result: Comparison, names: list[str], utterances: int) -> dict:
     return {
-        data.names[place]: {
+        name: {
             "difference": _number(result.difference[place]),
             "ci95": [_number(end) for end in result.ci95[place]],
             "p": _number(result.p[place]),
+            "smallest_p": result.smallest_p,
             "test": result.test,
-            "utterances": len(np.unique(tested.utterance[first[in_first]])),
+            "utterances": utterances,
         }
-        for place in chosen
+        for place, name in enumerate(names)
     }
 
 
 def _rows_of(tested: _Tested, variant: str) -> np.ndarray:
+    """Rows of a variant, ordered by their keys."""
     code = tested.variants.index(variant) if variant in tested.variants else -1
-    return np.flatnonzero(tested.variant == code)
+    rows = np.flatnonzero(tested.variant == code)
+    return rows[np.argsort(_keys(tested, rows))]
 
 
 def _require_variants(pairs: list[tuple[str, str]], known: list[str]) -> None:
@@ -397,13 +455,19 @@ def _keys(tested: _Tested, rows: np.ndarray) -> np.ndarray:
     return tested.cell[rows] * (int(tested.utterance.max()) + 1) + tested.utterance[rows]
 
 
-def _describe(tested: _Tested, classes: list[str], resamples: int) -> dict:
+def _describe(tested: _Tested, classes: list[str], resamples: int, exchanges: int) -> dict:
     clusters = len(np.unique(tested.cluster))
     several = len(tested.seeds) > 1
-    few = clusters < FEWEST_FOR_SWAPS
+    few, all_of_them = clusters < FEWEST_FOR_SWAPS, clusters <= MOST_EXACT
     units = f"{clusters} units ({tested.unit})"
     caution = "; too narrow for so few units" if clusters < FEWEST_FOR_INTERVALS else ""
-    test = f"t test on the {clusters} differences" if few else "exchange of the two variants' predictions"
+    number = f"all {2**clusters:,}" if all_of_them else f"{exchanges:,} random"
+    smallest = f"smallest p {smallest_p(clusters, exchanges):.2g}"
+    test = (
+        f"t test on the {clusters} differences by {tested.unit}"
+        if few
+        else f"exchange of the two variants' predictions by {tested.unit} ({number} exchanges, {smallest})"
+    )
     return {
         "classes": classes,
         "seeds": tested.seeds,
@@ -412,7 +476,7 @@ def _describe(tested: _Tested, classes: list[str], resamples: int) -> dict:
         | {
             "std": "sample standard deviation over seeds" if several else "sample standard deviation over folds",
             "ci95": f"percentile bootstrap of the mean, {resamples} resamples of {units}{caution}",
-            "p": f"two-sided, {test} by {tested.unit}, on common utterances; not corrected for several comparisons",
+            "p": f"two-sided, {test}, on common utterances; not corrected for several comparisons",
         },
     }
 

@@ -2,10 +2,11 @@
 
 Utterances of one speaker are alike, so the unit that is resampled is the speaker. The statistic is always that of the
 report: the mean over cells (a seed's fold) of a figure of the cell's test part. A cell is known by the sums of its
-clusters (speakers), which makes a resample a matrix product.
+clusters (speakers), which makes a resample a matrix product; what resamples and exchanges make of a variant's sums is
+worked out once for all pairs that it is in.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,9 @@ RESAMPLES = 2000
 FEWEST_FOR_INTERVALS = 10  # below it, percentile intervals hold the truth clearly less often than 95 %
 FEWEST_FOR_SWAPS = 6  # with S speakers the smallest p of a swap test is 2 / 2^S: 0.125 for four, 0.031 for six
 MOST_EXACT = 11  # up to 2^11 patterns all are tried
-WEIGHTS_AT_ONCE = 4_000_000  # resamples x clusters held in memory
+LEVEL = 0.05  # p below it, after Holm's correction, is significant
+SETTLED_AFTER, SETTLED_WITH = RESAMPLES, 20  # random exchanges, and how many of them as large, that give p above 0.01
+WEIGHTS_AT_ONCE = 4000000  # numbers of resamples or exchanges held in memory
 
 
 @dataclass(frozen=True)
@@ -94,46 +97,92 @@ class Comparison:
         ci95: (M, 2) from the same resamples of clusters for both.
         p: (M,) two-sided; NaN where it is not defined.
         test: name of the test, `swap` or `t`.
+        smallest_p: what p can be at least with so many clusters and exchanges; 0 for `t`.
     """
 
     difference: np.ndarray
     ci95: np.ndarray
     p: np.ndarray
     test: str
+    smallest_p: float
 
 
 def compare(
     a: ClusteredSums, b: ClusteredSums, figures: Figures, resamples: int = RESAMPLES, seed: int = 0
 ) -> Comparison:
-    """Paired comparison of two variants, clustered by speaker.
+    """Paired comparison of two variants, a minus b, as in `compare_pairs`."""
+    return compare_pairs({"a": a, "b": b}, [("a", "b")], figures, resamples, resamples, seed)["a", "b"]
+
+
+def compare_pairs(
+    variants: Mapping[str, ClusteredSums],
+    pairs: Sequence[tuple[str, str]],
+    figures: Figures,
+    resamples: int = RESAMPLES,
+    exchanges: int = RESAMPLES,
+    seed: int = 0,
+) -> dict[tuple[str, str], Comparison]:
+    """Paired comparisons of variants, clustered by speaker.
 
     * `swap`, from six clusters on: under the hypothesis that the variants do not differ, exchanging all of a speaker's
       predictions between them changes nothing. Up to eleven clusters every pattern of exchanges is tried, else
-      `resamples` random ones; p = share of patterns whose difference is as large (with the observed one).
+      `exchanges` random ones, the same for all pairs; p = share of patterns whose difference is as large (with the
+      observed one). A figure in which 20 of the first 2,000 are as large is settled by these (after Besag and Clifford
+      1991, "Sequential Monte Carlo p-values"): the others serve to tell small p apart, and its p, above 0.01, is
+      the same for any larger number.
     * `t`, below six clusters, where no swap test can reach p < 0.05: a t test with S - 1 degrees of freedom on the S
       differences of the speakers' own figures (Ibragimov and Mueller 2010, "t-statistic based correlation and
       heterogeneity robust inference"), which keeps its level for few clusters of unequal variance. A bootstrap of so
       few would not. p is NaN where all speakers differ by one same amount other than 0.
 
     Args:
-        a: sums of the first variant.
-        b: of the second, with the same cells and clusters.
+        variants: name to sums, all with the same cells and clusters.
+        pairs: names (a, b) for a - b.
         figures: figures of sums, (..., K) -> (..., M).
-        resamples: of the interval, and of random swaps.
+        resamples: of the interval.
+        exchanges: random ones (`enough_exchanges`).
         seed: of both.
 
     Raises:
-        ValueError: cells and clusters of the two differ.
+        ValueError: cells and clusters differ.
     """
-    if not (np.array_equal(a.cell, b.cell) and np.array_equal(a.cluster, b.cluster)):
+    places = {name: place for place, name in enumerate(variants)}
+    data = list(variants.values())
+    if any(
+        not (np.array_equal(one.cell, data[0].cell) and np.array_equal(one.cluster, data[0].cluster)) for one in data
+    ):
         raise ValueError("a paired comparison needs the same folds, seeds and speakers in both variants")
-    difference = mean_of_known(figures(a.cell_sums()), 0) - mean_of_known(figures(b.cell_sums()), 0)
-    means = _bootstrap_means([a, b], figures, resamples, seed)
-    if a.n_clusters < FEWEST_FOR_SWAPS:
-        p, test = _t_test(_cluster_figures(a, figures) - _cluster_figures(b, figures)), "t"
+    if not pairs:
+        return {}
+    first, second = (np.array([places[pair[side]] for pair in pairs]) for side in (0, 1))
+    observed = np.stack([mean_of_known(figures(one.cell_sums()), 0) for one in data])
+    means = _bootstrap_means(data, figures, resamples, seed)
+    differences = observed[first] - observed[second]
+    if data[0].n_clusters < FEWEST_FOR_SWAPS:
+        own = [_cluster_figures(one, figures) for one in data]
+        p, test = np.stack([_t_test(own[a] - own[b]) for a, b in zip(first, second, strict=True)]), "t"
     else:
-        p, test = _swap_test(a, b, figures, difference, resamples, seed), "swap"
-    return Comparison(difference, _percentiles(means[0] - means[1]), p, test)
+        p, test = _swap_tests(data, first, second, figures, differences, exchanges, seed), "swap"
+    smallest = smallest_p(data[0].n_clusters, exchanges)
+    return {
+        (a, b): Comparison(differences[n], _percentiles(means[places[a]] - means[places[b]]), p[n], test, smallest)
+        for n, (a, b) in enumerate(pairs)
+    }
+
+
+def enough_exchanges(comparisons: int, resamples: int = RESAMPLES) -> int:
+    """Random exchanges with which p can be significant after Holm's correction for that many comparisons.
+
+    The smallest p of n random exchanges is 1 / (n + 1): it has to be below 0.05 / comparisons, and is half of that.
+    """
+    return max(resamples, round(2 * comparisons / LEVEL))
+
+
+def smallest_p(n_clusters: int, exchanges: int) -> float:
+    """What p can be at least for so many clusters: all patterns and their mirror images, or random ones; 0 for t."""
+    if n_clusters < FEWEST_FOR_SWAPS:
+        return 0.0
+    return 2 / 2**n_clusters if n_clusters <= MOST_EXACT else 1 / (exchanges + 1)
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
@@ -168,49 +217,70 @@ def _draw_weights(random: np.random.Generator, resamples: int, n_clusters: int) 
 def _weighted_means(data: ClusteredSums, figures: Figures, weights: np.ndarray) -> np.ndarray:
     """Mean over cells of the figures of the weighted sums: weights (B, S) -> (B, M)."""
     total = known = np.zeros((len(weights), 1))
+    by_cluster = weights.T
     for rows in data.cells():
-        drawn = weights[:, data.cluster[rows]]  # (B, clusters of the cell)
+        drawn = by_cluster[data.cluster[rows]]  # (clusters of the cell, B)
         # One cluster weighted by w has the figures of one cluster, so they are worked out once.
-        values = figures(drawn @ data.sums[rows]) if len(rows) > 1 else figures(data.sums[rows])  # (B or 1, M)
-        counted = drawn.mean(axis=1, keepdims=True) * ~np.isnan(values)  # (B, M)
+        values = figures((data.sums[rows].T @ drawn).T) if len(rows) > 1 else figures(data.sums[rows])  # (B or 1, M)
+        counted = drawn.mean(axis=0)[:, None] * ~np.isnan(values)  # (B, M)
         total = total + counted * np.nan_to_num(values)
         known = known + counted
     return np.divide(total, known, out=np.full(known.shape, np.nan), where=known > 0)
 
 
-def _swap_test(
-    a: ClusteredSums, b: ClusteredSums, figures: Figures, difference: np.ndarray, resamples: int, seed: int
+def _swap_tests(
+    data: Sequence[ClusteredSums],
+    first: np.ndarray,
+    second: np.ndarray,
+    figures: Figures,
+    differences: np.ndarray,
+    exchanges: int,
+    seed: int,
 ) -> np.ndarray:
-    exact = a.n_clusters <= MOST_EXACT
-    at_least, patterns = np.zeros(difference.shape), 0
-    for swapped in _swap_patterns(a.n_clusters, resamples, seed):
-        permuted = _swapped_difference(a, b, figures, swapped)
-        # The tolerance lets patterns that are equal but for rounding count as equal.
-        at_least += np.sum(np.abs(permuted) >= np.abs(difference) - 1e-12, axis=0)
-        patterns += len(swapped)
-    p = at_least / patterns if exact else (at_least + 1) / (patterns + 1)
-    return np.where(np.isnan(difference), np.nan, p)
+    """p of the pairs of variants (first, second) whose differences (pairs, M) were observed, (pairs, M)."""
+    totals = [one.cell_sums().T[..., None] for one in data]  # (K, cells, 1)
+    at_least, tried = np.zeros(differences.shape), np.zeros(differences.shape)
+    exact = data[0].n_clusters <= MOST_EXACT
+    numbers = data[0].n_clusters + len(data) * totals[0].size  # of one pattern
+    for swapped in _swap_patterns(data[0].n_clusters, exchanges, max(1, WEIGHTS_AT_ONCE // numbers), seed):
+        unsettled = (tried < SETTLED_AFTER) | (at_least < SETTLED_WITH) | exact
+        moved = [_exchanged(one, swapped) for one in data]
+        for n in np.flatnonzero(unsettled.any(axis=1)):
+            a, b = first[n], second[n]
+            change = moved[b] - moved[a]
+            permuted = _cell_means(totals[a] + change, figures) - _cell_means(totals[b] - change, figures)  # (P, M)
+            # The tolerance lets patterns that are equal but for rounding count as equal.
+            as_large = np.sum(np.abs(permuted) >= np.abs(differences[n]) - 1e-12, axis=0)
+            at_least[n] += np.where(unsettled[n], as_large, 0)
+        tried += np.where(unsettled, len(swapped), 0)
+    p = at_least / tried if exact else (at_least + 1) / (tried + 1)
+    return np.where(np.isnan(differences), np.nan, p)
 
 
-def _swap_patterns(n_clusters: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """Patterns of exchanged clusters as 0 and 1, in blocks (P, S)."""
+def _swap_patterns(n_clusters: int, exchanges: int, at_once: int, seed: int) -> Iterator[np.ndarray]:
+    """Patterns of exchanged clusters as 0 and 1, in blocks (P, S), one of which ends where pairs may be settled."""
     if n_clusters <= MOST_EXACT:
-        yield ((np.arange(2**n_clusters)[:, None] >> np.arange(n_clusters)) & 1).astype(np.float64)
+        patterns = ((np.arange(2**n_clusters)[:, None] >> np.arange(n_clusters)) & 1).astype(np.float64)
+        yield from (patterns[start : start + at_once] for start in range(0, len(patterns), at_once))
         return
     random = np.random.default_rng([seed, 1])
-    at_once = max(1, WEIGHTS_AT_ONCE // n_clusters)
-    for start in range(0, resamples, at_once):
-        yield random.integers(2, size=(min(at_once, resamples - start), n_clusters)).astype(np.float64)
+    done = 0
+    while done < exchanges:
+        end = SETTLED_AFTER if done < SETTLED_AFTER < exchanges else exchanges
+        block = min(at_once, end - done)
+        yield random.integers(2, size=(block, n_clusters)).astype(np.float64)
+        done += block
 
 
-def _swapped_difference(a: ClusteredSums, b: ClusteredSums, figures: Figures, swapped: np.ndarray) -> np.ndarray:
-    """Difference of the means over cells after exchanging clusters between a and b: (P, S) -> (P, M)."""
-    first, second = [], []
-    for rows in a.cells():
-        moved = swapped[:, a.cluster[rows]] @ (b.sums[rows] - a.sums[rows])  # (P, K)
-        first.append(figures(a.sums[rows].sum(axis=0) + moved))
-        second.append(figures(b.sums[rows].sum(axis=0) - moved))
-    return mean_of_known(np.stack(first), 0) - mean_of_known(np.stack(second), 0)
+def _exchanged(data: ClusteredSums, swapped: np.ndarray) -> np.ndarray:
+    """The sums of the clusters that patterns exchange, cell by cell: (P, S) -> (K, cells, P)."""
+    by_cluster = np.ascontiguousarray(swapped.T)
+    return np.stack([data.sums[rows].T @ by_cluster[data.cluster[rows]] for rows in data.cells()], axis=1)
+
+
+def _cell_means(sums: np.ndarray, figures: Figures) -> np.ndarray:
+    """Mean over cells of the figures of sums (K, cells, P), (P, M)."""
+    return mean_of_known(figures(np.moveaxis(sums, 0, -1)), 0)
 
 
 def _cluster_figures(data: ClusteredSums, figures: Figures) -> np.ndarray:

@@ -8,14 +8,13 @@ corrected by Holm's method (1979).
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from semiser.evaluation.significance import holm
+from semiser.evaluation.significance import LEVEL, holm
 from semiser.reporting.protocol import protocol_of
 
-SIGNIFICANT = 0.05
 FEW_UNITS = 10  # below, a percentile interval is too narrow
 METRICS = {
     "uar": "UAR",
@@ -51,6 +50,7 @@ class Finding:
         units: number of independent units (speakers), None where not known.
         unit: what they are.
         demo: whether every corpus is part of the demo.
+        smallest_p: what the p of these tests can be at least, for the number of units; None where not known.
     """
 
     pipeline: str
@@ -70,6 +70,7 @@ class Finding:
     units: int | None
     unit: str
     demo: bool
+    smallest_p: float | None = None
 
     @property
     def certainty(self) -> str:
@@ -87,7 +88,17 @@ class Finding:
         rest = "the other variant" if self.others == 1 else f"any of the {self.others} other variants"
         if self.untested:
             rest = f"the {self.others} that it was tested against"
-        return f"Not sure: the lead is not significant over {rest}{self._correction} and may be chance.{self._untested}"
+        chance = f"Not sure: the lead is not significant over {rest}{self._correction} and may be chance."
+        return f"{chance}{self._out_of_reach}{self._untested}"
+
+    @property
+    def _out_of_reach(self) -> str:
+        if self.smallest_p is None or self.others * self.smallest_p < LEVEL:
+            return ""
+        return (
+            f" It could not be: with {self.units} {self.unit}s p is {self.smallest_p:.2g} at least, and "
+            f"{self.others} comparisons ask for one below {LEVEL / self.others:.2g}."
+        )
 
     @property
     def _untested(self) -> str:
@@ -133,7 +144,7 @@ def _finding(
     best, second = ranked[0], ranked[1] if len(ranked) > 1 else None
     tests = {name: test for name in ranked[1:] if (test := difference(paired, best, name, metric))}
     corrected = holm({name: p for name, (_, p) in tests.items() if p is not None})
-    ahead_of = tuple(name for name in ranked[1:] if corrected.get(name, 1.0) < SIGNIFICANT and tests[name][0] > 0)
+    ahead_of = tuple(name for name in ranked[1:] if corrected.get(name, 1.0) < LEVEL and tests[name][0] > 0)
     lead, p = tests.get(second, (None, None)) if second else (None, None)
     if second and lead is None:
         lead = variants[best][metric]["mean"] - variants[second][metric]["mean"]
@@ -158,6 +169,7 @@ def _finding(
         units=int(units[1]) if units else None,
         unit=units[2] if units else "",
         demo=bool(corpora) and all(name.startswith("demo") for name in corpora),
+        smallest_p=smallest_p(paired, best, ranked[1:], metric),
     )
 
 
@@ -182,6 +194,13 @@ def difference(paired: Mapping[str, Any], a: str, b: str, metric: str) -> tuple[
         if entry and entry["difference"] is not None:
             return sign * entry["difference"], entry["p"]
     return None
+
+
+def smallest_p(paired: Mapping[str, Any], best: str, others: Iterable[str], metric: str) -> float | None:
+    """What the p of the best against the others can be at least: the largest of these; None where nothing says."""
+    names = [f"{a} - {b}" for name in others for a, b in ((best, name), (name, best))]
+    known = [paired.get(name, {}).get(metric, {}).get("smallest_p") for name in names]
+    return max((p for p in known if p is not None), default=None)
 
 
 def metric_label(name: str) -> str:

@@ -8,7 +8,8 @@ from semiser.systems.benchmark.tables import Measured, over_budgets, paired_test
 
 
 def entry(difference, p):
-    return {"uar": {"difference": difference, "ci95": [difference - 0.1, difference + 0.1], "p": p}}
+    interval = [difference - 0.1, difference + 0.1]
+    return {"uar": {"difference": difference, "ci95": interval, "p": p, "smallest_p": 2 / 1024}}
 
 
 def uar(mean):
@@ -33,6 +34,7 @@ def test_p_is_corrected_among_the_methods_with_the_same_labels():
     assert tests["share"].tolist() == ["0.1"] * 3
     # Sorted: 0.01 * 3 = 0.03, 0.02 * 2 = 0.04, 0.03 * 1 = 0.03, which may not fall below the one before.
     assert tests["p_holm"].tolist() == pytest.approx([0.03, 0.04, 0.04])
+    assert tests["p_holm_least"].tolist() == [6 / 1024] * 3  # three tests of ten speakers
     assert tests["supervised"].tolist() == [True, False, False]
 
 

@@ -17,14 +17,13 @@ import pyarrow.compute as pc
 
 from semiser.evaluation.confounds import confounds_of, over_draws
 from semiser.evaluation.report import evaluate
-from semiser.evaluation.significance import holm
+from semiser.evaluation.significance import LEVEL, holm
 from semiser.evaluation.tasks import settings_of
 from semiser.folds.table import ROLES, TEST, TRAIN
 from semiser.systems.benchmark.options import EVERYONE, TrainBenchmarkOptions
 from semiser.systems.system import Work
 
 METRIC = "uar"
-SIGNIFICANT = 0.05
 # A method that hears unlabelled speech to what it is without: the same classifier on labels alone.
 SUPERVISED = {
     "self_training": "logistic",
@@ -194,7 +193,8 @@ def paired_tests(measured: Sequence[Measured]) -> pd.DataFrame:
 
     Returns:
         `tested`, `share`, `a`, `b`, `difference` (a - b), `ci95_low`, `ci95_high`, `p`, `p_holm` (of the tests with
-        this share on these utterances), `supervised`: whether b is a without unlabelled speech, or the other way round.
+        this share on these utterances), `p_holm_least`: what the smallest of these can be for the number of speakers,
+        `supervised`: whether b is a without unlabelled speech, or the other way round.
     """
     rows = []
     for part in measured:
@@ -209,10 +209,11 @@ def paired_tests(measured: Sequence[Measured]) -> pd.DataFrame:
                 rows.append(
                     {"tested": part.tested, "share": share, "a": a, "b": b, "difference": entry["difference"]}
                     | {"ci95_low": low, "ci95_high": high, "p": entry["p"], "p_holm": corrected.get(name)}
+                    | {"p_holm_least": min(1.0, len(corrected) * entry["smallest_p"])}
                     | {"supervised": _is_supervised(a, b) or _is_supervised(b, a)}
                 )
-    columns = ["tested", "share", "a", "b", "difference", "ci95_low", "ci95_high", "p", "p_holm", "supervised"]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["tested", "share", "a", "b", "difference", "ci95_low", "ci95_high", "p", "p_holm", "p_holm_least"]
+    return pd.DataFrame(rows, columns=[*columns, "supervised"])
 
 
 def ranking(measured: Sequence[Measured], tests: pd.DataFrame) -> pd.DataFrame:
@@ -223,7 +224,7 @@ def ranking(measured: Sequence[Measured], tests: pd.DataFrame) -> pd.DataFrame:
         `behind`: from which methods it differs after Holm's correction (5 % level).
     """
     ahead: dict[tuple[str, str, str], dict[str, list[str]]] = defaultdict(lambda: {"ahead_of": [], "behind": []})
-    for row in tests[tests["p_holm"] < SIGNIFICANT].to_dict("records"):
+    for row in tests[tests["p_holm"] < LEVEL].to_dict("records"):
         better, worse = (row["a"], row["b"]) if row["difference"] > 0 else (row["b"], row["a"])
         ahead[row["tested"], row["share"], better]["ahead_of"].append(worse)
         ahead[row["tested"], row["share"], worse]["behind"].append(better)
