@@ -14,6 +14,7 @@ from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd import sae
+from semiser.systems.mmmd.mixing import sharpen
 from semiser.systems.mmmd.network import Mmd, MmdLogits
 from semiser.systems.mmmd.options import VARIANTS as VARIANT_NAMES
 from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions, SaeOptions, TrainMmmdOptions
@@ -60,6 +61,11 @@ def _run(folder, seed=0, key="k", size=1582):
     run = TrainingRun(folder, seed, TrainingOptions(accelerator="cpu", checkpoint_every_s=0), key)
     run.provenance = Provenance({"strategy": "global", "mean": np.zeros(size), "std": np.ones(size)})
     return run
+
+
+def _context(data, options, run):
+    shares = mmmd.label_shares(data, options)
+    return mmmd.make_context(data, options, run, {"guessed": shares.repeat(20, 1)})
 
 
 def test_the_objective_is_the_global_loss_and_the_weighted_sum_of_the_local_ones():
@@ -150,6 +156,7 @@ def test_every_variant_learns_what_can_be_learnt(multimodal, tmp_path, name):
             MmmdOptions(network=NETWORK.model_copy(update={"ema_decay": 0.9}), mixmatch=MixMatchOptions(ramp=0.5)),
             6,
         ),
+        (MmmdOptions(network=NETWORK, mixmatch=MixMatchOptions(alignment="labelled", partners="own")), 6),
     ],
 )
 def test_a_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions(multimodal, tmp_path, options, steps):
@@ -246,29 +253,68 @@ class Fixed(torch.nn.Module):
         return MmdLogits(pairs[:, :1], pairs[:, 1])
 
 
-def test_guesses_are_the_sharpened_means_over_the_copies_in_each_path():
+def test_guesses_are_the_means_over_the_copies_in_each_path():
     three, nine = math.log(3), math.log(9)  # probabilities 0.75 and 0.9
     copies = torch.tensor([[three, nine], [0.0, 0.0], [0.0, nine], [0.0, three]])  # K = 2 of U = 2
     options = MmmdOptions(mixmatch=MixMatchOptions(copies=2, temperature=0.5))
-    found = mmmd.guess_labels(Fixed(), copies[None], options)
+    found = sharpen(mmmd.guess_labels(Fixed(), copies[None], options), 0.5)
 
     def squared(p):
         return [p**2 / (p**2 + (1 - p) ** 2), (1 - p) ** 2 / (p**2 + (1 - p) ** 2)]
 
     expected = [[squared((0.75 + 0.5) / 2), squared(0.9)], [squared(0.5), squared((0.5 + 0.75) / 2)]]
     torch.testing.assert_close(found, torch.tensor(expected))
-    joint = mmmd.guess_labels(
-        Fixed(), copies[None], options.model_copy(update={"mixmatch": MixMatchOptions(temperature=0.5, guess="joint")})
-    )
+    joint = mmmd.guess_labels(Fixed(), copies[None], MmmdOptions(mixmatch=MixMatchOptions(guess="joint")))
     both = [squared((0.625 + 0.9) / 2)] * 2
-    torch.testing.assert_close(joint[0], torch.tensor(both))
+    torch.testing.assert_close(sharpen(joint[0], 0.5), torch.tensor(both))
+
+
+def test_each_path_is_taught_by_the_others():
+    local, globally = [[0.8, 0.2], [0.4, 0.6], [0.3, 0.7]], [0.6, 0.4]
+    found = mmmd.of_others(torch.tensor([[*local, globally]]))
+    paths = [(0.35 + 0.6) / 2, (0.55 + 0.6) / 2, (0.6 + 0.6) / 2]
+    torch.testing.assert_close(found[0, :, 0], torch.tensor([*paths, 0.5]))
+    joint = mmmd.of_others(torch.tensor([[[0.8, 0.2], [0.6, 0.4]]]))
+    torch.testing.assert_close(joint, torch.tensor([[[0.6, 0.4], [0.8, 0.2]]]))
+
+
+def test_with_partners_of_its_own_no_guess_is_part_of_the_labelled_loss(multimodal, tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(mmmd, "labelled_mix_loss", lambda logits, y, *rest: seen.update(x=y) or logits.sum())
+    monkeypatch.setattr(mmmd, "unlabelled_mix_loss", lambda logits, y, *rest: seen.update(u=y) or logits.sum())
+    monkeypatch.setattr(mmmd, "guess_labels", lambda network, a, options: torch.full((6, 14, 3), 1 / 3))
+    options = MmmdOptions(network=NETWORK, mixmatch=MixMatchOptions(partners="own"))
+    network = Mmd(*mmmd.network_paths(multimodal, "family"), 3, NETWORK)
+    step = mmmd.Step("mixed", torch.tensor([0, 3, 6, 9]), torch.arange(12, 18))  # labels of class 0 alone
+    mmmd.mixed_losses(network, _context(multimodal, options, _run(tmp_path)), step)
+    assert seen["x"].shape == (4, 14, 3) and (seen["x"][..., 0] == 1).all()
+    torch.testing.assert_close(seen["u"], torch.full((12, 14, 3), 1 / 3))
+
+
+def test_alignment_follows_the_guesses_and_scales_them_to_the_labels(multimodal, tmp_path, monkeypatch):
+    """Twelve labels, four of a class: each third. Guesses that are always (0.6, 0.2, 0.2) come to be alike."""
+    seen = []
+    monkeypatch.setattr(mmmd, "unlabelled_mix_loss", lambda logits, y, *rest: seen.append(y) or logits.sum())
+    guess = torch.tensor([0.6, 0.2, 0.2]).expand(6, 14, 3)
+    monkeypatch.setattr(mmmd, "guess_labels", lambda network, a, options: guess)
+    mixmatch = MixMatchOptions(partners="own", alignment="labelled", temperature=1)
+    options = MmmdOptions(network=NETWORK, mixmatch=mixmatch)
+    network = Mmd(*mmmd.network_paths(multimodal, "family"), 3, NETWORK)
+    context = mmmd.make_context(multimodal, options, _run(tmp_path), {"guessed": torch.full((14, 3), 1 / 3)})
+    step = mmmd.Step("mixed", torch.arange(4), torch.arange(12, 18))
+    mmmd.mixed_losses(network, context, step)
+    first = torch.tensor([0.6 / 0.36, 0.2 / 0.32, 0.2 / 0.32])  # 0.9 / 3 + 0.1 of the guess
+    torch.testing.assert_close(seen[0][0, 0], first / first.sum(), rtol=1e-4, atol=1e-5)
+    for _ in range(80):
+        mmmd.mixed_losses(network, context, step)
+    torch.testing.assert_close(seen[-1][0, 0], torch.full((3,), 1 / 3), rtol=1e-3, atol=1e-3)
 
 
 def test_all_modalities_of_an_utterance_share_lambda_and_permutation(multimodal, monkeypatch, tmp_path):
     """Without noise the paths get what their first layers make of one mixture of two rows in all its columns."""
     data = multimodal
     options = MmmdOptions(network=NETWORK, mixmatch=MixMatchOptions(copies=1, noise=0.0))
-    context = mmmd.Context(data, options, mmmd.one_hot_ranges(data), {"mixed": None}, _run(tmp_path))
+    context = _context(data, options, _run(tmp_path))
     network = Mmd(*mmmd.network_paths(data, "family"), 3, NETWORK)
     drawn, seen, draw, classify = [], [], mmmd.draw_lambda, network.classify
     monkeypatch.setattr(mmmd, "draw_lambda", lambda *a: drawn.append(draw(*a)) or drawn[-1])
@@ -287,7 +333,7 @@ def test_gradients_of_the_mixed_losses_reach_every_classifier_of_every_modality(
     options = MmmdOptions(network=NETWORK, mixmatch=MixMatchOptions())
     acoustic, others = mmmd.network_paths(multimodal, "family")
     assert (len(acoustic), list(others)) == (10, ["word2vec", "query_topic", "accent"])
-    context = mmmd.Context(multimodal, options, mmmd.one_hot_ranges(multimodal), {"mixed": None}, _run(tmp_path))
+    context = _context(multimodal, options, _run(tmp_path))
     for name in ("loss", "unlabelled_loss"):
         network = Mmd(acoustic, others, 3, NETWORK)
         torch.manual_seed(0)
@@ -304,7 +350,7 @@ def test_mixed_steps_take_the_precision_of_the_run(multimodal, tmp_path, monkeyp
     for precision in ("32-true", "bf16-mixed"):
         run = TrainingRun(tmp_path, 0, TrainingOptions(accelerator="cpu", precision=precision), "k")
         options = MmmdOptions(network=NETWORK.model_copy(update={"hidden_dropout": 0.0}), mixmatch=MixMatchOptions())
-        context = mmmd.Context(multimodal, options, mmmd.one_hot_ranges(multimodal), {"mixed": None}, run)
+        context = _context(multimodal, options, run)
         torch.manual_seed(0)
         network = run.fabric.setup(Mmd(*mmmd.network_paths(multimodal, "family"), 3, NETWORK))
         step = mmmd.Step("mixed", multimodal.rows["train"], multimodal.rows["unlabelled"])
@@ -315,7 +361,7 @@ def test_mixed_steps_take_the_precision_of_the_run(multimodal, tmp_path, monkeyp
 
 
 def test_noise_leaves_one_hot_vectors_as_they_are(multimodal, tmp_path):
-    context = mmmd.Context(multimodal, TINY, mmmd.one_hot_ranges(multimodal), {}, _run(tmp_path))
+    context = _context(multimodal, TINY, _run(tmp_path))
     noisy = context.augment(multimodal.x, 1.0)
     assert torch.equal(noisy[:, 1588:], multimodal.x[:, 1588:])
     assert (noisy[:, :1588] - multimodal.x[:, :1588]).std().item() == pytest.approx(1, abs=0.02)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from semiser.systems.mmmd.mixing import draw_lambda, mix, sharpen
+from semiser.systems.mmmd.mixing import align, draw_lambda, draw_partners, mix, sharpen
 
 
 def test_sharpen_raises_to_the_inverse_temperature():
@@ -47,3 +47,16 @@ def test_lambda_is_drawn_from_the_upper_half_of_a_beta_distribution():
 
     expected = quad(lambda value: max(value, 1 - value) * beta.pdf(value, 0.75, 0.75), 0, 1, points=[0.5])[0]
     assert lam.mean().item() == pytest.approx(expected, abs=2e-3)
+
+
+def test_alignment_scales_guesses_to_what_is_wanted():
+    q = torch.tensor([[0.5, 0.3, 0.2]])
+    found = align(q, torch.tensor([0.2, 0.3, 0.5]), torch.tensor([0.5, 0.3, 0.2]))
+    torch.testing.assert_close(found, torch.tensor([[0.2, 0.3, 0.5]]))
+
+
+def test_partners_apart_stay_in_their_part():
+    torch.manual_seed(0)
+    found = draw_partners(3, 5, apart=True)
+    assert sorted(found[:3].tolist()) == [0, 1, 2] and sorted(found[3:].tolist()) == [3, 4, 5, 6, 7]
+    assert sorted(draw_partners(3, 5, apart=False).tolist()) == list(range(8))

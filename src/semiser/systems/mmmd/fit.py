@@ -7,7 +7,7 @@ options of this one algorithm. Features stay on the device; a batch is a tensor 
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -18,7 +18,7 @@ from semiser.data.vector_stream import VectorStream
 from semiser.data.vectors import FoldData
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.modalities import ATTRIBUTES, TEXTUAL
-from semiser.systems.mmmd.mixing import draw_lambda, mix, part_of, sharpen
+from semiser.systems.mmmd.mixing import align, draw_lambda, draw_partners, mix, part_of, sharpen
 from semiser.systems.mmmd.network import Mmd, MmdLogits, probabilities
 from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.systems.mmmd.paths import Grouping, column_paths
@@ -27,6 +27,8 @@ from semiser.training.batches import planned, repeated, shuffled
 from semiser.training.run import TrainingRun
 
 Paths = dict[str, list[int]]
+
+_FOLLOWS = 0.1  # how fast the mean of the guesses follows those of a batch
 
 
 class Step(NamedTuple):
@@ -46,6 +48,8 @@ class Context(NamedTuple):
     one_hot: list[tuple[int, int]]  # columns of one-hot vectors, which get no noise: first, last + 1
     weights: dict[str, Tensor | None]  # of the classes, by phase
     run: TrainingRun
+    wanted: Tensor  # share of each class among the labels, (C,), and ...
+    guessed: Tensor  # ... among each classifier's guesses so far, (P + 1, C)
 
     @property
     def mixmatch(self) -> MixMatchOptions:
@@ -82,24 +86,42 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
             "train_mmmd.unlabelled_in_memory_mb, or leave the variant sae out"
         )
     run.seed_everything()
-    network = make_network(data, options.network, run.seed)
-    average = copy.deepcopy(network).to(data.x.device) if options.network.ema_decay else None
-    network, optimiser = run.fabric.setup(network, make_optimiser(network, options.network))
-    for method in ("noisy_pre_activations", "classify"):
-        network.mark_forward_method(method)
-    state = _fresh_state(network, optimiser, average)
-    context = Context(data, options, one_hot_ranges(data), _phase_weights(data, options), run)
-    if not run.resume(state) and options.sae:
+    state = fresh_state(data, options, run)
+    resumed = run.resume(state)
+    network = train(data, options, run, state, resumed)
+    save(network.state_dict(), data, options, run)
+    return predict(network, data.x[data.rows["test"]], options.network)
+
+
+def train(data: FoldData, options: MmmdOptions, run: TrainingRun, state: dict[str, Any], resumed: bool) -> nn.Module:
+    """Train what the state has left to train.
+
+    Args:
+        data, options, run: of the training.
+        state: from `fresh_state`, or resumed.
+        resumed: whether it is, and the network was pre-trained before.
+
+    Returns:
+        The network with its final weights, those that are selected.
+    """
+    network = state["network"]
+    context = make_context(data, options, run, state)
+    if options.sae and not resumed:
         rows = torch.cat([data.rows["train"], data.rows["unlabelled"]])
         pretrain(network.module, data.x, rows, context.augment, options.sae, options.network.batch_size)
     for _ in range(state["epoch"], options.network.epochs):
         _train_epoch(context, state, run)
     if state["best"]:
         network.load_state_dict(state["best"])
-    elif average is not None:
-        network.load_state_dict(average.state_dict())
-    _save(network, data, options, run)
-    return predict(network, data.x[data.rows["test"]], options.network)
+    elif "average" in state:
+        network.load_state_dict(state["average"].state_dict())
+    return network
+
+
+def make_context(data: FoldData, options: MmmdOptions, run: TrainingRun, state: dict[str, Any]) -> Context:
+    """What the steps that the state has left share."""
+    shares = label_shares(data, options)
+    return Context(data, options, one_hot_ranges(data), _phase_weights(data, options), run, shares, state["guessed"])
 
 
 def make_network(data: FoldData, options: MmdOptions, seed: int) -> Mmd:
@@ -113,11 +135,24 @@ def make_optimiser(network: nn.Module, options: MmdOptions) -> torch.optim.Optim
     return torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=options.weight_decay, fused=True)
 
 
-def _fresh_state(network: nn.Module, optimiser: Any, average: nn.Module | None) -> dict[str, Any]:
+def fresh_state(data: FoldData, options: MmmdOptions, run: TrainingRun) -> dict[str, Any]:
     """All that a training needs to go on after any step: `epoch_random` draws the steps of the epoch anew."""
-    averages = {"average": average} if average is not None else {}
+    network = make_network(data, options.network, run.seed)
+    averages = {"average": copy.deepcopy(network).to(data.x.device)} if options.network.ema_decay else {}
+    network, optimiser = run.fabric.setup(network, make_optimiser(network, options.network))
+    for method in ("noisy_pre_activations", "classify"):
+        network.mark_forward_method(method)
     plain = {"epoch": 0, "step": 0, "epoch_random": torch.get_rng_state(), "sums": {}, "counts": {}}
-    return {"network": network, "optimiser": optimiser, **averages, **plain, "best_uar": -1.0, "best": {}}
+    plain |= {"before": 0, "of": 0}  # epochs of networks that were trained before, and of all; 0: there is one network
+    guessed = label_shares(data, options).expand(len(network.path_names) + 1, -1).clone()
+    modules = {"network": network, "optimiser": optimiser, **averages}
+    return {**modules, **plain, "guessed": guessed, "best_uar": -1.0, "best": {}}
+
+
+def label_shares(data: FoldData, options: MmmdOptions) -> Tensor:
+    """Share of each class among the labels of the mixed phase, (C,): what guesses are aligned to."""
+    labels = data.y[phase_rows(data, options, "mixed")]
+    return torch.bincount(labels, minlength=len(data.classes)) / len(labels)
 
 
 def network_paths(data: FoldData, grouping: Grouping | Literal["joint"]) -> tuple[Paths, Paths]:
@@ -232,7 +267,7 @@ def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> N
         state["step"] += 1
         run.save_checkpoint(state)
     losses = {name: float(total) / state["counts"][name] for name, total in state["sums"].items()}
-    run.log(epoch, options.epochs, **losses, **_validate(context, state))
+    run.log(state["before"] + epoch, state["of"] or options.epochs, **losses, **_validate(context, state))
     state |= {"epoch": epoch + 1, "step": 0, "sums": {}, "counts": {}}
     run.save_checkpoint(state)
 
@@ -342,7 +377,7 @@ def mixed_losses(network: Mmd, context: Context, step: Step, streamed: Tensor | 
         [torch.arange(n), n + torch.arange(u).repeat(mixmatch.copies)]
     )  # X' (n), K copies of U, one by one
     size = len(copies)
-    order = torch.randperm(size).to(x.device)  # W (Eq. 15): its first n rows are W_1, the others W_2
+    order = draw_partners(n, size - n, mixmatch.partners == "own").to(x.device)  # its first n rows are W_1
     lam = draw_lambda(size, mixmatch.alpha, x.device)
     own = _own_rows(n, u, mixmatch.copies, run).to(x.device)
     part, own_n = part_of(own, order), len(run.share(labelled))
@@ -356,6 +391,10 @@ def mixed_losses(network: Mmd, context: Context, step: Step, streamed: Tensor | 
         with run.fabric.autocast():
             q = guess_labels(network, a.detach()[:, part.first][:, own_n:], context.options)
         q = run.whole(q.to(targets), u)  # (U, P + 1, C)
+        if mixmatch.alignment == "labelled":
+            context.guessed.lerp_(q.mean(0), _FOLLOWS)
+            q = align(q, context.wanted, context.guessed)
+        q = sharpen(q, mixmatch.temperature)
         targets = torch.cat([targets, q.repeat(mixmatch.copies, 1, 1)])
     a = mix(a, part.second, lam[part.own], axis=1, own=part.first)  # X'' (Eq. 16) and U'' (Eq. 17)
     targets = mix(targets, part.others, lam[part.own], own=part.own)
@@ -382,12 +421,12 @@ def stacked(logits: MmdLogits) -> Tensor:
 
 @torch.no_grad()
 def guess_labels(network: Mmd, a: Tensor, options: MmmdOptions) -> Tensor:
-    """Sharpened mean prediction over the noisy copies of each utterance (Eq. 7, 8), without dropout and gradient.
+    """Mean prediction over the noisy copies of each utterance (Eq. 7), without dropout and gradient; not yet sharp.
 
     Args:
         network: of P paths.
         a: pre-activations of K times the U utterances one after the other, (P, K * U, first).
-        options: K, T, and whether each classifier guesses by itself.
+        options: K, and whether each classifier guesses by itself.
 
     Returns:
         (U, P + 1, C), the global classifier last.
@@ -400,9 +439,23 @@ def guess_labels(network: Mmd, a: Tensor, options: MmmdOptions) -> Tensor:
     if mixmatch.guess == "joint":
         joint = probabilities(logits, options.network.local_prediction_weight)
         predicted = joint[:, None].expand_as(predicted)
+    elif mixmatch.guess == "others":
+        predicted = of_others(predicted)
     of_copies = predicted.unflatten(0, (mixmatch.copies, a.shape[1] // mixmatch.copies))  # (K, U, P + 1, C)
-    q = of_copies.mean(0)
-    return sharpen(q, mixmatch.temperature)
+    return of_copies.mean(0)
+
+
+def of_others(predicted: Tensor) -> Tensor:
+    """What the other classifiers think, (B, P + 1, C), the global one last.
+
+    A path's teachers are the mean of the other paths and the global classifier, with equal weights; the global one's
+    are the paths. With one path the two teach each other.
+    """
+    local, globally = predicted[:, :-1], predicted[:, -1:]
+    paths = local.shape[1]
+    mean = local.mean(1, keepdim=True)
+    others = (paths * mean - local) / (paths - 1) if paths > 1 else globally
+    return torch.cat([(others + globally) / 2, mean], 1)
 
 
 def labelled_mix_loss(
@@ -454,7 +507,7 @@ def _validate(context: Context, state: dict[str, Any]) -> dict[str, float]:
     return {"validation_uar": found}
 
 
-def _save(network: nn.Module, data: FoldData, options: MmmdOptions, run: TrainingRun) -> None:
+def save(weights: Mapping[str, Tensor], data: FoldData, options: MmmdOptions, run: TrainingRun, **facts: Any) -> None:
     """Weights and scaling as safetensors; what is needed to build and feed the network in the card."""
     scaling = {f"scaling.{name}": torch.from_numpy(run.scaling[name]) for name in ("mean", "std")}
     ranges = data.ranges or {"is10": (0, len(data.names))}
@@ -466,4 +519,4 @@ def _save(network: nn.Module, data: FoldData, options: MmmdOptions, run: Trainin
         "features": {column: data.names[first:end] for column, (first, end) in ranges.items()},
         "scaling": run.scaling["strategy"],
     }
-    run.save_model({**network.state_dict(), **scaling}, card)
+    run.save_model({**weights, **scaling}, card | facts)

@@ -24,6 +24,33 @@ def sharpen(q: Tensor, temperature: float) -> Tensor:
     return torch.softmax(q.clamp_min(torch.finfo(q.dtype).tiny).log() / temperature, -1)
 
 
+def align(q: Tensor, wanted: Tensor, found: Tensor) -> Tensor:
+    """Distribution alignment: q wanted / found, normalised (Berthelot et al., ReMixMatch, ICLR 2020, Section 3.1).
+
+    Args:
+        q: guesses, (..., C).
+        wanted: how frequent each class should be, (C,).
+        found: how frequent it was among guesses before, broadcast to q.
+
+    Returns:
+        (..., C).
+    """
+    q = q * (wanted / found.clamp_min(1e-3))
+    return q / q.sum(-1, keepdim=True)
+
+
+def draw_partners(labelled: int, unlabelled: int, apart: bool) -> Tensor:
+    """W (Eq. 15): which row is mixed into each, a permutation of the rows of X' and of the copies of U' behind them.
+
+    Args:
+        labelled, unlabelled: how many rows there are of each.
+        apart: whether each part's partners are its own.
+    """
+    if not apart:
+        return torch.randperm(labelled + unlabelled)
+    return torch.cat([torch.randperm(labelled), labelled + torch.randperm(unlabelled)])
+
+
 def draw_lambda(size: int, alpha: float, device: torch.device) -> Tensor:
     """lambda' = max(lambda, 1 - lambda), lambda ~ Beta(alpha, alpha), one for each utterance (Eq. 9, 10).
 

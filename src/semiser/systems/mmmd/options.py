@@ -8,9 +8,12 @@ from semiser.options.base import Options, names_of
 from semiser.systems.baselines.options import SvmOptions
 from semiser.systems.on_vectors import OnVectorsOptions
 
-VariantName = Literal[
+PublishedName = Literal[
     "svm", "dnn", "sae", "mixmatch", "mmd", "mmmd_without_acted", "mmmd_with_acted", "mmmd_epoch_wise"
 ]
+OwnName = Literal["mixmatch_aligned", "mixmatch_guarded", "mmmd_aligned", "mmmd_guarded", "dnn_members", "mmd_members"]
+VariantName = Literal[PublishedName, OwnName]
+PUBLISHED: tuple[PublishedName, ...] = get_args(PublishedName)
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 NEED_ACTED = ("mmmd_with_acted", "mmmd_epoch_wise")
 
@@ -64,8 +67,14 @@ class MixMatchOptions(Options):
         copies: K, noisy copies of each unlabelled utterance (Eq. 7).
         noise: standard deviation of the Gaussian noise of Augment on standardised features (Eq. 13, 14).
         guess: `path` guesses and sharpens in each path by itself, as the paper does; `joint` takes the weighted
-            prediction of all classifiers, sharpened, as the guess of each.
+            prediction of all classifiers, sharpened, as the guess of each; `others` teaches each path by the mean of
+            the other paths and the global classifier, and the global classifier by the mean of the paths.
         temperature: T of Sharpen (Eq. 8).
+        alignment: `labelled` scales guesses before they are sharpened, so that over the steps each class is guessed as
+            often as it is labelled (distribution alignment, Berthelot et al., ReMixMatch, ICLR 2020); `none`, as the
+            paper has it. It is for unlabelled speech in which the classes are about as frequent as in the labelled.
+        partners: what an utterance is mixed with: `all`, labelled or not (W of Eq. 15, as the paper has it), or `own`,
+            labelled ones with labelled ones and unlabelled ones with unlabelled ones, so that no guess is part of L_X.
         alpha: of Beta(alpha, alpha) (Eq. 9).
         mix_acted: whether X = V_t^L + V_e is mixed, as in the paper, or V_t^L alone.
         unlabelled_weight: lambda_U (Eq. 22); it belongs to a squared error averaged over classes.
@@ -76,8 +85,10 @@ class MixMatchOptions(Options):
     epochs: int | None = Field(default=None, ge=1)
     copies: int = Field(default=2, ge=1)
     noise: float = Field(default=0.5, ge=0)
-    guess: Literal["path", "joint"] = "path"
+    guess: Literal["path", "joint", "others"] = "path"
     temperature: float = Field(default=0.3, gt=0, le=1)
+    alignment: Literal["none", "labelled"] = "none"
+    partners: Literal["all", "own"] = "all"
     alpha: float = Field(default=0.75, gt=0)
     mix_acted: bool = True
     unlabelled_weight: float = Field(default=0.01, ge=0)
@@ -117,17 +128,47 @@ class MmmdOptions(Options):
     acted_weight: float = Field(default=1.0, ge=0)
 
 
+class GuardOptions(Options):
+    """How unlabelled speech is weighed (`semiser.systems.mmmd.guarded`).
+
+    Attributes:
+        parts: into which the labelled utterances are dealt; for each, a network of each kind is trained without it.
+        shares: of the semi-supervised networks in the prediction, of which one is taken.
+        caution: standard errors by which a share must be better than one nearer to one half.
+    """
+
+    parts: int = Field(default=5, ge=2)
+    shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(default=(0, 0.25, 0.5, 0.75, 1), min_length=1)
+    caution: float = Field(default=0.5, ge=0)
+
+
+class GuardedOptions(Options):
+    """One guarded variant: what `semiser.systems.mmmd.guarded.fit` takes.
+
+    Attributes:
+        supervised: the networks that are trained on labels alone.
+        semi_supervised: the others; None: there are none.
+        guard: how they are weighed.
+    """
+
+    supervised: MmmdOptions
+    semi_supervised: MmmdOptions | None = None
+    guard: GuardOptions = GuardOptions()
+
+
 class TrainMmmdOptions(OnVectorsOptions):
     """The `train_mmmd` parameter group.
 
     Attributes:
-        variants: which are trained; the others give an empty table. `all`: all of them, or where `folds.acted` names no
-            corpus all that need none.
+        variants: which are trained; the others give an empty table. `all`: all of the paper, or where `folds.acted`
+            names no corpus all of these that need none.
         svm: options of the baseline.
         dnn: network of dnn, sae and mixmatch.
         mmd: network of mmd and of the three mmmd.
         mixmatch: of mixmatch and of the three mmmd.
         mixmatch_acted: of the two mmmd with acted utterances, where these need their own; None: as `mixmatch`.
+        aligned: of the variants that are ours: mixmatch_aligned, mmmd_aligned, and both guarded ones.
+        guard: of both guarded variants, and of the members.
         sae: pre-training of sae.
         acted_weight: of L_Ve in mmmd_epoch_wise; the paper's is 1.
     """
@@ -138,9 +179,11 @@ class TrainMmmdOptions(OnVectorsOptions):
     mmd: MmdOptions = MmdOptions()
     mixmatch: MixMatchOptions = MixMatchOptions()
     mixmatch_acted: MixMatchOptions | None = None
+    aligned: MixMatchOptions = MixMatchOptions(temperature=0.5, alignment="labelled", guess="joint")
+    guard: GuardOptions = GuardOptions()
     sae: SaeOptions = SaeOptions()
     acted_weight: float = Field(default=1.0, ge=0)
-    everything: ClassVar[tuple[str, ...]] = VARIANTS  # that `variants: all` can mean
+    everything: ClassVar[tuple[str, ...]] = PUBLISHED  # that `variants: all` can mean
 
     def neural(self, variant: VariantName) -> MmmdOptions:
         """The options of a neural variant by its name (Table 1 of the paper)."""
@@ -153,12 +196,29 @@ class TrainMmmdOptions(OnVectorsOptions):
             "mmmd_without_acted": {"mixmatch": self.mixmatch},
             "mmmd_with_acted": {"mixmatch": acted, "acted": "random"},
             "mmmd_epoch_wise": {"mixmatch": acted, "acted": "first", "acted_weight": self.acted_weight},
+            "mixmatch_aligned": {"mixmatch": self.aligned},
+            "mmmd_aligned": {"mixmatch": self.aligned},
         }
-        network = self.dnn if variant in ("dnn", "sae", "mixmatch") else self.mmd
+        network = self.dnn if variant in ("dnn", "sae", "mixmatch", "mixmatch_aligned") else self.mmd
         mixmatch = parts[variant].get("mixmatch")
         if mixmatch and mixmatch.epochs:
             network = network.model_copy(update={"epochs": mixmatch.epochs})
         return MmmdOptions(network=network, **parts[variant])
+
+    def guarded(self, variant: VariantName) -> GuardedOptions | None:
+        """The options of a variant of several networks by its name; None for those of one network."""
+        kinds: dict[str, tuple[VariantName, VariantName | None]] = {
+            "mixmatch_guarded": ("dnn", "mixmatch_aligned"),
+            "mmmd_guarded": ("mmd", "mmmd_aligned"),
+            "dnn_members": ("dnn", None),
+            "mmd_members": ("mmd", None),
+        }
+        if variant not in kinds:
+            return None
+        supervised, other = kinds[variant]
+        return GuardedOptions(
+            supervised=self.neural(supervised), semi_supervised=other and self.neural(other), guard=self.guard
+        )
 
     @model_validator(mode="before")
     @classmethod

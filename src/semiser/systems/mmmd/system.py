@@ -28,11 +28,14 @@ def read(work: Work[TrainMmmdOptions], setting: "FeatureSet | None") -> "Experim
 def jobs(work: Work[TrainMmmdOptions], variant: VariantName) -> Iterator[Job]:
     """A training for each set of features."""
     from semiser.systems.baselines import svm
+    from semiser.systems.mmmd import guarded
     from semiser.systems.mmmd.fit import fit
 
     for ending, features in work.options.feature_sets.items():
         if variant == "svm":
             yield Job(f"svm{ending}", svm.fit, work.options.svm, features, alone=True)
+        elif several := work.options.guarded(variant):
+            yield Job(f"{variant}{ending}", guarded.fit, several, features)
         else:
             yield Job(f"{variant}{ending}", fit, work.options.neural(variant), features)
 
@@ -60,6 +63,12 @@ SYSTEM: System[TrainMmmdOptions, VariantName] = System(
         "mmmd_without_acted": "mmd with MixMatch, no acted speech",
         "mmmd_with_acted": "mmd with MixMatch, acted speech among the labelled",
         "mmmd_epoch_wise": "mmd with MixMatch, acted speech first in every epoch",
+        "mixmatch_aligned": "mixmatch, guessing each class as often as it is labelled (ours)",
+        "mixmatch_guarded": "dnn and mixmatch_aligned, mixed as labels say that these networks have not seen (ours)",
+        "mmmd_aligned": "mmd with MixMatch, guessing each class as often as it is labelled (ours)",
+        "mmmd_guarded": "mmd and mmmd_aligned, mixed as labels say that these networks have not seen (ours)",
+        "dnn_members": "the networks of mixmatch_guarded that see labels alone (ours)",
+        "mmd_members": "the networks of mmmd_guarded that see labels alone (ours)",
     },
     make_folds=make_folds,
     read=read,
