@@ -38,6 +38,25 @@ class Member(NamedTuple):
     part: int
 
 
+class Trained(NamedTuple):
+    """The networks of both groups; the supervised ones come first, and the last of each group saw all labels.
+
+    Attributes:
+        parts: of the labelled rows (`deal`).
+        members: what each network is.
+        networks: with their final weights.
+    """
+
+    parts: Tensor
+    members: list[Member]
+    networks: list[nn.Module]
+
+    @property
+    def in_a_group(self) -> int:
+        """Networks of a group."""
+        return int(self.parts.max()) + 2
+
+
 class Vote(NamedTuple):
     """What a network, or a group of those that were trained alike, counts in the prediction.
 
@@ -61,6 +80,15 @@ def fit(data: FoldData, options: GuardedOptions, run: TrainingRun) -> Tensor:
     Returns:
         Probabilities of the test rows, shape (tests, classes).
     """
+    group = train(data, options, run)
+    votes = _votes(data, group, options.guard, run)
+    counted = [(network, vote) for network, vote in zip(group.networks, votes, strict=True) if vote.weight]
+    _save(counted, data, options.supervised, run)
+    return predict(counted, data.x[data.rows["test"]], options.supervised.network)
+
+
+def train(data: FoldData, options: GuardedOptions, run: TrainingRun) -> Trained:
+    """Train the networks of both groups, one after the other; what a checkpoint left is gone on with."""
     run.seed_everything()
     parts = deal(data.y[data.rows["train"]].cpu(), options.guard.parts, run.seed)
     members = _members(data, options, int(parts.max()) + 1)
@@ -81,10 +109,27 @@ def fit(data: FoldData, options: GuardedOptions, run: TrainingRun) -> Tensor:
     networks = [
         _network(data, member.options, made, run.seed) for member, made in zip(members, state["made"], strict=True)
     ]
-    votes = _votes(data, parts, members, networks, options.guard, run)
-    counted = [(network, vote) for network, vote in zip(networks, votes, strict=True) if vote.weight]
-    _save(counted, data, members[0].options, run)
-    return predict(counted, data.x[data.rows["test"]], members[0].options.network)
+    return Trained(parts, members, networks)
+
+
+def held_out(data: FoldData, trained: Trained) -> tuple[list[Tensor], Tensor]:
+    """What each group says of the labels that are dealt, each label's by the network that has not seen it.
+
+    Returns:
+        Probabilities by group, (n, C) each, and the labels, (n,), on the CPU.
+    """
+    parts, rows = trained.parts, data.rows["train"].cpu()
+    dealt, count = parts != KEPT, trained.in_a_group
+    said = []
+    for first in range(0, len(trained.networks), count):
+        found = torch.zeros(len(rows), len(data.classes))
+        for place in range(first, first + count):
+            member, network = trained.members[place], trained.networks[place]
+            out = parts == member.part
+            if out.any():
+                found[out] = mmmd.predict(network, data.x[rows[out].to(data.x.device)], member.options.network).cpu()
+        said.append(found[dealt])
+    return said, data.y[data.rows["train"]].cpu()[dealt]
 
 
 def deal(y: Tensor, parts: int, seed: int) -> Tensor:
@@ -214,33 +259,19 @@ def _network(data: FoldData, options: MmmdOptions, weights: dict[str, Tensor], s
     return network.to(data.x.device)
 
 
-def _votes(
-    data: FoldData,
-    parts: Tensor,
-    members: Sequence[Member],
-    networks: Sequence[nn.Module],
-    options: GuardOptions,
-    run: TrainingRun,
-) -> list[Vote]:
+def _votes(data: FoldData, trained: Trained, options: GuardOptions, run: TrainingRun) -> list[Vote]:
     """What each network counts, as `weigh` finds it on the rows that it has not seen; noted in the curves.
 
     In its group the network that saw all labels counts as much as the others together.
     """
-    rows, dealt, count = data.rows["train"].cpu(), parts != KEPT, int(parts.max()) + 2
-    held_out = []
-    for first in range(0, len(networks), count):
-        found = torch.zeros(len(rows), len(data.classes))
-        for member, network in zip(members[first : first + count], networks[first : first + count], strict=True):
-            out = parts == member.part
-            if out.any():
-                found[out] = mmmd.predict(network, data.x[rows[out].to(data.x.device)], member.options.network).cpu()
-        held_out.append(found[dealt])
-    groups, facts = weigh(held_out, data.y[data.rows["train"]].cpu()[dealt], options)
-    epochs = sum(member.options.network.epochs for member in members)
+    said, labels = held_out(data, trained)
+    groups, facts = weigh(said, labels, options)
+    epochs = sum(member.options.network.epochs for member in trained.members)
     run.log(epochs, epochs + 1, **facts)
-    said = ", ".join(f"{name} {value:.3g}" for name, value in facts.items())
-    logger.info("guard over %d held-out labels: %s", int(dealt.sum()), said)
-    shares = [_HALF / (count - 1)] * (count - 1) + [_HALF]
+    told = ", ".join(f"{name} {value:.3g}" for name, value in facts.items())
+    logger.info("guard over %d held-out labels: %s", len(labels), told)
+    others = trained.in_a_group - 1
+    shares = [_HALF / others] * others + [_HALF]
     return [Vote(group.temperature, group.weight * share) for group in groups for share in shares]
 
 

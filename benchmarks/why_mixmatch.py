@@ -1,0 +1,327 @@
+"""When and why MixMatch harms, and how a guard mixes it with supervised networks: by validation speakers alone.
+
+    python benchmarks/why_mixmatch.py tests [--network mmd] [--only published,oracle]
+    python benchmarks/why_mixmatch.py guard [--network mmd]
+    python benchmarks/why_mixmatch.py crowds
+
+Reads the tables of finished `kedro run --env <corpus>_benchmark --pipelines=ingest,features` of casia, emodb, nemo and
+ased below `data`, and the options of `train_benchmark`. The speakers of a corpus are dealt into four groups. For each,
+the other speakers are split: two thirds train, a tenth (of ASED 7 %) or a quarter of their labels being seen, and a
+third is scored. So no group chooses what it is tested with. `tests` changes one thing of MixMatch at a time; the truth
+of hidden labels tells how good the guesses are, and makes the oracle. `guard` trains the networks of a guarded variant
+and says what each rule of mixing gives. `crowds` leaves few utterances of each speaker. Scores are appended to a file
+of JSON lines, so that a run that was stopped goes on; the tables are printed at the end.
+"""
+
+import argparse
+import json
+import math
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from unittest.mock import patch
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from semiser.configuration import load_parameters
+from semiser.data.matrix import feature_matrix
+from semiser.data.scaling import scale_by_speaker
+from semiser.data.vectors import FoldData
+from semiser.evaluation.metrics import confusion_matrix, uar
+from semiser.options.training import TrainingOptions
+from semiser.provenance import Provenance
+from semiser.shards.table import ShardedTable
+from semiser.systems.benchmark.options import TrainBenchmarkOptions
+from semiser.systems.mmmd import fit as mmmd
+from semiser.systems.mmmd import guarded
+from semiser.systems.mmmd.options import GuardedOptions, MmmdOptions
+from semiser.training.run import TrainingRun
+
+Result = TypeVar("Result")
+CORPORA = ("casia", "emodb", "nemo", "ased")
+SHARES = {"casia": (0.1, 0.25), "emodb": (0.1, 0.25), "nemo": (0.1, 0.25), "ased": (0.07,)}
+GROUPS = 4
+ALIGNED = {"alignment": "labelled", "temperature": 0.5}
+# Test: what it changes of MixMatch's options, and what else; docs/mmmd.md says what each is to tell.
+TESTS: dict[str, tuple[dict[str, Any], str]] = {
+    "published": ({}, ""),
+    "oracle": ({}, "oracle"),
+    "lambda_U = 0": ({"unlabelled_weight": 0.0}, ""),
+    "lambda_U = 0, partners own": ({"unlabelled_weight": 0.0, "partners": "own"}, ""),
+    "unlabelled = labelled": ({}, "labelled"),
+    "alpha 0.2": ({"alpha": 0.2}, ""),
+    "T 1": ({"temperature": 1.0}, ""),
+    "partners own": ({"partners": "own"}, ""),
+    "aligned": ({"alignment": "labelled"}, ""),
+    "aligned, T 0.5": (ALIGNED, ""),
+    "aligned, partners own": ({"alignment": "labelled", "partners": "own"}, ""),
+    "aligned, T 0.5, joint": (ALIGNED | {"guess": "joint"}, ""),
+    "aligned, T 0.5, others": (ALIGNED | {"guess": "others"}, ""),
+}
+OF_PATHS = ("aligned, T 0.5, joint", "aligned, T 0.5, others")  # the same as without, where there is one path
+
+
+class Problem(NamedTuple):
+    """A fold, with the truth of all rows, of which it shows the labelled ones."""
+
+    data: FoldData
+    truth: Tensor
+
+
+def main() -> None:
+    """Score what has no score yet, then print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("tests", "guard", "crowds"))
+    parser.add_argument("--network", choices=("dnn", "mmd"), default="dnn")
+    parser.add_argument("--data", default="data", help="the project's data folder")
+    parser.add_argument("--scores", default="data/08_reporting", help="folder of the scores")
+    parser.add_argument("--only", help="tests, by name with commas between, beside the supervised network")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    path = Path(arguments.scores, f"why_mixmatch_{arguments.what}_{arguments.network}.jsonl")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = path.read_text().splitlines() if path.exists() else []
+    rows = [json.loads(line) for line in lines]
+    done = {(row["corpus"], row["group"], row["share"], row["name"]) for row in rows}
+    options = TrainBenchmarkOptions(**_benchmark_options())
+    scores = {"tests": _score_tests, "guard": _score_guard, "crowds": _score_crowds}[arguments.what]
+    with path.open("a") as file:
+        for row in scores(arguments, options, done):
+            rows.append(row)
+            print(json.dumps(row), file=file, flush=True)
+    _print_table(rows)
+
+
+def _benchmark_options() -> dict[str, Any]:
+    values: dict[str, Any] = load_parameters("conf", "casia_benchmark")["train_benchmark"]
+    return values
+
+
+def read(data: Path, corpus: str) -> dict[str, Any]:
+    """Features scaled by speaker, classes and speakers of a corpus's benchmark."""
+    experiment = f"{corpus}_benchmark"
+    table = pq.read_table(data / "02_intermediate" / experiment / "utterances.parquet")
+    classes, y = np.unique(table["emotion"].to_pylist(), return_inverse=True)
+    features = ShardedTable(str(data / "03_primary" / experiment / "is10.json")).dataset()
+    x = feature_matrix(features, "is10", table["utterance_id"].to_pylist())
+    speakers = np.array(table["speaker_id"].to_pylist())
+    names = tuple(json.loads(features.schema.field("is10").metadata[b"names"]))
+    return {"x": scale_by_speaker(x, speakers), "y": y, "speakers": speakers, "classes": tuple(classes), "names": names}
+
+
+def problem(corpus: dict[str, Any], group: int, share: float, each: int | None = None) -> Problem:
+    """A group's fold: its speakers are left out, a third of the others is scored.
+
+    Args:
+        corpus: from `read`.
+        group: number of the speakers that are left out.
+        share: of each class's training labels that are seen.
+        each: utterances of each training speaker, drawn at random; None: all.
+    """
+    speakers, y = corpus["speakers"], corpus["y"]
+    names = np.unique(speakers)
+    order = np.random.default_rng(0).permutation(len(names))
+    others = [name for name in names if name not in names[order[group::GROUPS]]]
+    order = np.random.default_rng(100 + group).permutation(len(others))
+    count = max(1, round(len(others) / 3))
+    scored, train = ([others[place] for place in part] for part in (order[:count], order[count:]))
+    generator = np.random.default_rng(group)
+    rows = np.flatnonzero(np.isin(speakers, train))
+    if each is not None:
+        drawn = [generator.permutation(rows[speakers[rows] == name])[:each] for name in train]
+        rows = np.sort(np.concatenate(drawn))
+    labelled: list[int] = []
+    for number in range(len(corpus["classes"])):
+        mine = generator.permutation(rows[y[rows] == number])
+        labelled += mine[: max(1, round(share * len(mine)))].tolist()
+    parts = {"train": np.sort(labelled), "validation": rows[:0], "test": np.flatnonzero(np.isin(speakers, scored))}
+    parts["unlabelled"] = np.setdiff1d(rows, labelled)
+    truth = torch.from_numpy(y)
+    shown = torch.full_like(truth, -1)
+    shown[parts["train"]] = truth[parts["train"]]
+    tensors = {role: torch.from_numpy(part) for role, part in parts.items()}
+    return Problem(FoldData(torch.from_numpy(corpus["x"]), shown, tensors, corpus["classes"], corpus["names"]), truth)
+
+
+class Guesses:
+    """Stands in Sharpen's place and knows the truth: notes how right and how sure the guesses are, or gives it."""
+
+    def __init__(self, truth: Tensor, oracle: bool):
+        self.truth, self.oracle = truth, oracle
+        self.seen: list[tuple[Tensor, Tensor]] = []  # whether right, and how sure, of the global classifier
+        self._rows = torch.empty(0)
+        self._sharpen, self._losses = mmmd.sharpen, mmmd.mixed_losses
+
+    def mixed_losses(self, network: Any, context: Any, step: Any, streamed: Any = None) -> dict[str, Tensor]:
+        """The project's own, of a step whose rows are remembered."""
+        self._rows = step.unlabelled
+        return self._losses(network, context, step, streamed)
+
+    def sharpen(self, q: Tensor, temperature: float) -> Tensor:
+        """The project's own, noted; with the oracle the true classes."""
+        truth = self.truth[self._rows]
+        sharp = self._sharpen(q, temperature)
+        self.seen.append((sharp[:, -1].argmax(1) == truth, sharp[:, -1].max(1)[0]))
+        return F.one_hot(truth, q.shape[-1]).float()[:, None].expand_as(q) if self.oracle else sharp
+
+    def shares(self, part: slice) -> tuple[float, float]:
+        """Mean of right guesses and of confidence over some of the steps."""
+        right, sure = zip(*self.seen[part], strict=True)
+        return float(torch.cat(right).float().mean()), float(torch.cat(sure).mean())
+
+
+@contextmanager
+def watched(truth: Tensor, oracle: bool = False) -> Iterator[Guesses]:
+    """The trainings inside tell of their guesses."""
+    guesses = Guesses(truth, oracle)
+    with patch.object(mmmd, "mixed_losses", guesses.mixed_losses), patch.object(mmmd, "sharpen", guesses.sharpen):
+        yield guesses
+
+
+def trained_by(fit: Callable[[TrainingRun], Result], data: FoldData) -> Result:
+    """What a training gives, whose folder is then gone."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = TrainingRun(Path(folder), 0, TrainingOptions(accelerator="cpu", checkpoint_every_s=1e9), "why")
+        size = data.x.shape[1]
+        run.provenance = Provenance({"strategy": "speaker", "mean": np.zeros(size), "std": np.ones(size)})
+        return fit(run)
+
+
+def score(found: Problem, options: MmmdOptions) -> float:
+    """UAR of a variant on the speakers that are scored."""
+    return _uar(trained_by(lambda run: mmmd.fit(found.data, options, run), found.data), found)
+
+
+def _uar(probabilities: Tensor, found: Problem) -> float:
+    truth = found.truth[found.data.rows["test"]].numpy()
+    return float(uar(confusion_matrix(truth, probabilities.argmax(1).numpy(), len(found.data.classes))))
+
+
+def _mixed(options: MmmdOptions, **changes: Any) -> MmmdOptions:
+    assert options.mixmatch
+    return options.model_copy(update={"mixmatch": options.mixmatch.model_copy(update=changes)})
+
+
+def _score_tests(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
+    supervised = options.neural(arguments.network)
+    mixed = options.neural("mixmatch" if arguments.network == "dnn" else "mmmd_without_acted")
+    names = [*arguments.only.split(",")] if arguments.only else [
+        name for name in TESTS if arguments.network == "mmd" or name not in OF_PATHS]  # fmt: skip
+    for facts, corpus in _problems(arguments.data):
+        found = problem(corpus, facts["group"], facts["share"])
+        for name in ("supervised", *names):
+            if (*facts.values(), name) in done:
+                continue
+            if name == "supervised":
+                yield {**facts, "name": name, "uar": score(found, supervised)}
+                continue
+            changes, else_ = TESTS[name]
+            asked = found
+            if else_ == "labelled":
+                rows = found.data.rows | {"unlabelled": found.data.rows["train"]}
+                asked = found._replace(data=replace(found.data, rows=rows))
+            with watched(found.truth, else_ == "oracle") as guesses:
+                value = score(asked, _mixed(mixed, **changes))
+            (first, _), (last, sure) = guesses.shares(slice(0, 5)), guesses.shares(slice(-10, None))
+            yield {**facts, "name": name, "uar": value, "right_first": first, "right_last": last, "sure_last": sure}
+
+
+def _score_crowds(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
+    """MixMatch with few utterances of each speaker; a quarter of their labels."""
+    mixed = options.neural("mixmatch")
+    for corpus_name in ("nemo", "casia"):
+        corpus = read(Path(arguments.data), corpus_name)
+        for each in (20, 40, 60, 85):
+            for group in range(GROUPS):
+                found = problem(corpus, group, 0.25, each)
+                facts = {"corpus": corpus_name, "group": group, "share": each}
+                for name, chosen in {
+                    "supervised": options.neural("dnn"), "published": mixed, "aligned, T 0.5": _mixed(mixed, **ALIGNED)
+                }.items():  # fmt: skip
+                    if (*facts.values(), name) not in done:
+                        yield {**facts, "name": name, "uar": score(found, chosen)}
+
+
+def _score_guard(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
+    """Each rule of mixing, of the same networks."""
+    chosen = options.guarded("mixmatch_guarded" if arguments.network == "dnn" else "mmmd_guarded")
+    assert chosen
+    for facts, corpus in _problems(arguments.data):
+        if (*facts.values(), "supervised") not in done:
+            found = problem(corpus, facts["group"], facts["share"])
+            trained = trained_by(lambda run, data=found.data: guarded.train(data, chosen, run), found.data)
+            for name, value in _rules(found, trained, chosen).items():
+                yield {**facts, "name": name, "uar": _uar(value, found)}
+
+
+def _rules(found: Problem, trained: guarded.Trained, options: GuardedOptions) -> dict[str, Tensor]:
+    """Name of a rule to the probabilities by it."""
+    said, labels = guarded.held_out(found.data, trained)
+    x, count = found.data.x[found.data.rows["test"]], trained.in_a_group
+    held, whole, groups = [], [], []
+    for place, probabilities in enumerate(said):
+        temperature = guarded.best_temperature(probabilities, labels)
+        networks = trained.networks[place * count : (place + 1) * count]
+        cool = [guarded.cooled(mmmd.predict(each, x, options.supervised.network), temperature) for each in networks]
+        held.append(guarded.cooled(probabilities, temperature))
+        whole.append(cool[-1])
+        groups.append((cool[-1] + torch.stack(cool[:-1]).mean(0)) / 2)
+    by_rule = {"supervised": whole[0], "semi-supervised": whole[1], "half of each": whole[0] + whole[1]}
+    by_rule |= {"supervised group": groups[0], "semi-supervised group": groups[1], "half of each group": sum(groups)}
+    for caution in (0.0, 0.25, 0.5, 1.0, 2.0):
+        share = guarded.share_of_second(*held, labels, options.guard.model_copy(update={"caution": caution}))
+        by_rule[f"guard, caution {caution:g}"] = (1 - share) * groups[0] + share * groups[1]
+    return by_rule
+
+
+def _problems(data: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    corpora = {name: read(Path(data), name) for name in CORPORA}
+    for group in range(GROUPS):
+        for name, corpus in corpora.items():
+            for share in SHARES[name]:
+                yield {"corpus": name, "group": group, "share": share}, corpus
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    """UAR above the supervised network's, mean and standard error over problems, by corpus and over corpora's means."""
+    by = defaultdict(dict)
+    for row in rows:
+        by[row["corpus"], row["group"], row["share"]][row["name"]] = row
+    corpora = [name for name in CORPORA if any(key[0] == name for key in by)]
+    print("| | " + " | ".join(corpora) + " | all | least | guesses right, first to last | sure |")
+    print("|---|" + "---|" * (len(corpora) + 4))
+    for name in dict.fromkeys(row["name"] for row in rows):
+        cells, every, told = [], [], []
+        for corpus in corpora:
+            own = [found for key, found in by.items() if key[0] == corpus and name in found and "supervised" in found]
+            gains = [found[name]["uar"] - found["supervised"]["uar"] for found in own]
+            every += gains
+            told += [found[name] for found in own if "right_last" in found[name]]
+            cells.append(_cell(gains))
+        means = (
+            [float(np.mean([row[key] for row in told])) for key in ("right_first", "right_last", "sure_last")]
+            if told
+            else []
+        )
+        guesses = f"{means[0]:.2f} to {means[1]:.2f} | {means[2]:.2f}" if means else " | "
+        print(
+            f"| {name} | "
+            + " | ".join(cells)
+            + f" | {_cell(every)} | {min(every, default=math.nan):+.3f} | {guesses} |"
+        )
+
+
+def _cell(gains: list[float]) -> str:
+    return f"{np.mean(gains):+.3f} ± {np.std(gains) / len(gains) ** 0.5:.3f}" if gains else ""
+
+
+if __name__ == "__main__":
+    main()
