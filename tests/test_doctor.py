@@ -64,6 +64,15 @@ def test_files_of_features_are_looked_for(tmp_path):
     assert (name, state) == ("options", "missing") and "dfce" in found
 
 
+def test_an_onnx_network_is_looked_for_and_is_a_network(tmp_path):
+    expression = {"onnx": {"model": "faces.onnx", "classes": ["happy", "sad"]}}
+    (check,) = check_features({"extract": ["expression"], "expression": expression}, tmp_path)
+    assert (check.state, check.found) == ("missing", "onnx.model: nothing at faces.onnx")
+    (tmp_path / "faces.onnx").touch()
+    (check,) = check_features({"extract": ["expression"], "expression": expression}, tmp_path)
+    assert check.found == "no complete table yet"
+
+
 def test_a_face_family_needs_a_network(tmp_path):
     (check,) = check_features({"extract": ["dface"]}, tmp_path)
     assert (check.state, check.found) == ("missing", "no network")

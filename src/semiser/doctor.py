@@ -31,10 +31,12 @@ from semiser.systems.system import get_system
 ENOUGH_DISK_GB = 5.0
 FEW_UTTERANCES, FEW_SPEAKERS = 10, 5
 _FOR_FOLDS = tuple(name for name in UTTERANCES_SCHEMA.names if name not in ("words", "transcript"))
+_DEVICES = ("device", "provider")  # options that are of this machine, too, and name no file
 _PRIMARY = "data/03_primary/demo"
 EXTRAS = {
     "demo": ("espeakng_loader", "makes the demo corpus anew"),
     "encoders": ("transformers", "wav2vec, speech_encoder, text_encoder and image_encoder features"),
+    "onnx": ("onnxruntime", "ONNX networks of your own on faces and sound"),
     "tracking": ("mlflow", "experiment tracking"),
     "docs": ("mkdocs", "builds the documentation"),
 }
@@ -183,7 +185,8 @@ def _lacking(name: str, family: FamilyOptions, project: Path, networks: Collecti
     for option, path in _files(family):
         if not (project / path).exists():
             yield Check("features", name, "missing", f"{option}: nothing at {path}", f"set features.{name}.{option}")
-    if isinstance(family, NetworkFamilyOptions) and name not in networks and family.weights is None:
+    own = isinstance(family, NetworkFamilyOptions) and (family.weights or getattr(family, "onnx", None))
+    if isinstance(family, NetworkFamilyOptions) and name not in networks and not own:
         advice = f"set train_faces.{name}.images, which it learns from, or features.{name}.weights"
         yield Check("features", name, "missing", "no network", advice)
 
@@ -202,7 +205,7 @@ def _files(options: Options, above: str = "") -> Iterator[tuple[str, str]]:
         value = getattr(options, name)
         if isinstance(value, Options):
             yield from _files(value, f"{above}{name}.")
-        elif field.exclude and isinstance(value, str | Path):
+        elif field.exclude and isinstance(value, str | Path) and name not in _DEVICES:
             yield f"{above}{name}", str(value)
 
 

@@ -184,6 +184,8 @@ def families_without_network(parameters: Parameters) -> list[str]:
 
 
 def _has_weights(family: Parameters) -> bool:
+    if (family.get("onnx") or {}).get("model"):
+        return True
     return bool(family.get("weights")) and Path(family["weights"], "card.json").exists()
 
 

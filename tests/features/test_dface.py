@@ -54,7 +54,7 @@ def test_a_vector_per_frame_from_the_first_face_on(source, weights):
     crops = [frame.crop for frame in face_track(source, TrackOptions()) if frame.face]
     network, _ = load_expression_network(weights)
     with torch.no_grad():
-        maps = network.stages(network.stem(to_input(stack_faces(crops, 64, 1))))
+        maps = network.stages(network.stem(to_input(torch.from_numpy(stack_faces(crops, 64, 1)))))
         expected = torch.relu(network.norm(maps)).flatten(2).mean(-1)
     np.testing.assert_allclose(values, expected.numpy(), atol=1e-5)
     assert np.abs(values[3] - values[2]).max() > 1e-3  # the carried-over square shows the wall
@@ -75,6 +75,17 @@ def test_tracks_of_any_length_stand_in_one_table(source, weights, tmp_path):
     field = stored.schema.field("dface")
     assert field.type.value_type.list_size == 9
     assert field.metadata[b"shape"] == b"T x 9"
+
+
+def test_a_batch_gives_what_single_utterances_give(source, weights):
+    family = Dface(DfaceOptions(weights=str(weights), batch=3))
+    shorter = Source({**source.row, "start_s": 0.5, "end_s": 1.1}, source.root)
+    for one, row in zip(
+        (source, shorter), family.compute([family.prepare(one) for one in (source, shorter)]), strict=True
+    ):
+        (alone,) = family.rows(one)
+        np.testing.assert_allclose(np.stack(row["dface"]), np.stack(alone["dface"]), atol=1e-5)
+        assert row["frame_time_s"] == alone["frame_time_s"]
 
 
 def test_the_standard_network_gives_342_values(tmp_path):

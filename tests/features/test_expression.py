@@ -62,8 +62,8 @@ def test_probabilities_are_averaged_and_normalised():
 def test_faces_become_one_tensor_of_the_networks_size():
     crops = [np.full((50, 50, 3), (10, 20, 30), np.uint8), np.full((8, 8, 3), (200, 100, 50), np.uint8)]
     faces = stack_faces(crops, 16, 3)
-    assert faces.shape == (2, 3, 16, 16) and faces.dtype == torch.uint8
-    assert faces.flatten(2).float().mean(-1).tolist() == [[10, 20, 30], [200, 100, 50]]
+    assert faces.shape == (2, 3, 16, 16) and faces.dtype == np.uint8
+    assert faces.mean((2, 3)).tolist() == [[10, 20, 30], [200, 100, 50]]
     assert stack_faces(crops, 16, 1).shape == (2, 1, 16, 16)
 
 
@@ -75,10 +75,20 @@ def test_the_row_pools_the_frames_in_which_the_face_was_found(source, weights):
     found = [frame.crop for frame in track if frame.found]
     network, _ = load_expression_network(weights)
     with torch.no_grad():
-        each = torch.cat([network(to_input(stack_faces([crop], 32, 3))).softmax(1) for crop in found])
+        each = torch.cat([network(to_input(torch.from_numpy(stack_faces([crop], 32, 3)))).softmax(1) for crop in found])
     np.testing.assert_allclose(row["expression"], each.mean(0).numpy(), atol=1e-6)
     assert row["expression"].sum() == pytest.approx(1, abs=1e-6)
     assert (row["frames_pooled"], row["frames"]) == (7, 9)
+
+
+def test_a_batch_gives_what_single_utterances_give(source, weights):
+    family = family_of(weights, batch=2)
+    shorter = Source({**source.row, "start_s": 0.0, "end_s": 0.6}, source.root)
+    sources = (source, shorter)
+    for one, row in zip(sources, family.compute([family.prepare(one) for one in sources]), strict=True):
+        (alone,) = family.rows(one)
+        np.testing.assert_allclose(row["expression"], alone["expression"], atol=1e-5)
+        assert row["frames"] == alone["frames"]
 
 
 def test_the_table_names_the_classes(source, weights, tmp_path):

@@ -117,13 +117,16 @@ def network_options(card: Mapping[str, Any]) -> NetworkOptions:
 
 @torch.no_grad()
 def predict_probabilities(network: ExpressionNetwork, faces: Tensor, batch_size: int = 256) -> Tensor:
-    """Class probabilities of uint8 faces (N, channels, S, S), shape (N, C), float32."""
+    """Class probabilities of uint8 faces (N, channels, S, S), shape (N, C), float32; both stay on the CPU."""
     network.eval()
-    return torch.cat([network(to_input(part)).float().softmax(1) for part in faces.split(batch_size)])
+    device = next(network.parameters()).device
+    parts = (network(to_input(part.to(device))) for part in faces.split(batch_size))
+    return torch.cat([part.float().softmax(1).cpu() for part in parts])
 
 
 @torch.no_grad()
 def predict_pooled(network: ExpressionNetwork, faces: Tensor, batch_size: int = 64) -> Tensor:
-    """The last pooling layer for uint8 faces (N, channels, S, S), shape (N, F), float32."""
+    """The last pooling layer for uint8 faces (N, channels, S, S), shape (N, F), float32; both stay on the CPU."""
     network.eval()
-    return torch.cat([network.pooled(to_input(part)).float() for part in faces.split(batch_size)])
+    device = next(network.parameters()).device
+    return torch.cat([network.pooled(to_input(part.to(device))).float().cpu() for part in faces.split(batch_size)])

@@ -5,14 +5,14 @@ times stand beside them; `face_track.align_to_audio` lays them along the audio f
 """
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from semiser.features.expression import NetworkFamily, stack_faces
-from semiser.features.face_track import face_track
-from semiser.features.family import Source
+from semiser.features.encoder import computing
+from semiser.features.expression import NetworkFamily, Track
+from semiser.features.face_track import TrackedFrame
 from semiser.options.face_features import DfaceOptions
 
 
@@ -32,14 +32,18 @@ class Dface(NetworkFamily[DfaceOptions]):
             pa.field("frame_time_s", pa.list_(pa.float64()), metadata=times),
         ]
 
-    def rows(self, source: Source) -> Iterator[dict[str, Any]]:
+    def sees(self, frame: TrackedFrame) -> bool:
+        return frame.face is not None
+
+    def values(self, faces: np.ndarray) -> np.ndarray:
+        """Pooled maps per face, (faces, features) float32."""
+        import torch
+
         from semiser.faces.network import predict_pooled
 
-        frames = [frame for frame in face_track(source, self.options.track) if frame.face]
-        network, options = self.network()
-        crops = [frame.crop for frame in frames if frame.crop is not None]
-        faces = stack_faces(crops, options.input_size, options.channels)
-        yield {
-            "dface": list(predict_pooled(network, faces).numpy()),
-            "frame_time_s": [round(frame.time_s, 6) for frame in frames],
-        }
+        network, _ = self.network()
+        with computing(self.options.device):
+            return predict_pooled(network, torch.from_numpy(faces), self.options.batch).numpy()
+
+    def row(self, track: Track, values: np.ndarray) -> dict[str, Any]:
+        return {"dface": list(values), "frame_time_s": track.times_s}

@@ -103,7 +103,7 @@ def model_device(device: str, option: str) -> "torch.device":
 
 
 @contextmanager
-def computing(device: "torch.device", precision: str) -> Iterator[None]:
+def computing(device: "torch.device | str", precision: str = "float32") -> Iterator[None]:
     """A network's forward passes: no gradients, float32 in full or bfloat16 where it is asked for.
 
     TF32, which torch allows itself in convolutions, keeps ten bits: with it a GPU's values would differ by 1e-3.
@@ -113,7 +113,7 @@ def computing(device: "torch.device", precision: str) -> Iterator[None]:
     """
     import torch
 
-    low = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    low = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
     try:
         with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False), low:
             yield

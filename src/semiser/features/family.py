@@ -72,7 +72,7 @@ class Family(ABC, Generic[OptionsT]):
     inputs: ClassVar[tuple[str, ...]] = AUDIO_COLUMNS
     requires: ClassVar[str | None] = None
     pool: ClassVar[Literal["threads", "processes"]] = "processes"
-    libraries: ClassVar[tuple[str, ...]] = ()
+    libraries: tuple[str, ...] = ()
 
     def __init__(self, options: OptionsT):
         self.options = options

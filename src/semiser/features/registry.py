@@ -59,7 +59,7 @@ def with_networks(features: FeaturesOptions, cards: Mapping[str, Mapping[str, An
     found = {}
     for name, card in cards.items():
         options = getattr(features, name)
-        if options.weights is None and card:
+        if options.weights is None and not getattr(options, "onnx", None) and card:
             found[name] = options.model_copy(update={"weights": card["folder"]})
     return features.model_copy(update=found)
 

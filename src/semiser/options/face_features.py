@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from semiser.options.base import Options
 from semiser.options.family import FamilyOptions
+from semiser.options.onnx import FaceOnnxOptions
 
 # RAF-DB's classes, in the order that CMKT names them.
 EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
@@ -64,15 +65,31 @@ class NetworkFamilyOptions(FamilyOptions):
         weights: folder of `model.safetensors` and `card.json`, as `train_faces` writes it; None takes the network that
             `train_faces` trains.
         weights_sha256: of both files; filled in where it is None, insisted on where it is given.
+        device: that the network computes on; no part of a fingerprint.
+        batch: faces that it takes at once; no part of a fingerprint.
     """
 
     track: TrackOptions = TrackOptions()
     weights: str | None = Field(default=None, exclude=True)
     weights_sha256: str | None = None
+    device: str = Field(default="cpu", exclude=True)
+    batch: int = Field(default=64, ge=1, exclude=True)
 
 
 class ExpressionOptions(NetworkFamilyOptions):
-    """The `expression` family: probabilities by MobileNetV2 (any network of `train_faces` serves)."""
+    """The `expression` family: probabilities by MobileNetV2 (any network of `train_faces` serves), or by yours.
+
+    Attributes:
+        onnx: an expression network in an ONNX file, in place of `weights`.
+    """
+
+    onnx: FaceOnnxOptions | None = Field(default=None, exclude_if=lambda given: given is None)
+
+    @model_validator(mode="after")
+    def _one_network(self) -> Self:
+        if self.onnx and self.weights:
+            raise ValueError("weights and onnx are both given: name one network")
+        return self
 
 
 class DfaceOptions(NetworkFamilyOptions):
