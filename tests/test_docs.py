@@ -1,6 +1,7 @@
 """The documentation's code runs, its commands name what there is, and it builds without a warning."""
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -54,19 +55,89 @@ def test_the_reader_of_extending_reads_a_corpus(tmp_path, monkeypatch):
 def test_the_family_of_extending_goes_through_the_shard_map(tmp_path):
     from helpers import utterances_of
 
-    from semiser.options.family import FamilyOptions
+    from semiser.options.audio_features import AudioOptions
     from semiser.options.features import ShardOptions
     from semiser.prediction.features import InProcess
     from semiser.shards.extract import extract
 
     write_wav(tmp_path / "c/a/loud.wav", np.full(1600, 0.5, np.float32))
     write_wav(tmp_path / "c/a/mute.wav", np.zeros(1600, np.float32))
-    family, roots = _example("family").Energy(FamilyOptions()), {"tiny": str(tmp_path / "c")}
+    family, roots = _example("family").Energy(AudioOptions()), {"tiny": str(tmp_path / "c")}
     options = ShardOptions(max_quarantined_share=1)
     receipts = extract([family], str(tmp_path / "f"), utterances_of(tmp_path / "c"), roots, InProcess(), options)
     (row,) = committed(receipts["energy"], tmp_path).dataset().to_table().to_pylist()
-    assert row["utterance_id"] == "tiny/a/loud" and row["energy"] == pytest.approx([0.5, 0.5], abs=1e-3)
+    assert row["utterance_id"] == "tiny/a/loud" and row["energy"] == pytest.approx([0.5, 0.5, 0], abs=1e-3)
     assert receipts["energy"].shards[0].unusable[0]["reason"] == "silence"
+
+
+def test_the_family_of_extending_is_trained_on_and_predicts(tmp_path, monkeypatch):
+    """As a user has it: a file of their own, an experiment's options, and nothing else of it anywhere."""
+    mine = {
+        "train_baselines": {"folds": FOLDS, "variants": ["svm"], "modalities": ["energy"]},
+        "train_mmmd": {"folds": FOLDS, "variants": ["mmd"], "modalities": ["energy", "fft"], "mmd": {"epochs": 20}},
+        "features": {"energy": {"sample_rate_hz": 8000}},
+        "engine": {"workers": 2},
+    }
+    project = write_project(tmp_path, mine)
+    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r'```python title="family"\n(.*?)```', text, re.DOTALL)
+    assert sum(bool(line.strip()) for line in code.splitlines()) <= 25
+    (tmp_path / "energy.py").write_text(code, encoding="utf-8")
+    monkeypatch.setenv("SEMISER_FAMILIES", str(tmp_path / "energy.py"))
+    wanted = "--to-outputs=train_baselines_metrics,train_mmmd_metrics"
+    run = run_kedro(project, "run", "--pipelines=features,train_baselines,train_mmmd", wanted)
+    assert run.returncode == 0, run.stderr
+    for name, variant in (("train_baselines", "svm"), ("train_mmmd", "mmd")):
+        metrics = json.loads((project / f"data/08_reporting/tiny/{name}/metrics.json").read_text())
+        assert metrics["variants"][variant]["uar"]["mean"] == 1.0
+    shards = list((project / "data/04_feature/energy").rglob("*.parquet"))
+    assert sum(len(pq.read_table(shard)) for shard in shards) == 18
+    doctor = run_kedro(project, "semiser", "doctor")
+    assert re.search(r"energy.*18", doctor.stdout), doctor.stdout
+    program = """if __name__ == "__main__":
+        import semiser, sys
+        for card in sys.argv[1:]:
+            print(*semiser.load(card).predict("corpus")["prediction"].to_pylist())"""
+    (project / "mine.py").write_text(program)
+    cards = [next((project / f"data/06_models/tiny/{name}/seed-0/fold-00").rglob("card.json"))
+             for name in ("train_baselines/svm", "train_mmmd/mmd")]  # fmt: skip
+    command = [sys.executable, "mine.py", *map(str, cards)]
+    path = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    predicted = subprocess.run(command, cwd=project, env=path, capture_output=True, text=True, check=False)
+    assert predicted.stdout.splitlines() == [" ".join(["sadness", "happiness"] * 9)] * 2, predicted.stderr
+
+
+def test_a_family_of_ones_own_that_is_not_named_here_is_asked_for():
+    from semiser.options.features import FeaturesOptions
+    from semiser.options.modalities import feature_columns
+    from semiser.prediction.features import make_family
+
+    with pytest.raises(ValueError, match="modalities names energy, which is none"):
+        feature_columns(["energy"], [])
+    with pytest.raises(ValueError, match="one of your own, install its package or name its file in SEMISER_FAMILIES"):
+        make_family({"family": "energy", "version": 1, "options": {}}, FeaturesOptions(), "")
+
+
+_DECLARED = "from semiser.options.family import Declared; FAMILY = Declared"
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (None, "expected a Python file that is there"),
+        ("1 / 0", "cannot be imported: ZeroDivisionError"),
+        ("FAMILY = 'energy'", "declares no family"),
+        (f"{_DECLARED}('is10', 'x:Y')", "the family is10, which semiser has"),
+        (f"{_DECLARED}('text', 'x:Y')", "it needs another name"),
+    ],
+)
+def test_a_file_that_declares_no_family_is_refused(tmp_path, code, said):
+    if code:
+        (tmp_path / "mine.py").write_text(code)
+    named = os.environ | {"SEMISER_FAMILIES": str(tmp_path / "mine.py"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", "import semiser.options.families"]
+    found = subprocess.run(command, env=named, capture_output=True, text=True, check=False)
+    assert found.returncode == 1 and said in found.stderr and str(tmp_path / "mine.py") in found.stderr
 
 
 def _write_system(folder: Path) -> int:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from semiser.corpora.options import without_root
 from semiser.faces.registry import get_face_reader
 from semiser.options.base import first_problem
-from semiser.options.features import FAMILIES, GIVE
+from semiser.options.families import FAMILIES, GIVE
 from semiser.systems.system import get_system, system_names
 
 NETWORKS = ("expression", "dface")  # families whose weights train_faces makes

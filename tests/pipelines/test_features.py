@@ -17,7 +17,7 @@ import yaml
 
 from semiser.configuration import load_parameters
 from semiser.features.registry import AUDIO, TEXT, VIDEO
-from semiser.options.features import GIVE
+from semiser.options.families import GIVE
 from semiser.shards.table import ShardedTable
 
 ROOT = Path(__file__).parents[2]

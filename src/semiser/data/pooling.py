@@ -35,6 +35,8 @@ def pooling_facts(field: pa.Field, statistics: Sequence[str]) -> dict[str, Any]:
         ValueError: the column holds neither frames nor matrices over time.
     """
     axes = json.loads((field.metadata or {}).get(b"axes", b'["frame", "value"]'))
+    if pa.types.is_fixed_size_list(field.type) and not {b"axes", b"shape"} & (field.metadata or {}).keys():
+        raise ValueError(f"the features {field.name} are a vector without `names` in their field's metadata: give them")
     if "frame" not in axes or not pa.types.is_nested(field.type):
         raise ValueError(f"the features {field.name} are no frames and no vector: they cannot be a modality")
     return {"statistics": list(statistics), "time_axis": axes.index("frame")}

@@ -5,43 +5,10 @@ from importlib import import_module
 from typing import Any
 
 from semiser.features.family import Family
+from semiser.options.families import DECLARED, of_group
 from semiser.options.features import FeaturesOptions
 
-# Families of a group are computed in one pass: an utterance is decoded, segmented into words or tracked once for all.
-AUDIO = (
-    *("is10", "egemaps", "compare2016", "emobase", "is10_lld", "egemaps_lld", "compare2016_lld", "emobase_lld"),
-    *("segments", "chunks", "fft", "fbank", "stft", "wav2vec", "voice", "speech_encoder"),
-)
-TEXT = ("word2vec", "social", "valence", "text_encoder")
-VIDEO = ("face_track", "expression", "dface", "image_encoder")
-
-# Family to its module and class.
-_CLASSES = {
-    "is10": ("functionals", "Is10"),
-    "egemaps": ("functionals", "Egemaps"),
-    "compare2016": ("functionals", "Compare2016"),
-    "emobase": ("functionals", "Emobase"),
-    "is10_lld": ("descriptors", "Is10Lld"),
-    "egemaps_lld": ("descriptors", "EgemapsLld"),
-    "compare2016_lld": ("descriptors", "Compare2016Lld"),
-    "emobase_lld": ("descriptors", "EmobaseLld"),
-    "segments": ("segments", "Segments"),
-    "chunks": ("chunks", "Chunks"),
-    "fft": ("fft", "Fft"),
-    "fbank": ("fbank", "Fbank"),
-    "stft": ("stft", "Stft"),
-    "wav2vec": ("wav2vec", "Wav2Vec"),
-    "voice": ("voice", "VoiceFamily"),
-    "speech_encoder": ("speech_encoder", "SpeechEncoder"),
-    "text_encoder": ("text_encoder", "TextEncoder"),
-    "word2vec": ("word2vec", "Word2Vec"),
-    "social": ("social", "Social"),
-    "valence": ("valence", "Valence"),
-    "face_track": ("face_track", "FaceTrack"),
-    "expression": ("expression", "Expression"),
-    "dface": ("dface", "Dface"),
-    "image_encoder": ("image_encoder", "ImageEncoder"),
-}
+AUDIO, TEXT, VIDEO = of_group("audio"), of_group("text"), of_group("video")
 
 
 def table_name(family: str) -> str:
@@ -77,9 +44,23 @@ def make_families(
     return {name: _make_family(name, options.active.get(name), (arguments or {}).get(name)) for name in names}
 
 
+def family_class(name: str) -> type[Family]:
+    """The class that computes a family.
+
+    Raises:
+        ValueError: its declaration has another name than the class.
+    """
+    made: Any = DECLARED[name].made
+    if isinstance(made, str):
+        module, _, called = made.partition(":")
+        made = getattr(import_module(module if "." in module else f"semiser.features.{module}"), called)
+    if made.name != name:
+        raise ValueError(f"the family {name} is declared with the class {made.__name__}, whose name is {made.name}")
+    return made
+
+
 def _make_family(name: str, options: Any, argument: Any) -> Family | None:
     if options is None:
         return None
-    module, made = _CLASSES[name]
-    family = getattr(import_module(f"semiser.features.{module}"), made)
-    return family(options) if argument is None else family(options, argument)
+    made: Any = family_class(name)
+    return made(options) if argument is None else made(options, argument)

@@ -1,25 +1,14 @@
 """`params:features`: which families are extracted, and their options."""
 
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
-from semiser.options.audio_features import (
-    ChunksOptions,
-    FbankOptions,
-    FftOptions,
-    OpenSmileOptions,
-    SegmentsOptions,
-    StftOptions,
-    VoiceOptions,
-    Wav2VecOptions,
-)
 from semiser.options.base import Options
-from semiser.options.encoders import ImageEncoderOptions, SpeechEncoderOptions, TextEncoderOptions
-from semiser.options.face_features import DfaceOptions, ExpressionOptions, FaceTrackOptions
+from semiser.options.families import DECLARED, FAMILIES, GIVE, default_options
 from semiser.options.family import FamilyOptions
 from semiser.options.proxies import ProxyOptions
-from semiser.options.text_features import SocialOptions, ValenceOptions, Word2VecOptions
+from semiser.options.text_features import ValenceOptions
 
 
 class ShardOptions(Options):
@@ -41,7 +30,7 @@ class ShardOptions(Options):
     verify: bool = False
 
 
-class FeaturesOptions(Options):
+class _WithFamilies(Options):
     """The `features` parameter group: what is extracted, how it is cut, and one key per family with its options.
 
     Attributes:
@@ -54,30 +43,6 @@ class FeaturesOptions(Options):
     extract: tuple[str, ...] | None = None
     shards: ShardOptions = ShardOptions()
     proxies: ProxyOptions = ProxyOptions()
-    is10: OpenSmileOptions = OpenSmileOptions()
-    egemaps: OpenSmileOptions = OpenSmileOptions()
-    compare2016: OpenSmileOptions = OpenSmileOptions()
-    emobase: OpenSmileOptions = OpenSmileOptions()
-    is10_lld: OpenSmileOptions = OpenSmileOptions()
-    egemaps_lld: OpenSmileOptions = OpenSmileOptions()
-    compare2016_lld: OpenSmileOptions = OpenSmileOptions()
-    emobase_lld: OpenSmileOptions = OpenSmileOptions()
-    segments: SegmentsOptions = SegmentsOptions()
-    chunks: ChunksOptions = ChunksOptions()
-    fft: FftOptions = FftOptions()
-    fbank: FbankOptions = FbankOptions()
-    stft: StftOptions = StftOptions()
-    wav2vec: Wav2VecOptions | None = None
-    speech_encoder: SpeechEncoderOptions | None = None
-    voice: VoiceOptions = VoiceOptions()
-    word2vec: Word2VecOptions = Word2VecOptions()
-    social: SocialOptions = SocialOptions()
-    valence: ValenceOptions | None = None
-    text_encoder: TextEncoderOptions | None = None
-    face_track: FaceTrackOptions = FaceTrackOptions()
-    expression: ExpressionOptions = ExpressionOptions()
-    dface: DfaceOptions = DfaceOptions()
-    image_encoder: ImageEncoderOptions | None = None
 
     @property
     def active(self) -> dict[str, FamilyOptions]:
@@ -95,13 +60,13 @@ class FeaturesOptions(Options):
         return self
 
 
-FAMILIES = tuple(name for name in FeaturesOptions.model_fields if name not in ("extract", "shards", "proxies"))
-# What families cannot do without, and nobody but the user has.
-GIVE = {
-    "wav2vec": "features.wav2vec.checkpoint, the folder of a wav2vec 2.0 model",
-    "speech_encoder": "features.speech_encoder.checkpoint, the folder of a wav2vec 2.0, HuBERT, WavLM, data2vec, "
-    "Whisper or AST model",
-    "text_encoder": "features.text_encoder.checkpoint, the folder of a BERT-like model",
-    "image_encoder": "features.image_encoder.checkpoint, the folder of a ViT, DINOv2 or CLIP model",
-    "valence": "features.valence.ntusd, cvaw or cliwc, a dictionary",
-}
+if TYPE_CHECKING:
+    FeaturesOptions = _WithFamilies
+else:
+    _FIELDS: dict[str, Any] = {
+        name: (family.options | None if family.lacks else family.options, default_options(family))
+        for name, family in DECLARED.items()
+    }
+    FeaturesOptions = create_model(
+        "FeaturesOptions", __base__=_WithFamilies, __module__=__name__, __doc__=_WithFamilies.__doc__, **_FIELDS
+    )

@@ -1,28 +1,28 @@
 """Which features are a modality: a vector per utterance, or what statistics over frames make one."""
 
 from collections.abc import Collection, Iterable
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
-from semiser.options.features import FAMILIES
+from semiser.options.families import DECLARED
 
 Statistic = Literal["mean", "std", "min", "max", "median"]
 SocialAttribute = Literal["query_topic", "accent"]
 
 ATTRIBUTES: tuple[SocialAttribute, ...] = ("query_topic", "accent")
 PAPERS = {"acoustic": "is10", "text": "word2vec"}  # what MMMD's paper calls them
-TEXTUAL = ("word2vec", "text_encoder", *ATTRIBUTES)  # feature columns that are neither sound nor picture
 
-# Families without numbers that say how an utterance sounds, reads or looks: medians with gaps, sums, squares of faces.
-_NO_MODALITY = ("voice", "valence", "face_track", "social")
-
-
-# Families of frames, with their number: a sequence per utterance.
-FrameFamily = Literal[
-    "stft", "wav2vec", "fbank", "fft", "is10_lld", "egemaps_lld", "compare2016_lld", "emobase_lld", "speech_encoder"
-]
-FRAME_FAMILIES: tuple[FrameFamily, ...] = get_args(FrameFamily)
-MODALITY_FAMILIES = (*(name for name in FAMILIES if name not in _NO_MODALITY), "social")
+MODALITY_FAMILIES = (*(name for name, family in DECLARED.items() if family.gives), "social")
 MODALITIES = (*PAPERS, *MODALITY_FAMILIES)  # what a list of modalities may name
+# Feature columns that are neither sound nor picture.
+TEXTUAL = (*(name for name, family in DECLARED.items() if family.gives and family.group == "text"), *ATTRIBUTES)
+# Families of frames of sound: a sequence per utterance.
+FRAME_FAMILIES = tuple(
+    name for name, family in DECLARED.items() if family.gives == "frames" and family.group == "audio"
+)
+if TYPE_CHECKING:
+    FrameFamily = str
+else:
+    FrameFamily = Literal[FRAME_FAMILIES]
 
 
 def feature_columns(modalities: Collection[str], social: Collection[SocialAttribute]) -> tuple[str, ...]:

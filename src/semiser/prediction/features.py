@@ -21,6 +21,7 @@ from semiser.options.base import Options
 from semiser.options.engine import EngineOptions
 from semiser.options.family import FamilyOptions
 from semiser.options.features import FeaturesOptions, ShardOptions
+from semiser.plugins import VARIABLE
 from semiser.prediction.sources import CORPUS, Sources
 from semiser.shards.engine import make_engine
 from semiser.shards.engine_protocol import PoolKind, Result, Task, WorkerLost
@@ -46,7 +47,10 @@ def make_family(facts: Mapping[str, Any], features: FeaturesOptions, word_vector
     """
     name = facts["family"]
     if name not in (known := (*AUDIO, *TEXT, *VIDEO)):
-        raise ValueError(f"the model needs the family {name!r}, and there are {', '.join(known)}")
+        raise ValueError(
+            f"the model needs the family {name!r}, and there are {', '.join(known)}: where it is one of your own, "
+            f"install its package or name its file in {VARIABLE}"
+        )
     own = getattr(features, name)
     try:
         options = FeaturesOptions.model_validate({"extract": [name], name: with_places(facts["options"], own)})

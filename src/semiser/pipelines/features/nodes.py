@@ -10,6 +10,7 @@ from semiser.corpora.options import IngestOptions
 from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.places import PlacesOptions
+from semiser.options.text_features import Word2VecOptions
 from semiser.shards.utterances import UtteranceFile
 
 Dataset = Any  # pyarrow.dataset.Dataset, whose import would load pandas
@@ -32,12 +33,12 @@ def extract_audio(
 
 def make_word_vectors(utterances: UtteranceFile, features: FeaturesOptions, places: PlacesOptions) -> dict[str, Any]:
     """Train word vectors on the transcripts, or load the user's; gives their card."""
-    if "word2vec" not in features.active:
+    if not isinstance(options := features.active.get("word2vec"), Word2VecOptions):
         return {}
     from semiser.features.word_vectors import FOLDER, make_word_vectors
 
     texts = utterances.read(["corpus", "utterance_id", "transcript", "language"])
-    return make_word_vectors(texts, features.word2vec, f"{places.features}/{FOLDER}")
+    return make_word_vectors(texts, options, f"{places.features}/{FOLDER}")
 
 
 def extract_text(
