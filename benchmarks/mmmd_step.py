@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semiser.data.vectors import FoldData
-from semiser.features.functionals import feature_names
+from semiser.features.opensmile_sets import set_names
 from semiser.options.training import TrainingOptions
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.compact_bilinear import CountSketch
@@ -162,7 +162,7 @@ def make_data(rows: int, device: str) -> FoldData:
     for name in ("query_topic", "accent"):
         first, end = ranges[name]
         x[:, first:end] = F.one_hot(torch.randint(SIZES[name], (rows,), device=device), SIZES[name]).float()
-    names = (*feature_names("IS10"), *(f"other_{number}" for number in range(start - SIZES["is10"])))
+    names = (*set_names("IS10"), *(f"other_{number}" for number in range(start - SIZES["is10"])))
     return FoldData(x, torch.randint(CLASSES, (rows,), device=device), {}, tuple("abcdef"), names, ranges)
 
 

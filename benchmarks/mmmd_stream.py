@@ -26,7 +26,7 @@ import torch
 
 from semiser.data.streamed import read_vectors
 from semiser.data.vectors import FoldData
-from semiser.features.functionals import feature_names
+from semiser.features.opensmile_sets import set_names
 from semiser.folds.rows import FoldRows
 from semiser.options.modalities import ATTRIBUTES
 from semiser.options.training import ScalingOptions, TrainingOptions
@@ -67,7 +67,7 @@ def main() -> None:
 def _write_shards(folder: Path, rows: int) -> None:
     rng = np.random.default_rng(0)
     for column, size in SIZES.items():
-        names = feature_names("IS10") if column == "is10" else [f"{column}_{number}" for number in range(size)]
+        names = set_names("IS10") if column == "is10" else [f"{column}_{number}" for number in range(size)]
         field = pa.field(column, pa.list_(pa.float32(), size), metadata={"names": json.dumps(names)})
         schema = pa.schema([pa.field("utterance_id", pa.string()), field])
         ids = _ids(rows)

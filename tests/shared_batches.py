@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from semiser.data.stream import SampleStream
 from semiser.data.streamed import VectorStream
 from semiser.data.vectors import FoldData
-from semiser.features.functionals import feature_names
+from semiser.features.opensmile_sets import set_names
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
 from semiser.systems.mmmd import fit as mmmd
@@ -42,7 +42,7 @@ def make_data() -> FoldData:
     parts = {"train": 17, "unlabelled": 23, "validation": 6, "test": 10, "acted": 11}
     rows = dict(zip(parts, torch.arange(67).split(list(parts.values())), strict=True))
     ranges = {"is10": (0, 1582), "word2vec": (1582, 1588), "accent": (1588, 1591)}
-    names = (*feature_names("IS10"), *(f"other_{number}" for number in range(9)))
+    names = (*set_names("IS10"), *(f"other_{number}" for number in range(9)))
     return FoldData(torch.cat([x, text, F.one_hot(y.roll(1), 3)], 1), y, rows, ("a", "b", "c"), names, ranges)
 
 

@@ -13,7 +13,7 @@ from semiser.data.matrix import MatrixFeatures
 from semiser.data.scaling import Moments, Scaler
 from semiser.data.stream import SampleStream
 from semiser.data.streamed import StreamedFeatures, read_vectors
-from semiser.features.functionals import feature_names
+from semiser.features.opensmile_sets import set_names
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions
@@ -60,7 +60,7 @@ def tables(tmp_path):
     first = np.concatenate([is10[:1], is10[:20], is10[:1], is10[20:]])
     names = [f"t{number}" for number in range(6)]
     return {
-        "is10": _write(tmp_path / "is10", "is10", first, list(feature_names("IS10")), gone, [22, 22]),
+        "is10": _write(tmp_path / "is10", "is10", first, list(set_names("IS10")), gone, [22, 22]),
         "word2vec": _write(tmp_path / "text", "word2vec", text, names, IDS, [20, 15, 7]),
         "accent": _write(tmp_path / "accent", "accent", np.eye(3)[y], ["a0", "a1", "a2"], IDS, [42]),
     }

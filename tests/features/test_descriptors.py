@@ -6,8 +6,9 @@ import pytest
 from helpers import voice
 
 from semiser.errors import Unusable
-from semiser.features.descriptors import Compare2016Lld, DescriptorsExtractor, EgemapsLld, EmobaseLld, Is10Lld
+from semiser.features.descriptors import Compare2016Lld, EgemapsLld, EmobaseLld, Is10Lld
 from semiser.features.family import Source
+from semiser.features.opensmile_sets import SetExtractor
 from semiser.options.audio_features import OpenSmileOptions
 
 FAMILIES = {Is10Lld: 38, EgemapsLld: 25, Compare2016Lld: 65, EmobaseLld: 26}
@@ -31,5 +32,5 @@ def test_frames_equal_opensmile_through_one_engine(family, monkeypatch):
 
 
 def test_too_short_for_a_frame_is_refused():
-    with pytest.raises(Unusable, match=r"openSMILE gave no eGeMAPSv02 frame for 0\.006 s of audio"):
-        DescriptorsExtractor("eGeMAPSv02", 16_000)(voice(1.0)[:100])
+    with pytest.raises(Unusable, match=r"openSMILE gave no eGeMAPSv02 values for 0\.006 s of audio"):
+        SetExtractor("eGeMAPSv02", "LowLevelDescriptors", 16_000)(voice(1.0)[:100])

@@ -6,8 +6,10 @@ import pytest
 from helpers import voice
 
 from semiser.errors import Unusable
+from semiser.features.descriptors import Is10Lld
 from semiser.features.family import Source
-from semiser.features.functionals import Compare2016, Egemaps, Emobase, FunctionalsExtractor, Is10, feature_names
+from semiser.features.functionals import Compare2016, Egemaps, Emobase, Is10
+from semiser.features.opensmile_sets import SetExtractor, set_names
 from semiser.media.audio import decode_audio
 from semiser.options.audio_features import OpenSmileOptions
 
@@ -20,21 +22,21 @@ def smile_of(name):
 
 @pytest.fixture(scope="module")
 def extractor():
-    return FunctionalsExtractor("IS10", 16_000)
+    return SetExtractor("IS10", "Functionals", 16_000)
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_values_equal_opensmile_on_signals_of_all_lengths_through_one_engine(name):
-    smile, extractor = smile_of(name), FunctionalsExtractor(name, 16_000)
+    smile, extractor = smile_of(name), SetExtractor(name, "Functionals", 16_000)
     for seconds, seed in [(1.0, 1), (0.1, 2), (2.3, 3), (0.35, 4), (1.0, 1)]:
         signal = voice(seconds, seed=seed)
-        np.testing.assert_array_equal(extractor(signal), smile.process_signal(signal, 16_000).to_numpy()[0])
+        np.testing.assert_array_equal(extractor(signal), smile.process_signal(signal, 16_000).to_numpy())
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_names_are_opensmiles(name):
-    assert feature_names(name) == tuple(smile_of(name).feature_names)
-    assert len(feature_names(name)) == SETS[name]
+    assert set_names(name) == tuple(smile_of(name).feature_names)
+    assert len(set_names(name)) == SETS[name]
 
 
 @pytest.mark.parametrize("family", [Is10, Egemaps, Compare2016, Emobase])
@@ -45,8 +47,8 @@ def test_a_family_gives_a_row_of_its_sets_names(family, monkeypatch):
     (field,) = made.fields()
     (row,) = made.rows(Source({}, None))
     assert (field.name, field.type.list_size) == (made.name, SETS[made.feature_set])
-    assert json.loads(field.metadata[b"names"]) == list(feature_names(made.feature_set))
-    np.testing.assert_array_equal(row[made.name], FunctionalsExtractor(made.feature_set, 16_000)(signal))
+    assert json.loads(field.metadata[b"names"]) == list(set_names(made.feature_set))
+    np.testing.assert_array_equal(row[made.name], SetExtractor(made.feature_set, "Functionals", 16_000)(signal)[0])
 
 
 def test_full_scale_is_clipped_and_does_not_wrap(extractor):
@@ -59,16 +61,31 @@ def test_full_scale_is_clipped_and_does_not_wrap(extractor):
 
 
 @pytest.mark.parametrize("samples", [0, 1, 320, 1599])
-def test_too_short_is_refused_and_the_engine_goes_on(extractor, samples):
-    before = extractor(voice(0.5))
+def test_too_short_is_refused(samples, monkeypatch):
+    monkeypatch.setattr(Source, "audio", lambda self, rate: voice(1.0)[:samples])
     with pytest.raises(Unusable, match=r"IS10 needs at least 0.1 s"):
-        extractor(voice(1.0)[:samples])
+        next(Is10(OpenSmileOptions()).rows(Source({}, None)))
+
+
+@pytest.mark.parametrize("level", ["Functionals", "LowLevelDescriptors"])
+def test_more_than_an_hour_is_refused_before_it_is_held_in_memory_and_the_engine_goes_on(level):
+    extractor = SetExtractor("eGeMAPSv02", level, 16_000)
+    before = extractor(voice(0.5))
+    with pytest.raises(Unusable, match=r"3,601 s of audio: eGeMAPSv02 .* at most 3,600 s: give start_s and end_s"):
+        extractor(np.broadcast_to(np.float32(0), 3601 * 16_000))
     np.testing.assert_array_equal(extractor(voice(0.5)), before)
+
+
+@pytest.mark.parametrize("family", [Is10, Is10Lld])
+def test_functionals_and_descriptors_alike_take_an_hour_at_most(family, monkeypatch):
+    monkeypatch.setattr(Source, "audio", lambda self, rate: np.broadcast_to(np.float32(0), 3601 * rate))
+    with pytest.raises(Unusable, match=r"3,601 s of audio: IS10"):
+        next(family(OpenSmileOptions()).rows(Source({}, None)))
 
 
 @pytest.mark.parametrize("name", SETS)
 def test_silence_has_finite_values(name):
-    assert np.isfinite(FunctionalsExtractor(name, 16_000)(np.zeros(16_000, np.float32))).all()
+    assert np.isfinite(SetExtractor(name, "Functionals", 16_000)(np.zeros(16_000, np.float32))).all()
 
 
 @pytest.mark.corpora
@@ -81,4 +98,4 @@ def test_values_equal_opensmile_on_ten_real_files(shared_corpora, extractor):
     for path in files:
         signal = decode_audio(path, 16_000)
         clipped = np.clip(signal, -1, 1 - 2**-15)
-        np.testing.assert_array_equal(extractor(signal), smile.process_signal(clipped, 16_000).to_numpy()[0])
+        np.testing.assert_array_equal(extractor(signal), smile.process_signal(clipped, 16_000).to_numpy())

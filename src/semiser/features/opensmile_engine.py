@@ -1,7 +1,7 @@
 """An openSMILE engine that is kept and reset from one signal to the next."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 import numpy as np
@@ -62,10 +62,10 @@ Extractor = TypeVar("Extractor")
 _kept = threading.local()
 
 
-def of_this_thread(make: Callable[[str, int], Extractor], feature_set: str, sample_rate_hz: int) -> Extractor:
-    """This thread's extractor of a kind, made once for each set and rate."""
+def of_this_thread(make: Callable[..., Extractor], *arguments: Hashable) -> Extractor:
+    """This thread's extractor of a kind, made once for each set, level and rate."""
     extractors = _kept.__dict__.setdefault("extractors", {})
-    key = make, feature_set, sample_rate_hz
+    key = make, *arguments
     if key not in extractors:
-        extractors[key] = make(feature_set, sample_rate_hz)
+        extractors[key] = make(*arguments)
     return extractors[key]

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from semiser.data.vectors import FoldData
-from semiser.features.functionals import feature_names
+from semiser.features.opensmile_sets import set_names
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
 from semiser.systems.mmmd import fit as mmmd
@@ -41,7 +41,7 @@ def data():
         "validation": torch.arange(36, 48),
         "test": torch.arange(48, 60),
     }
-    return FoldData(x, y, rows, ("a", "b", "c"), feature_names("IS10"))
+    return FoldData(x, y, rows, ("a", "b", "c"), set_names("IS10"))
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def multimodal(data):
     topic, accent = F.one_hot(y, 3).float(), F.one_hot(torch.arange(75) % 2, 2).float()
     rows = data.rows | {"train": torch.arange(12), "unlabelled": torch.arange(12, 36), "acted": torch.arange(60, 75)}
     ranges = {"is10": (0, 1582), "word2vec": (1582, 1588), "query_topic": (1588, 1591), "accent": (1591, 1593)}
-    names = (*feature_names("IS10"), *(f"other_{number}" for number in range(11)))
+    names = (*set_names("IS10"), *(f"other_{number}" for number in range(11)))
     return FoldData(torch.cat([x, text, topic, accent], 1), y, rows, data.classes, names, ranges)
 
 
