@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from semiser.corpora.casia import READER
-from semiser.corpora.utterance import Rejected, Utterance
+from semiser.corpora.utterance import Rejected, Unmatched, Utterance
 
 
 def _read(root: Path) -> list[Utterance | Rejected]:
@@ -30,7 +30,8 @@ def test_a_copy_with_its_mess(tmp_path: Path):
     _touch(tmp_path, *(f"liuchanhg/angry/201.{suffix}" for suffix in ("wav", "lab", "peak", "tag")))
     lines = "201. 就是下雨也去。 \n\n247．职员完成 任务\u3000\n250 阳光使得你们温暖\nno number\n"
     (tmp_path / "相同的文本201--250.txt").write_bytes(lines.encode("gbk"))
-    stray, first, second = _read(tmp_path)
+    stray, first, second, unmatched = _read(tmp_path)
+    assert unmatched == Unmatched("casia", "相同的文本201--250.txt", lines=1, of=3)
     assert (stray.path, "expected <speaker>/<emotion>/<number>.wav" in stray.reason) == ("201.wav", True)
     assert first == _row(
         "liuchanhg/angry/201.wav",
@@ -115,5 +116,6 @@ def test_odd_lines_and_files_beside_the_transcripts(tmp_path: Path):
     (tmp_path / "gone.txt").symlink_to(tmp_path / "never-fetched")
     blanks = "\n1" + " " * 200_000 + "."  # with backtracking: an hour
     (tmp_path / "t.txt").write_text("9" * 5000 + ". x" + blanks + "\n 201 .  今天 好 \n", encoding="utf-8")
-    (row,) = _read(tmp_path)
+    row, unmatched = _read(tmp_path)
+    assert (unmatched.lines, unmatched.of) == (1, 2)
     assert row.transcript == "今天 好"

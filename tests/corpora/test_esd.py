@@ -21,7 +21,8 @@ def _touch(root: Path, *names: str) -> None:
 def _transcript(root: Path, speaker: str, text: str, encoding: str) -> str | None:
     _touch(root, f"{speaker}/Angry/{speaker}_000351.wav")
     (root / speaker / f"{speaker}.txt").write_bytes(text.encode(encoding))
-    (row,) = _read(root)
+    row, *unmatched = _read(root)
+    assert bool(unmatched) == (row.transcript is None)
     return row.transcript
 
 

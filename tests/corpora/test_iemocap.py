@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from semiser.corpora.iemocap import READER
-from semiser.corpora.utterance import Rejected, Utterance
+from semiser.corpora.utterance import Rejected, Unmatched, Utterance
 
 EVALUATION = """% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
 
@@ -33,7 +33,8 @@ WAV = "Session1/sentences/wav/Ses01F_impro01/Ses01F_impro01_{}.wav"
 
 
 def _read(root: Path, **options) -> list[Utterance | Rejected]:
-    return list(READER.read("iemocap", root, READER.options(**options)))
+    found = READER.read("iemocap", root, READER.options(**options))
+    return [entry for entry in found if not isinstance(entry, Unmatched)]
 
 
 def _write(path: Path, text: str = "") -> None:
@@ -178,6 +179,12 @@ def test_a_folder_in_place_of_a_text_file_is_reported(tmp_path: Path):
     (tmp_path / DIALOGUE.format("transcriptions", "txt")).mkdir()
     rejected, row = _read(tmp_path)
     assert "is no file but a folder, a pipe or a device" in rejected.reason and row.transcript is None
+
+
+def test_lines_without_a_wav_are_told(tmp_path: Path):
+    _make_copy(tmp_path, "F000")
+    *_, unmatched = READER.read("iemocap", tmp_path, READER.options())
+    assert unmatched == Unmatched("iemocap", DIALOGUE.format("transcriptions", "txt"), lines=1, of=2)
 
 
 def test_a_long_line_of_blanks_is_read_in_no_time(tmp_path: Path):

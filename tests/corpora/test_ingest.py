@@ -1,14 +1,16 @@
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
 import soundfile
 from helpers import voice, write_wav
 
-from semiser.corpora.ingest import ingest
+from semiser.corpora.ingest import implausible, ingest
 from semiser.corpora.options import IngestOptions
 from semiser.errors import TooManyUnusable, Unusable
+from semiser.options.plausible import PlausibleSpeechOptions
 
 
 def _corpus(folder, rows, files=None):
@@ -224,7 +226,41 @@ def test_what_is_odd_about_the_sound_and_the_speakers_is_said(tmp_path, caplog):
     assert found.summary["own"]["speakers_like_none"] == {"NaN": 2}
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert "own: 1 of 4 utterances are silent" in warned and any("word for nobody" in message for message in warned)
+    assert [said.split()[0] for said in found.summary["own"]["implausible"]] == ["1", "1", "2"]
     assert found.utterances["level_db"].to_pylist()[1] == -120.0
     caplog.clear()
-    quiet = ingest(IngestOptions(**options, listen=0, warn_share=1.0))
+    shares = {"silent": 0.26, "opposite_phase": 0.26, "nameless_speakers": 0.51}
+    ingest(IngestOptions(**options, plausible=shares))
+    assert [record.levelname for record in caplog.records if "utterances are" in record.message] == ["INFO", "INFO"]
+    assert not any(record.levelname == "WARNING" for record in caplog.records)
+    quiet = ingest(IngestOptions(**options, listen=0))
     assert quiet.utterances["level_db"].null_count == 4 and quiet.summary["own"]["heard"]["utterances"] == 0
+
+
+def test_a_corpus_of_silence_stops_the_run(tmp_path):
+    for number in range(20):
+        write_wav(tmp_path / "own" / f"{number}.wav", voice(0.1) * (number < 11))
+    (tmp_path / "own/utterances.csv").write_text("audio_path\n" + "".join(f"{number}.wav\n" for number in range(20)))
+    options = {"corpora": {"own": {"reader": "manifest", "root": str(tmp_path / "own")}}}
+    assert ingest(IngestOptions(**options)).summary["own"]["heard"]["silent"] == 9
+    with pytest.raises(TooManyUnusable, match=r"'own': 9 of 20 utterances are silent, .*plausible.stop_silent = 45%"):
+        ingest(IngestOptions(**options, plausible={"stop_silent": 0.45}))
+
+
+@pytest.mark.parametrize(
+    "named, warned, said",
+    [
+        ("as the recordings", False, "1 lines of transcripts belong to no recording, such as in 0001/0001.txt"),
+        ("otherwise", True, "200 lines .*, such as in 0001/0001.txt; 1 files as a whole: are they named as"),
+    ],
+)
+def test_transcripts_that_belong_to_nothing_are_said(tmp_path, named, warned, said):
+    names = [f"0001_{number:06d}" for number in range(200)]
+    for name in names[: 199 if named == "as the recordings" else 1]:
+        write_wav(tmp_path / f"0001/Angry/{name}.wav", voice(0.05))
+    lines = "".join(f"{name if named == 'as the recordings' else '0002' + name[4:]}\t一\t生气\n" for name in names)
+    (tmp_path / "0001/0001.txt").write_text(lines, "utf-8")
+    corpora = {"esd": {"reader": "esd", "root": str(tmp_path), "expected": {}}}
+    summary = ingest(IngestOptions(corpora=corpora, listen=0)).summary["esd"]
+    ((warning, found),) = implausible(summary, PlausibleSpeechOptions())
+    assert warning == warned and re.match(said, found) and summary["implausible"] == [found]

@@ -18,6 +18,7 @@ from semiser.options.audio_features import OpenSmileOptions
 from semiser.options.features import ShardOptions
 from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import extract, summarise
+from semiser.shards.utterances import UtteranceFile
 
 ROWS = [
     # audio_path, utterance_id, emotion, and what is to become of it: None is fine, else stage and reason
@@ -75,7 +76,9 @@ def table(corpus, ingested, tmp_path_factory):
     receipts = extract(
         [Is10(OpenSmileOptions())], str(store), ingested.utterances, {"mess": str(corpus)}, LocalEngine(2), options
     )
-    return committed(receipts["is10"], store), summarise(receipts.values())
+    return committed(receipts["is10"], store), summarise(
+        receipts.values(), UtteranceFile.in_memory(ingested.utterances)
+    )
 
 
 def test_every_row_is_used_or_has_its_reason(ingested, table):

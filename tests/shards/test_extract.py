@@ -18,6 +18,7 @@ from semiser.options.features import ShardOptions
 from semiser.shards.engine import LocalEngine
 from semiser.shards.extract import extract, extract_group, summarise
 from semiser.shards.table import ShardedTable
+from semiser.shards.utterances import UtteranceFile
 
 
 class GainOptions(FamilyOptions):
@@ -119,8 +120,9 @@ def test_which_corpora_take_part_is_no_part_of_the_fingerprint(corpus, tmp_path)
 def test_unusable_utterances_are_listed_with_their_reason_and_have_no_row(corpus, tmp_path):
     write_wav(corpus / "s" / "9.wav", voice(0.05))
     receipts = _extract(corpus, tmp_path / "out", [_level()], max_quarantined_share=0.2)
-    summary = summarise(receipts.values())["level"]
+    summary = summarise(receipts.values(), UtteranceFile.in_memory(utterances_of(corpus)))["level"]
     assert (summary["rows"], summary["shards"]) == (5, 3)
+    assert summary["corpora"] == {"tiny": {"utterances": 6, "with_transcript": 0, "lost": 1, "without": {}}}
     assert summary["unusable"] == [
         {"corpus": "tiny", "path": "s/9.wav", "stage": "level", "reason": "tiny/s/9: too short"}
     ]

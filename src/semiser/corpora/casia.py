@@ -17,7 +17,8 @@ from semiser.corpora.emotions import canonical_emotion
 from semiser.corpora.files import Misfit, iter_files, printable, read_files
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.text import UndecodableText, read_text
-from semiser.corpora.utterance import Rejected, Utterance
+from semiser.corpora.transcripts import Transcripts
+from semiser.corpora.utterance import Entry, Rejected, Utterance
 
 # A number, a full stop of any width or a blank, the sentence. Of a stripped line: no two parts can take the same
 # blanks, so that a line of many blanks takes no longer than another.
@@ -29,16 +30,19 @@ _WORDS = {
 }  # a misspelling met in copies; the word for calm names the sixth class
 
 
-def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[Utterance | Rejected]:
+def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[Entry]:
     """Rows of CASIA, one per wav; a text file that cannot be decoded is rejected, and gives no transcripts."""
     for folder, paths in groupby(iter_files(root, {".wav"}), key=_folder_of_speakers):
-        sentences: dict[int, str] = {}
+        texts: dict[int, str] = {}
+        path = None
         for path in _list_texts(root / folder):
             try:
-                sentences = _read_sentences(path) | sentences
+                texts = _read_sentences(path) | texts
             except UndecodableText as error:
                 yield Rejected(corpus, printable(folder / path.name), str(error))
+        sentences = Transcripts(texts, path and folder / path.name)
         yield from read_files(corpus, paths, partial(_describe, corpus, sentences))
+        yield from sentences.unmatched(corpus)
 
 
 def _folder_of_speakers(path: PurePosixPath) -> PurePosixPath:
@@ -55,7 +59,7 @@ def _read_sentences(path: Path) -> dict[int, str]:
     return {int(match[1]): match[2] for match in map(_LINE.fullmatch, lines) if match}
 
 
-def _describe(corpus: str, sentences: dict[int, str], path: PurePosixPath) -> Utterance:
+def _describe(corpus: str, sentences: Transcripts[int], path: PurePosixPath) -> Utterance:
     if len(path.parts) < 3 or not path.stem.isdecimal():
         raise Misfit("expected <speaker>/<emotion>/<number>.wav: without these folders speaker and emotion are unknown")
     speaker, word, number = *path.parts[-3:-1], path.stem

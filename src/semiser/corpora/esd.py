@@ -16,7 +16,8 @@ from pathlib import Path, PurePosixPath
 from semiser.corpora.files import Misfit, iter_files, printable, read_files
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.text import UndecodableText, read_text
-from semiser.corpora.utterance import Rejected, Utterance
+from semiser.corpora.transcripts import Transcripts
+from semiser.corpora.utterance import Entry, Rejected, Utterance
 
 _NAME = re.compile(r"(\d{4})_(\d{6})")
 _LINE = re.compile(r"(\d{4}_\d{6})\s+(\S.*)")
@@ -41,16 +42,17 @@ _EMOTIONS = {
 _WORDS_AFTER_BLANK = {word.capitalize() for word in _EMOTIONS}
 
 
-def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[Utterance | Rejected]:
+def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[Entry]:
     """Rows of ESD, one per wav; a transcript file that cannot be decoded is rejected, its wavs come without text."""
     for folder, paths in groupby(iter_files(root, {".wav"}), key=_speaker_folder):
-        transcripts: dict[str, str] = {}
+        transcripts = Transcripts[str]()
         lines = folder / f"{folder.name}.txt"
         try:
-            transcripts = _read_transcripts(root / lines)
+            transcripts = Transcripts(_read_transcripts(root / lines), lines)
         except UndecodableText as error:
             yield Rejected(corpus, printable(lines), str(error))
         yield from read_files(corpus, paths, partial(_describe, corpus, transcripts))
+        yield from transcripts.unmatched(corpus)
 
 
 def _speaker_folder(path: PurePosixPath) -> PurePosixPath:
@@ -98,7 +100,7 @@ def _drop_emotion(text: str) -> str:
     return head.strip() if head and last in _WORDS_AFTER_BLANK else text
 
 
-def _describe(corpus: str, transcripts: dict[str, str], path: PurePosixPath) -> Utterance:
+def _describe(corpus: str, transcripts: Transcripts[str], path: PurePosixPath) -> Utterance:
     match, folders = _NAME.fullmatch(path.stem), _folders(path)
     if match is None or len(folders) < 2 or match[1] != folders[-2]:
         raise Misfit("expected <speaker>/<emotion>/<speaker>_<six digits>.wav, or train, evaluation, test in between")

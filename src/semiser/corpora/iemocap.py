@@ -29,7 +29,8 @@ from semiser.corpora.emotions import canonical_emotion
 from semiser.corpora.files import Misfit, iter_files, printable, read_files
 from semiser.corpora.reader import PaperCount, Reader, ReaderOptions
 from semiser.corpora.text import UndecodableText, read_text
-from semiser.corpora.utterance import Labels, Rejected, Utterance
+from semiser.corpora.transcripts import Transcripts
+from semiser.corpora.utterance import Entry, Labels, Rejected, Utterance
 
 _NAME = re.compile(r"(?P<dialogue>Ses(?P<session>0[1-5])(?P<marker>[FM])_\w+)_(?P<speaker>[FM])(?:\d{3}|XX\d+)")
 _SESSION = re.compile(r"Session[1-5]")
@@ -87,11 +88,11 @@ class _Dialogue:
     """What is known of a dialogue's utterances, by their names."""
 
     evaluations: dict[str, _Evaluation] = field(default_factory=dict)
-    transcripts: dict[str, str] = field(default_factory=dict)
+    transcripts: Transcripts[str] = field(default_factory=Transcripts)
     video: str | None = None
 
 
-def read(corpus: str, root: Path, options: IemocapOptions) -> Iterator[Utterance | Rejected]:
+def read(corpus: str, root: Path, options: IemocapOptions) -> Iterator[Entry]:
     """Rows of IEMOCAP, one per wav below `sentences`.
 
     A dialogue's label or text file that is missing or cannot be decoded is rejected; its utterances come without.
@@ -102,6 +103,7 @@ def read(corpus: str, root: Path, options: IemocapOptions) -> Iterator[Utterance
             dialogue = _Dialogue(video=_find_video(root, session, name))
             yield from _read_dialogue(corpus, root, session / "dialog", name, dialogue)
             yield from read_files(corpus, paths, partial(_describe, corpus, dialogue, options))
+            yield from dialogue.transcripts.unmatched(corpus)
 
 
 def _list_sessions(root: Path) -> list[PurePosixPath]:
@@ -132,7 +134,7 @@ def _read_dialogue(
     for kind, parse, lost in parts:
         path = folder / kind / f"{name}.txt"
         try:
-            parse(read_text(root / path, "cp1252").splitlines(), dialogue)
+            parse(read_text(root / path, "cp1252").splitlines(), dialogue, path)
         except FileNotFoundError:
             yield Rejected(corpus, printable(path), f"the file is not there: utterances of {name} come without {lost}")
         except UndecodableText as error:
@@ -141,7 +143,7 @@ def _read_dialogue(
             yield Rejected(corpus, printable(path), f"cannot be read: {error.strerror}")
 
 
-def _parse_evaluations(lines: list[str], dialogue: _Dialogue) -> None:
+def _parse_evaluations(lines: list[str], dialogue: _Dialogue, path: PurePosixPath) -> None:
     current = None
     for line in lines:
         if match := _CONSENSUS.match(line):
@@ -183,8 +185,10 @@ def _name_word(word: str) -> str:
         return "other"
 
 
-def _parse_transcripts(lines: list[str], dialogue: _Dialogue) -> None:
-    dialogue.transcripts = {match[1]: match[2] for match in (_SENTENCE.match(line.rstrip()) for line in lines) if match}
+def _parse_transcripts(lines: list[str], dialogue: _Dialogue, path: PurePosixPath) -> None:
+    matches = (_SENTENCE.match(line.rstrip()) for line in lines)
+    texts = {match[1]: match[2] for match in matches if match}
+    dialogue.transcripts = Transcripts(texts, path)
 
 
 def _describe(corpus: str, dialogue: _Dialogue, options: IemocapOptions, path: PurePosixPath) -> Utterance:

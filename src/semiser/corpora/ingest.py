@@ -21,11 +21,12 @@ from semiser.corpora.reader import PaperCount, Reader
 from semiser.corpora.refusal import refuse_unusable
 from semiser.corpora.registry import get_reader
 from semiser.corpora.spool import Spool
-from semiser.corpora.utterance import QUARANTINE_SCHEMA, UTTERANCES_SCHEMA, Rejected, Utterance
-from semiser.errors import Unusable
+from semiser.corpora.utterance import QUARANTINE_SCHEMA, UTTERANCES_SCHEMA, Entry, Rejected, Unmatched, Utterance
+from semiser.errors import TooManyUnusable, Unusable
 from semiser.media.audio import END_TOLERANCE_S, probe_audio
 from semiser.media.content import modified_ns
 from semiser.media.plausible import ODDITIES, listen
+from semiser.options.plausible import PlausibleSpeechOptions
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ _NO_NAMES = {
     "undefined",
     "nobody",
 }
+_NAMED = 10  # files in a summary
+_FEW = 20  # utterances: fewer silent ones may be chance
 _PROBE_THREADS = 8  # headers wait for the disk, not for a processor
 
 
@@ -94,7 +97,8 @@ def ingest(options: IngestOptions) -> Ingested:
         Unusable: nothing at a root fits the reader's layout.
         TooManyUnusable: more than `max_quarantined_share` of a corpus's entries cannot be used.
     """
-    spool, summary, facts = Spool(), {}, {}
+    spool, facts = Spool(), {}
+    summary: dict[str, dict[str, Any]] = {}
     for name, corpus in options.active.items():
         reader = get_reader(corpus.reader)
         tally = ingest_corpus(name, corpus, reader, spool, options.listen)
@@ -108,8 +112,10 @@ def ingest(options: IngestOptions) -> Ingested:
         expected = reader.expected if corpus.expected is None else corpus.expected
         summary[name] = {**tally.summary(expected), "quarantined_reasons": spool.reasons(name, 10), "root": corpus.root}
         facts[name] = {"reader": corpus.reader, "scales": _scales(reader, corpus)}
-        summary[name]["implausible"] = [said for _, said in implausible(summary[name])]
-        _log(name, summary[name], options.warn_share)
+        odd = implausible(summary[name], options.plausible)
+        summary[name]["implausible"] = [said for _, said in odd]
+        _log(name, summary[name], odd)
+        _refuse_silence(name, tally, options.plausible)
     return Ingested(summary, spool, {"semiser": json.dumps({"corpora": facts})})
 
 
@@ -157,15 +163,16 @@ def ingest_corpus(name: str, corpus: CorpusOptions, reader: Reader, spool: Spool
             listening = [number < to_hear for number in range(tally.entries, tally.entries + len(chunk))]
             checked = pool.map(lambda entry, heard: _check(entry, root, reader.language, heard), chunk, listening)
             for entry, oddities in checked:
-                tally.count(entry, spool.add(entry), oddities)
+                if isinstance(entry, Unmatched):
+                    tally.unmatched.append(entry)
+                else:
+                    tally.count(entry, spool.add(entry), oddities)
     return tally
 
 
-def _check(
-    entry: Utterance | Rejected, root: Path, language: str | None, listening: bool
-) -> tuple[Utterance | Rejected, tuple[str, ...]]:
+def _check(entry: Entry, root: Path, language: str | None, listening: bool) -> tuple[Entry, tuple[str, ...]]:
     """Fill in what the file says, or say why it cannot be used; and what of its sound is odd."""
-    if isinstance(entry, Rejected):
+    if not isinstance(entry, Utterance):
         return entry, ()
     oddities: tuple[str, ...] = ()
     try:
@@ -215,6 +222,7 @@ class Tally:
     heard: int = 0
     oddities: Counter[str] = field(default_factory=Counter)
     nameless: Counter[str] = field(default_factory=Counter)
+    unmatched: list[Unmatched] = field(default_factory=list)
 
     @property
     def entries(self) -> int:
@@ -267,6 +275,11 @@ class Tally:
             "quarantined": self.rejected,
             "heard": {"utterances": self.heard, **{name: self.oddities[name] for name in ODDITIES}},
             "speakers_like_none": dict(self.nameless),
+            "unmatched_transcripts": {
+                "lines": sum(entry.lines for entry in self.unmatched),
+                "files": {entry.path: entry.lines for entry in self.unmatched[:_NAMED]},
+                "files_of_nothing": [entry.path for entry in self.unmatched if entry.lines == entry.of][:_NAMED],
+            },
         }
 
 
@@ -274,7 +287,7 @@ def _say_hours(hours: float) -> str:
     return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
 
 
-def _log(name: str, summary: dict[str, Any], warn_share: float) -> None:
+def _log(name: str, summary: dict[str, Any], odd: list[tuple[bool, str]]) -> None:
     found = summary["found"]
     logger.info(
         "%s: %d utterances, %s, %d speakers, %d quarantined",
@@ -286,19 +299,39 @@ def _log(name: str, summary: dict[str, Any], warn_share: float) -> None:
     for table, count in others.items():
         of = sum(row["table"] == table for row in summary["papers"])
         logger.warning("%s: %d of %d counts are not those of %s: ingest_summary.json has both", name, count, of, table)
-    for share, said in implausible(summary):
-        logger.log(logging.WARNING if share >= warn_share else logging.INFO, "%s: %s", name, said)
+    for warning, said in odd:
+        logger.log(logging.WARNING if warning else logging.INFO, "%s: %s", name, said)
     if (heard := summary["heard"]["utterances"]) and not any(summary["heard"][kind] for kind in ODDITIES):
         logger.info("%s: listened to %d: none silent, clipped, beyond full scale or of odd channels", name, heard)
 
 
-def implausible(summary: Mapping[str, Any]) -> list[tuple[float, str]]:
-    """What is odd about a corpus, by its summary: the share of utterances, and a sentence."""
-    heard = summary.get("heard", {"utterances": 0})
-    found = [
-        (heard[kind] / heard["utterances"], f"{heard[kind]} of {heard['utterances']} utterances {what}")
-        for kind, what in ODDITIES.items() if heard.get(kind)
-    ]  # fmt: skip
-    for word, count in summary.get("speakers_like_none", {}).items():
-        found.append((1.0, f"{count} utterances are of the speaker {word!r}: a word for nobody? Leave it empty"))
+def implausible(summary: Mapping[str, Any], options: PlausibleSpeechOptions) -> list[tuple[bool, str]]:
+    """Whether it is a warning, and a sentence, for all that is odd about a corpus by its summary."""
+    heard, found, of = summary["heard"], [], summary["found"]["utterances"]
+    for kind, what in ODDITIES.items():
+        if count := heard[kind]:
+            share = count / heard["utterances"]
+            found.append((share >= getattr(options, kind), f"{count} of {heard['utterances']} utterances {what}"))
+    for word, count in summary["speakers_like_none"].items():
+        said = f"{count} utterances are of the speaker {word!r}: a word for nobody? Leave it empty"
+        found.append((count / of >= options.nameless_speakers, said))
+    unmatched = summary["unmatched_transcripts"]
+    if lines := unmatched["lines"]:
+        first = next(iter(unmatched["files_of_nothing"] or unmatched["files"]))
+        said = f"{lines} lines of transcripts belong to no recording, such as in {first}"
+        if nothing := len(unmatched["files_of_nothing"]):
+            many = f"at least {nothing}" if nothing == _NAMED else str(nothing)
+            said += f"; {many} files as a whole: are they named as the recordings?"
+        warning = nothing > 0 or lines / (lines + summary["with_transcript"]) >= options.unmatched_transcripts
+        found.append((warning, said))
     return found
+
+
+def _refuse_silence(name: str, tally: Tally, options: PlausibleSpeechOptions) -> None:
+    silent = tally.oddities["silent"]
+    if tally.heard >= _FEW and silent / tally.heard >= options.stop_silent:
+        raise TooManyUnusable(
+            f"corpus {name!r}: {silent} of {tally.heard} utterances are silent, not less than "
+            f"ingest.plausible.stop_silent = {options.stop_silent:.0%}: were the files converted or copied as they "
+            "should be? Listen to some of them, or raise the share"
+        )

@@ -17,7 +17,8 @@ from semiser.corpora.lists import ListOptions, to_emotion, to_gender, to_languag
 from semiser.corpora.reader import Reader
 from semiser.corpora.tables import describe_lines
 from semiser.corpora.text import find_encoding, iter_lines
-from semiser.corpora.utterance import Rejected, Utterance
+from semiser.corpora.transcripts import Transcripts
+from semiser.corpora.utterance import Entry, Utterance
 
 _ARCHIVE = re.compile(r".*\.ark(:\d+)?(\[.*\])?")
 
@@ -39,12 +40,12 @@ class _Tables:
     recordings: dict[str, str]
     speakers: dict[str, str]
     genders: dict[str, str]
-    texts: dict[str, str]
+    texts: Transcripts[str]
     emotions: dict[str, str]
     languages: dict[str, str]
 
 
-def read(corpus: str, root: Path, options: KaldiOptions) -> Iterator[Utterance | Rejected]:
+def read(corpus: str, root: Path, options: KaldiOptions) -> Iterator[Entry]:
     """Rows of all data folders, in the order of `segments`, else of `wav.scp`; the folder's name is the split.
 
     Raises:
@@ -53,11 +54,16 @@ def read(corpus: str, root: Path, options: KaldiOptions) -> Iterator[Utterance |
     """
     for folder in _find_folders(root, options):
         names = ("wav.scp", "utt2spk", "spk2gender", "text", "utt2emo", "utt2lang")
-        tables = _Tables(*(dict(line for _, line in _read_pairs(root / folder / name)) for name in names))
+        recordings, speakers, genders, texts, emotions, languages = (
+            dict(line for _, line in _read_pairs(root / folder / name)) for name in names
+        )
+        said = Transcripts(texts, folder / "text")
+        tables = _Tables(recordings, speakers, genders, said, emotions, languages)
         cut = (root / folder / "segments").is_file()
         name = str(folder / ("segments" if cut else "wav.scp"))
         describe = partial(_describe, corpus, root, folder, options, tables, cut)
         yield from describe_lines(corpus, name, _read_pairs(root / name), describe)
+        yield from said.unmatched(corpus)
 
 
 def _find_folders(root: Path, options: KaldiOptions) -> list[PurePosixPath]:

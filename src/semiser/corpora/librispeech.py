@@ -17,7 +17,8 @@ from pydantic import Field
 from semiser.corpora.files import Misfit, iter_files, printable, read_files
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.text import UndecodableText, read_text
-from semiser.corpora.utterance import Rejected, Utterance
+from semiser.corpora.transcripts import Transcripts
+from semiser.corpora.utterance import Entry, Rejected, Utterance
 from semiser.errors import Unusable
 from semiser.media.audio import probe_audio
 
@@ -42,7 +43,7 @@ class LibrispeechOptions(ReaderOptions):
     seed: int = 0
 
 
-def read(corpus: str, root: Path, options: LibrispeechOptions) -> Iterator[Utterance | Rejected]:
+def read(corpus: str, root: Path, options: LibrispeechOptions) -> Iterator[Entry]:
     """Rows of LibriSpeech, one per audio file; a transcript file that cannot be decoded is rejected.
 
     Raises:
@@ -50,13 +51,14 @@ def read(corpus: str, root: Path, options: LibrispeechOptions) -> Iterator[Utter
     """
     genders = _read_genders(root)
     for chapter, paths in _chosen(root, options):
-        transcripts: dict[str, str] = {}
+        transcripts = Transcripts[str]()
         lines = chapter / f"{chapter.parent.name}-{chapter.name}.trans.txt"
         try:
-            transcripts = _read_transcripts(root / lines)
+            transcripts = Transcripts(_read_transcripts(root / lines), lines)
         except UndecodableText as error:
             yield Rejected(corpus, printable(lines), str(error))
         yield from read_files(corpus, paths, partial(_describe, corpus, genders, transcripts))
+        yield from transcripts.unmatched(corpus)
 
 
 def _chosen(root: Path, options: LibrispeechOptions) -> Iterator[tuple[PurePosixPath, Iterable[PurePosixPath]]]:
@@ -121,7 +123,7 @@ def _read_transcripts(path: Path) -> dict[str, str]:
     return {identifier: text.strip() for identifier, _, text in pairs if text}
 
 
-def _describe(corpus: str, genders: dict[str, str], transcripts: dict[str, str], path: PurePosixPath) -> Utterance:
+def _describe(corpus: str, genders: dict[str, str], transcripts: Transcripts[str], path: PurePosixPath) -> Utterance:
     match = _NAME.fullmatch(path.stem)
     if match is None or path.parts[-3:-1] != (match["speaker"], match["chapter"]):
         raise Misfit("expected <split>/<speaker>/<chapter>/<speaker>-<chapter>-<number>.flac")

@@ -23,7 +23,7 @@ from semiser.corpora.files import iter_files
 from semiser.corpora.registry import READERS, get_reader
 from semiser.corpora.suffixes import AUDIO, VIDEO
 from semiser.corpora.text import find_encoding
-from semiser.corpora.utterance import Utterance
+from semiser.corpora.utterance import Rejected, Utterance
 from semiser.errors import Unusable
 from semiser.media.audio import probe_audio
 
@@ -390,7 +390,7 @@ def _read(found: Look, corpus: str) -> None:
     for row in reader.read(corpus, found.root, reader.options(**found.options)):
         if isinstance(row, Utterance):
             found.rows.append(row)
-        else:
+        elif isinstance(row, Rejected):
             found.rejected[row.reason] += 1
 
 

@@ -17,7 +17,8 @@ from semiser.corpora.lists import ListOptions, to_emotion
 from semiser.corpora.reader import Reader
 from semiser.corpora.suffixes import AUDIO, VIDEO
 from semiser.corpora.tables import describe_lines, read_lines, to_number
-from semiser.corpora.utterance import Labels, Rejected, Utterance
+from semiser.corpora.transcripts import Transcripts
+from semiser.corpora.utterance import Entry, Labels, Utterance
 
 _TABLE = re.compile(r"(?P<of_2023>train|test\d?)-label\.csv|track\d_(?P<of_2025>train|test)_\w+\.csv")
 _EMOTIONS = {"worried": "fear"}  # the nearest name that there is; the option `emotions` may say another
@@ -37,7 +38,7 @@ class MerOptions(ListOptions):
 Clips = dict[str, list[PurePosixPath]]  # by the name without ending
 
 
-def read(corpus: str, root: Path, options: MerOptions) -> Iterator[Utterance | Rejected]:
+def read(corpus: str, root: Path, options: MerOptions) -> Iterator[Entry]:
     """Rows of the tables, one per line, then those of other clips where they are asked for.
 
     Raises:
@@ -58,13 +59,15 @@ def read(corpus: str, root: Path, options: MerOptions) -> Iterator[Utterance | R
     if options.unlabelled:
         others = (_choose(paths, None) for name, paths in clips.items() if name not in named)
         yield from read_files(corpus, others, partial(_describe_unlabelled, corpus, options, clips, texts))
+        yield from texts.unmatched(corpus)  # else the clips without label have some
 
 
-def _read_subtitles(root: Path) -> dict[str, str]:
+def _read_subtitles(root: Path) -> Transcripts[str]:
     path = next((root / name for name in _SUBTITLES if (root / name).is_file()), None)
     if path is None:
-        return {}
-    return {cells["name"]: cells["chinese"] for _, cells in read_lines(path, {"name", "chinese"}, "gb18030")}
+        return Transcripts()
+    lines = read_lines(path, {"name", "chinese"}, "gb18030")
+    return Transcripts({cells["name"]: cells["chinese"] for _, cells in lines}, path.relative_to(root))
 
 
 def _choose(paths: list[PurePosixPath], split: str | None, kinds: tuple[str, ...] = (*AUDIO, *VIDEO)) -> PurePosixPath:
@@ -83,7 +86,7 @@ def _describe(
     options: MerOptions,
     split: str,
     clips: Clips,
-    texts: dict[str, str],
+    texts: Transcripts[str],
     named: set[str],
     cells: dict[str, str],
 ) -> Utterance:
@@ -107,7 +110,7 @@ def _describe(
 
 
 def _describe_unlabelled(
-    corpus: str, options: MerOptions, clips: Clips, texts: dict[str, str], path: PurePosixPath
+    corpus: str, options: MerOptions, clips: Clips, texts: Transcripts[str], path: PurePosixPath
 ) -> Utterance:
     return Utterance(
         utterance_id=f"{corpus}/{path.stem}",

@@ -18,7 +18,8 @@ from pathlib import Path, PurePosixPath
 from semiser.corpora.files import Misfit, iter_files
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.tables import describe_lines, read_lines, to_number
-from semiser.corpora.utterance import Labels, Rejected, Utterance
+from semiser.corpora.transcripts import Transcripts
+from semiser.corpora.utterance import Entry, Labels, Utterance
 
 _SPLITS = {"train": "Train", "validation": "Validation", "test": "Test"}
 _SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".wav", ".flac", ".mp3")  # the first that is there is taken
@@ -46,7 +47,7 @@ class OmgOptions(ReaderOptions):
     skip_missing: bool = True
 
 
-def read(corpus: str, root: Path, options: OmgOptions) -> Iterator[Utterance | Rejected]:
+def read(corpus: str, root: Path, options: OmgOptions) -> Iterator[Entry]:
     """Rows of OMG-Emotion, one per line of the lists whose clip is there.
 
     Raises:
@@ -55,10 +56,11 @@ def read(corpus: str, root: Path, options: OmgOptions) -> Iterator[Utterance | R
     lists = {split: path for split in _SPLITS if (path := _find_list(root, _SPLITS[split], "Videos"))}
     clips = _find_clips(root) if lists else {}
     for split, path in lists.items():
-        transcripts = _read_transcripts(_find_list(root, _SPLITS[split], "Transcripts"))
+        transcripts = _read_transcripts(root, _find_list(root, _SPLITS[split], "Transcripts"))
         describe = partial(_describe, corpus, split, clips, transcripts, options)
         lines = read_lines(path, {"video", "utterance"}, "cp1252")
         yield from describe_lines(corpus, path.relative_to(root).as_posix(), lines, describe)
+        yield from transcripts.unmatched(corpus)
 
 
 def _find_list(root: Path, split: str, kind: str) -> Path | None:
@@ -83,11 +85,12 @@ def _rank(path: PurePosixPath) -> int:
     return _SUFFIXES.index(path.suffix.lower())
 
 
-def _read_transcripts(path: Path | None) -> dict[tuple[str, str], str]:
+def _read_transcripts(root: Path, path: Path | None) -> Transcripts[tuple[str, str]]:
     if path is None:
-        return {}
+        return Transcripts()
     lines = read_lines(path, {"video", "utterance", "transcript"}, "cp1252")
-    return {_key(cells): cells["transcript"] for _, cells in lines if cells["transcript"]}
+    texts = {_key(cells): cells["transcript"] for _, cells in lines if cells["transcript"]}
+    return Transcripts(texts, path.relative_to(root))
 
 
 def _key(cells: dict[str, str]) -> tuple[str, str]:
@@ -98,14 +101,14 @@ def _describe(
     corpus: str,
     split: str,
     clips: Clips,
-    transcripts: dict[tuple[str, str], str],
+    transcripts: Transcripts[tuple[str, str]],
     options: OmgOptions,
     cells: dict[str, str],
 ) -> Utterance | None:
     video, utterance = key = _key(cells)
     if not video or not utterance:
         raise Misfit("video or utterance is empty")
-    clip = clips.get(key)
+    clip, text = clips.get(key), transcripts.get(key)
     if clip is None and options.skip_missing:
         return None
     if clip is None:
@@ -117,7 +120,7 @@ def _describe(
         split=split,
         dialogue_id=f"{corpus}/{video}",
         language="en",
-        transcript=transcripts.get(key),
+        transcript=text,
         video_path=clip if clip.lower().endswith(_VIDEOS) else None,
         **_labels(cells),
     )

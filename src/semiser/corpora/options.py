@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from semiser.options.base import Options
+from semiser.options.plausible import PlausibleSpeechOptions
 
 
 class CorpusOptions(Options):
@@ -40,13 +41,13 @@ class IngestOptions(Options):
         max_quarantined_share: the run stops when more than this share of a corpus's entries cannot be used.
         listen: utterances of each corpus, from the first one on, that are decoded to say whether they are plausible:
             not silent, clipped, beyond full scale, of a dead channel or of two in opposite phase. 0: none.
-        warn_share: a warning, in place of a line in the log, from this share of implausible utterances on.
+        plausible: from which shares on what is odd about a corpus is a warning, or stops the run.
     """
 
     corpora: dict[str, CorpusOptions | None] = Field(min_length=1)
     max_quarantined_share: float = Field(default=0.05, ge=0, le=1)
     listen: int = Field(default=20_000, ge=0)
-    warn_share: float = Field(default=0.01, ge=0, le=1)
+    plausible: PlausibleSpeechOptions = PlausibleSpeechOptions()
 
     @field_validator("corpora", mode="before")
     @classmethod

@@ -10,7 +10,7 @@ from pydantic import AfterValidator
 
 from semiser.corpora.emotions import EMOTIONS, UnknownEmotion
 from semiser.corpora.files import Misfit
-from semiser.corpora.utterance import Rejected, Utterance
+from semiser.corpora.utterance import Entry, Utterance
 from semiser.options.base import Options
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -102,7 +102,7 @@ class Reader(Generic[OptionsT]):
         papers: counts of the corpus in tables of the papers.
     """
 
-    read: Callable[[str, Path, OptionsT], Iterator[Utterance | Rejected]]
+    read: Callable[[str, Path, OptionsT], Iterator[Entry]]
     pattern: str
     example: str
     options: type[OptionsT]

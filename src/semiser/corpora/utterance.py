@@ -106,6 +106,25 @@ class Rejected:
             object.__setattr__(self, "reason", f"{self.reason[:half]} ... {self.reason[-half:]}")
 
 
+@dataclass(slots=True, frozen=True)
+class Unmatched:
+    """Lines of a transcript file that belong to no recording; ingest says how many, and nothing is lost by them.
+
+    Attributes:
+        corpus: its name.
+        path: of the file.
+        lines: that belong to nothing.
+        of: lines of the file.
+    """
+
+    corpus: str
+    path: str
+    lines: int
+    of: int
+
+
+Entry = Utterance | Rejected | Unmatched  # what a reader yields
+
 _STRINGS = (
     "utterance_id corpus split speaker_id gender session_id dialogue_id language audio_path transcript emotion "
     "emotion_original query_topic accent programme episode video_path video_side"

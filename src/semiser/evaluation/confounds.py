@@ -15,20 +15,21 @@ import pyarrow.compute as pc
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.folds.table import each_fold
 
-CONFOUNDED = 0.15  # so far above chance, files tell the class
 _LEAVES, _LEAST_IN_A_LEAF = 16, 5
+_BEFORE = 0.15  # margin of a metrics.json from before it was an option
 _KNOWN_SHARE = 0.95  # of the utterances of an experiment, for a quantity to be judged
 
 
-def confounds_of(folds: pa.Table, utterances: pa.Table) -> list[dict[str, Any]]:
+def confounds_of(folds: pa.Table, utterances: pa.Table, margin: float) -> list[dict[str, Any]]:
     """UAR of trees that know nothing but the duration, or nothing but the level, on the folds of each experiment.
 
     Args:
         folds: the table of folds.
         utterances: with `duration_s` and `level_db`.
+        margin: UAR above chance from which on a quantity counts as telling the class; noted with the figures.
 
     Returns:
-        For each experiment of the table `experiment`, `chance` (1 / number of classes) and `uar`: quantity
+        For each experiment of the table `experiment`, `chance` (1 / number of classes), `margin` and `uar`: quantity
         (`duration`, `level`) to the UAR over the test utterances of all folds; without one that too few utterances
         have. Folds without classes are left out.
     """
@@ -46,7 +47,7 @@ def confounds_of(folds: pa.Table, utterances: pa.Table) -> list[dict[str, Any]]:
             values = {name: of_all[where] for name, of_all in quantities.items()}
             found = {name: _predict(of_rows, labels, train, test) for name, of_rows in values.items()}
             tested.setdefault(experiment, []).append({"target": labels[test], **found})
-    return [_scores(experiment, parts) for experiment, parts in tested.items()]
+    return [_scores(experiment, parts) | {"margin": margin} for experiment, parts in tested.items()]
 
 
 def _column(utterances: pa.Table, name: str) -> np.ndarray:
@@ -109,5 +110,5 @@ def say_confounds(found: Mapping[str, Any]) -> str:
 
 
 def confounded(found: Mapping[str, Any]) -> list[str]:
-    """The quantities that tell the class by more than `CONFOUNDED` above chance."""
-    return [name for name, score in found["uar"].items() if score >= found["chance"] + CONFOUNDED]
+    """The quantities that tell the class by `margin` above chance."""
+    return [name for name, score in found["uar"].items() if score >= found["chance"] + found.get("margin", _BEFORE)]

@@ -6,6 +6,7 @@ padded with 512 zeros on both sides, as in librosa: 1 + 16000 // 512 = 32 frames
 30). The paper names neither window nor scaling: here a Hann window, and a fixed map of decibels to [-1, 1].
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,6 +63,10 @@ class Chunks(Family[ChunksOptions]):
     version = 1
     pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
+
+    @property
+    def whole_s(self) -> tuple[float, float]:
+        return self.options.chunk_s, math.inf
 
     def fields(self) -> list[pa.Field]:
         unit = f"dB re full-scale sine, [{self.options.floor_db:g}, 0] scaled to [-1, 1]"

@@ -1,5 +1,6 @@
 """What a feature family is to the shard map: options, columns, and a function from one utterance to its rows."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -76,6 +77,11 @@ class Family(ABC, Generic[OptionsT]):
 
     def __init__(self, options: OptionsT):
         self.options = options
+
+    @property
+    def whole_s(self) -> tuple[float, float]:
+        """Seconds: an utterance below the first is padded, one from the second on is cut; families take any length."""
+        return 0.0, math.inf
 
     @abstractmethod
     def fields(self) -> list[pa.Field]:

@@ -9,6 +9,7 @@ Table 1's hours are its segments times 810 ms exactly. Utterances under 810 ms a
 those "long enough for further processing"; `pad_short` keeps them.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,6 +54,11 @@ class Segments(Family[SegmentsOptions]):
     version = 1
     pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
+
+    @property
+    def whole_s(self) -> tuple[float, float]:
+        shortest = self.options.segment_samples / self.options.sample_rate_hz if self.options.pad_short else 0.0
+        return shortest, math.inf
 
     def fields(self) -> list[pa.Field]:
         shape = (self.options.bins, self.options.segment_frames)

@@ -48,6 +48,10 @@ class Stft(Family[StftOptions]):
     pool = "processes"  # see `spectra`
     libraries = ("numpy", "scipy", "soundfile", "soxr")
 
+    @property
+    def whole_s(self) -> tuple[float, float]:
+        return self.options.span_s(self.options.frames), self.options.span_s(self.options.frames + 1)
+
     def fields(self) -> list[pa.Field]:
         unit = f"standard deviations of the bin's {'log ' * self.options.log}magnitude"
         bin_hz = self.options.sample_rate_hz / self.options.dft_size

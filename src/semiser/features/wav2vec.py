@@ -110,6 +110,12 @@ class Wav2Vec(Family[Wav2VecOptions]):
         sha256 = hash_checkpoint(options.checkpoint, options.checkpoint_sha256, f"{_OPTION}_sha256")
         super().__init__(options.model_copy(update={"checkpoint_sha256": sha256}))
 
+    @property
+    def whole_s(self) -> tuple[float, float]:
+        config = read_config(self.options.checkpoint, _OPTION, KINDS)
+        shortest, longest = (_samples_of(config, self.options.frames + more)[1] for more in (0, 1))
+        return shortest / SAMPLE_RATE_HZ, longest / SAMPLE_RATE_HZ
+
     def fields(self) -> list[pa.Field]:
         output, config = self.options.output, read_config(self.options.checkpoint, _OPTION, KINDS)
         width = config["conv_dim"][-1] if output == "convolution" else config["hidden_size"]

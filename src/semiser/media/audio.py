@@ -31,6 +31,7 @@ _SOUNDFILE_SUFFIXES = {f".{name.lower()}" for name in soundfile.available_format
 _RATES_HZ = (1_000, 1_000_000)  # a header beyond it is damaged; at 1 Hz a small file would be resampled to a huge one
 END_TOLERANCE_S = 0.01  # a segment's end may lie so far beyond its file's: lists give times in ms or hundredths
 _BEYOND, _MOST_BEYOND = 1.5, 1e-3  # of full scale, and the share of samples that may lie there: what a codec overshoots
+_OPPOSITE = -0.95  # correlation of two channels
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile's word for a number of samples that the header does not know
 _MOST_VALUES = 1 << 28  # samples of all channels in one decoded signal: 1 GiB, 4.6 h of one channel at 16 kHz
 
@@ -75,6 +76,8 @@ def decode_audio(
 ) -> np.ndarray:
     """Decode a file, or the part from `start_s` to `end_s`, to mono at one rate (mean of channels, soxr HQ).
 
+    Of two channels in opposite phase, whose mean is next to nothing, it is the first; ingest says how many there are.
+
     Args:
         path: audio or video file.
         sample_rate_hz: rate of the result.
@@ -93,7 +96,10 @@ def decode_audio(
     if not np.isfinite(signal).all():
         raise Unusable(f"{np.count_nonzero(~np.isfinite(signal))} of {signal.size} samples are NaN or infinite")
     _check_scale(signal)
-    signal = signal.mean(axis=1, dtype=np.float32) if signal.shape[1] > 1 else signal[:, 0]
+    if signal.shape[1] > 1 and not in_opposite_phase(signal):
+        signal = signal.mean(axis=1, dtype=np.float32)
+    else:
+        signal = signal[:, 0]
     return signal if rate == sample_rate_hz else soxr.resample(signal, rate, sample_rate_hz, quality="HQ")
 
 
@@ -104,6 +110,14 @@ def read_samples(path: Path, start_s: float | None = None, end_s: float | None =
         Unusable: see `decode_audio`.
     """
     return (_read_soundfile if _for_soundfile(path) else _read_av)(path, start_s, end_s)[0]
+
+
+def in_opposite_phase(signal: np.ndarray) -> bool:
+    """Whether of (samples, channels) the first two are each other's negative, as where a cable was soldered wrongly."""
+    if signal.shape[1] != 2 or signal.shape[0] < 2:
+        return False
+    first, second = (channel - channel.mean() for channel in signal.astype(np.float64).T)
+    return float(first @ second) < _OPPOSITE * float(np.sqrt((first @ first) * (second @ second)))
 
 
 def _for_soundfile(path: Path) -> bool:

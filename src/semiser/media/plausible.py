@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from semiser.media.audio import probe_audio, read_samples
+from semiser.media.audio import in_opposite_phase, probe_audio, read_samples
 
 _LISTENED_S = 60.0  # of an utterance, from its beginning
 _SILENT_DB, _DEAD_DB = -70.0, -80.0  # of full scale
 _FULL, _BEYOND = 0.999, 1.0 + 1e-6
 _CLIPPED_SHARE, _BEYOND_SHARE = 1e-3, 1e-3  # of samples: a click is no clipping
-_OPPOSITE = -0.95  # correlation of two channels
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ ODDITIES = {
     "clipped": "are clipped",
     "beyond_full_scale": "lie beyond full scale",
     "dead_channel": "have a channel without sound, which halves their level",
-    "opposite_phase": "have channels in opposite phase, whose mean is next to nothing",
+    "opposite_phase": "have channels in opposite phase, whose mean is next to nothing: the first is taken",
 }
 
 
@@ -67,7 +66,7 @@ def hear(signal: np.ndarray) -> Heard:
         levels = [_decibels(channel) for channel in finite.T]
         if min(levels) < _DEAD_DB:
             found.append("dead_channel")
-        elif np.corrcoef(finite[:, 0], finite[:, 1])[0, 1] < _OPPOSITE:
+        elif in_opposite_phase(finite):
             found.append("opposite_phase")
     return Heard(level, tuple(found))
 

@@ -60,6 +60,10 @@ class FramesOptions(AudioOptions):
         """Samples from frame to frame."""
         return round(self.step_ms * self.sample_rate_hz / 1000)
 
+    def span_s(self, frames: int) -> float:
+        """Seconds under so many frames."""
+        return (self.window_samples + (frames - 1) * self.step_samples) / self.sample_rate_hz
+
 
 class SegmentsOptions(FramesOptions):
     """AV-SpNET's spectrogram segments; the defaults give 200 bins x 80 frames (810 ms).

@@ -7,6 +7,7 @@ from pydantic import Field, create_model, model_validator
 from semiser.options.base import Options
 from semiser.options.families import DECLARED, FAMILIES, GIVE, default_options
 from semiser.options.family import FamilyOptions
+from semiser.options.plausible import PlausibleFeaturesOptions
 from semiser.options.proxies import ProxyOptions
 from semiser.options.text_features import ValenceOptions
 
@@ -37,11 +38,13 @@ class _WithFamilies(Options):
         extract: families that are on. None, in conf, stands for what the configured trainings need
             (`semiser.needs.as_configured` puts them here); to the code it is none.
         shards: how a corpus is cut.
+        plausible: from which shares on what is odd about a table is a warning, or stops the run.
         proxies: what is made of `voice` and `valence`.
     """
 
     extract: tuple[str, ...] | None = None
     shards: ShardOptions = ShardOptions()
+    plausible: PlausibleFeaturesOptions = PlausibleFeaturesOptions()
     proxies: ProxyOptions = ProxyOptions()
 
     @property

@@ -34,6 +34,8 @@ class TrainingOptions(Options):
         threads: of torch on a CPU; the networks here are small enough for one, and on a busy machine more are slower
             by far. None leaves it to torch.
         checkpoint_every_s: seconds between two checkpoints inside a fold; 0 writes one whenever it may.
+        confound_margin: where a small tree on duration or level alone scores by so much UAR above chance, log and the
+            report's first line say that the class can be told from the files.
         reuse: a fold that was finished with the same data, options and seed is read, not trained again.
     """
 
@@ -43,6 +45,7 @@ class TrainingOptions(Options):
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     threads: int | None = Field(default=1, ge=1)
     checkpoint_every_s: float = Field(default=30.0, ge=0)
+    confound_margin: float = Field(default=0.15, ge=0, le=1)
     reuse: bool = True
 
     def in_one_process(self) -> "TrainingOptions":

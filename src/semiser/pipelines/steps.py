@@ -92,7 +92,7 @@ def open_experiment(system: System, data: Data, pipeline: str) -> tuple[Work, di
     from semiser.evaluation.confounds import confounded, confounds_of, say_confounds
 
     work = _work(system, data, pipeline)
-    found = confounds_of(work.folds, work.utterances)
+    found = confounds_of(work.folds, work.utterances, data[TRAINING].confound_margin)
     for each in found:
         level = logging.WARNING if confounded(each) else logging.INFO
         logger.log(level, "%s: %s", each["experiment"], say_confounds(each))

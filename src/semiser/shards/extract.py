@@ -214,37 +214,50 @@ def _check_share(family: Family, shards: list[ShardReport], utterances: Utteranc
             )
 
 
-def summarise(receipts: Iterable[Receipt]) -> dict[str, dict[str, Any]]:
+def summarise(receipts: Iterable[Receipt], utterances: UtteranceFile) -> dict[str, dict[str, Any]]:
     """Family name to its version and options, the rows and shards of its table, and what it could not use; JSON-safe.
 
-    `unusable` are rows of `QUARANTINE_SCHEMA`; `without` counts the rows of each flag `no_<what>` that is set.
+    `unusable` are rows of `QUARANTINE_SCHEMA`. `corpora` has of each corpus the `utterances`, how many of them are
+    `lost`, and as `without` the rows of each flag `no_<what>` that is set; `cut` the rows whose `cut_<unit>` is not 0,
+    where a family has that; `with_transcript` by the table of utterances. `without` is the sum over the corpora.
     """
-    return {
-        receipt.facts["family"]: {
-            **receipt.facts,
-            "rows": receipt.rows,
-            "shards": len(receipt.shards),
-            "without": _count_flags(receipt),
-            "unusable": [_quarantined(receipt.facts["family"], shard, entry)
-                         for shard in receipt.shards for entry in shard.unusable],
-        }
-        for receipt in receipts
-    }  # fmt: skip
+    return {receipt.facts["family"]: _summary(receipt, utterances) for receipt in receipts}
 
 
-def _count_flags(receipt: Receipt) -> dict[str, int]:
-    """What is missing to how many rows of a table."""
-    found: Counter[str] = Counter()
+def _summary(receipt: Receipt, utterances: UtteranceFile) -> dict[str, Any]:
+    corpora: dict[str, dict[str, Any]] = {}
+    without: Counter[str] = Counter()
     for shard in receipt.shards if receipt.folder else ():
-        filesystem, place = url_to_fs(f"{receipt.folder}/{shard.path}")
-        with filesystem.open(place, "rb") as file, pq.ParquetFile(file) as table:
-            schema = table.schema_arrow
-            flags = [one.name for one in schema if one.name.startswith("no_") and pa.types.is_boolean(one.type)]
-            if not flags:
-                return {}
-            rows = table.read(columns=flags)
-            found.update({flag.removeprefix("no_"): pc.sum(rows[flag]).as_py() or 0 for flag in flags})
-    return dict(found)
+        corpus = _corpus_of(shard.path)
+        flags, cut = _count_flags(f"{receipt.folder}/{shard.path}")
+        facts = corpora.setdefault(corpus, {"utterances": 0, "lost": 0, "without": Counter()})
+        facts["lost"] += len(shard.unusable)
+        facts["without"].update(flags)
+        if cut is not None:
+            facts["cut"] = facts.get("cut", 0) + cut
+        without.update(flags)
+    for corpus, facts in corpora.items():
+        facts["without"] = dict(facts["without"])
+        facts["utterances"] = utterances.count(corpus)
+        facts["with_transcript"] = facts["utterances"] - utterances.nulls(corpus, "transcript")
+    unusable = [_quarantined(receipt.facts["family"], shard, entry)
+                for shard in receipt.shards for entry in shard.unusable]  # fmt: skip
+    rows = {"rows": receipt.rows, "shards": len(receipt.shards), "without": dict(without), "corpora": corpora}
+    return {**receipt.facts, **rows, "unusable": unusable}
+
+
+def _count_flags(path: str) -> tuple[dict[str, int], int | None]:
+    """What is missing to how many rows of a shard, and how many are cut; None where the family does not say."""
+    filesystem, place = url_to_fs(path)
+    with filesystem.open(place, "rb") as file, pq.ParquetFile(file) as table:
+        schema = table.schema_arrow
+        flags = [one.name for one in schema if one.name.startswith("no_") and pa.types.is_boolean(one.type)]
+        cuts = [one.name for one in schema if one.name.startswith("cut_")]
+        rows = table.read(columns=[*flags, *cuts]) if flags or cuts else None
+    if rows is None:
+        return {}, None
+    missing = {flag.removeprefix("no_"): pc.sum(rows[flag]).as_py() or 0 for flag in flags}
+    return missing, sum(pc.sum(pc.greater(rows[cut], 0)).as_py() or 0 for cut in cuts) if cuts else None
 
 
 def _quarantined(family: str, shard: ShardReport, entry: Mapping[str, str]) -> dict[str, str]:

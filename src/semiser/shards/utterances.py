@@ -52,10 +52,13 @@ class UtteranceFile:
         """Utterances of a corpus."""
         return sum(self._parquet.metadata.row_group(number).num_rows for number in self._groups[corpus])
 
+    def nulls(self, corpus: str, column: str) -> int:
+        """Utterances of a corpus that a column says nothing of."""
+        return sum(self._column(number, column).statistics.null_count for number in self._groups[corpus])
+
     def lacks(self, corpus: str, column: str) -> bool:
         """Whether a column of a corpus holds nothing but nulls."""
-        nulls = (self._column(number, column).statistics.null_count for number in self._groups[corpus])
-        return sum(nulls) == self.count(corpus)
+        return self.nulls(corpus, column) == self.count(corpus)
 
     def shards(self, corpus: str, size: int) -> Iterator[pa.Table]:
         """The utterances of a corpus in the order of their ids, so many at a time, the last fewer.

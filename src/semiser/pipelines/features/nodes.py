@@ -1,7 +1,6 @@
 """Nodes of feature extraction: one per group of families that share a pass, then what is made from their tables."""
 
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -80,10 +79,16 @@ def _extract(
 ) -> tuple:  # fmt: skip
     from semiser.shards.engine import make_engine
     from semiser.shards.extract import extract_group, summarise
+    from semiser.shards.plausible import beyond_lengths, refuse_rubbish
 
     roots = {name: corpus.root for name, corpus in ingest.active.items()}
     receipts = extract_group(families, places.features, utterances, roots, make_engine(engine), features.shards)
-    return (*receipts, summarise(receipts))
+    summary = summarise(receipts, utterances)
+    for name, corpora in beyond_lengths(filter(None, families.values()), utterances).items():
+        for corpus, counts in corpora.items():
+            summary[name]["corpora"].get(corpus, {}).update(counts)
+    refuse_rubbish(summary, features.plausible)
+    return (*receipts, summary)
 
 
 def label_proxies(
@@ -97,26 +102,22 @@ def label_proxies(
 
 
 def summarise_features(
-    audio: Summary, text: Summary, video: Summary, arousal: pa.Table, valence: pa.Table
+    audio: Summary, text: Summary, video: Summary, arousal: pa.Table, valence: pa.Table, features: FeaturesOptions
 ) -> tuple[pa.Table, dict[str, Any]]:
     """The utterances that a family could not use, with the reasons; rows per family; deciles of the proxy labels."""
     from semiser.corpora.utterance import QUARANTINE_SCHEMA
     from semiser.features.proxy_tables import summarise_proxy
+    from semiser.shards.plausible import implausible
 
     families = audio | text | video
     quarantine = [row for family in families.values() for row in family["unusable"]]
     counted = {name: family | {"unusable": len(family["unusable"])} for name, family in families.items()}
     for name, facts in counted.items():
-        if facts["rows"]:
-            _say(name, facts)
+        if facts["rows"] or facts["unusable"]:
+            logger.info("%s: %d rows", name, facts["rows"])
+        found = implausible(name, facts, features.plausible)
+        for warning, said in found:
+            logger.log(logging.WARNING if warning else logging.INFO, said)
+        facts["implausible"] = [said for warning, said in found if warning]
     proxies = {"proxy_arousal": summarise_proxy(arousal), "proxy_valence": summarise_proxy(valence)}
     return pa.Table.from_pylist(quarantine, QUARANTINE_SCHEMA), counted | proxies
-
-
-def _say(name: str, facts: Mapping[str, Any]) -> None:
-    """A line on what a family has, lost, and has no value for; a warning where that is most of it."""
-    lost = f", {facts['unusable']} utterances lost" if facts["unusable"] else ""
-    parts = [f"{count} without {what.replace('_', ' ')}" for what, count in facts.get("without", {}).items() if count]
-    most = any(2 * count > facts["rows"] for count in facts.get("without", {}).values())
-    said = f"{name}: {facts['rows']} rows{lost}{''.join(f', {part}' for part in parts)}"
-    logger.log(logging.WARNING if most else logging.INFO, said)

@@ -61,7 +61,14 @@ def create_pipeline() -> Pipeline:
                 ),
                 Node(
                     func=summarise_features,
-                    inputs=["audio_summary", "text_summary", "video_summary", "proxy_arousal", "proxy_valence"],
+                    inputs=[
+                        "audio_summary",
+                        "text_summary",
+                        "video_summary",
+                        "proxy_arousal",
+                        "proxy_valence",
+                        "params:features",
+                    ],
                     outputs=["features_quarantine", "features_summary"],
                     name="summarise_features",
                     tags=["audio", "text", "video"],
