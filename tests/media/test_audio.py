@@ -165,3 +165,11 @@ def test_a_title_in_another_encoding_does_not_matter(tmp_path):
     assert b"ABCD" in data
     path.write_bytes(data.replace(b"ABCD", "标题".encode("gbk")))
     assert decode_audio(path, 16_000).shape == (8000,)
+
+
+def test_of_channels_in_opposite_phase_the_first_is_taken(tmp_path):
+    mono = voice(0.5)
+    path = write_wav(tmp_path / "a.wav", np.stack([mono, -mono], axis=1), subtype="FLOAT")
+    np.testing.assert_array_equal(decode_audio(path, 16_000), mono)
+    other = write_wav(tmp_path / "b.wav", np.stack([mono, -0.5 * mono + voice(0.5, seed=3)], axis=1), subtype="FLOAT")
+    np.testing.assert_allclose(decode_audio(other, 16_000), (0.5 * mono + voice(0.5, seed=3)) / 2, atol=1e-6)
