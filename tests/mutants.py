@@ -1,4 +1,4 @@
-"""What mutation testing by cosmic-ray needs of this project (docs/reliability.md): a sample of mutants, and their tests.
+"""What mutation testing by cosmic-ray needs of this project (docs/reliability.md): a sample, and its tests.
 
 python tests/mutants.py sample <session> --each 75 --seed 0   keep that many mutants of each room, skip the others
 python tests/mutants.py serve                                 libraries, loaded once: `test` takes 2 s instead of 8
