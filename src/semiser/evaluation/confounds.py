@@ -91,8 +91,8 @@ def over_draws(found: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         draws.setdefault(each["experiment"].partition("/draw=")[0], []).append(each)
     return [
         {
+            **entries[0],
             "experiment": experiment,
-            "chance": entries[0]["chance"],
             "uar": {
                 name: float(np.mean([each["uar"][name] for each in entries]))
                 for name in entries[0]["uar"]

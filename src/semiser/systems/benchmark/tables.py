@@ -121,7 +121,7 @@ def _told_by_files(work: Work[TrainBenchmarkOptions], part: _Part) -> dict[str, 
     elif part.ids is not None:
         outside = pc.and_(pc.equal(folds["role"], ROLES[TEST]), pc.invert(pc.is_in(folds["utterance_id"], part.ids)))
         folds = folds.filter(pc.invert(outside))
-    found = over_draws(confounds_of(folds, work.utterances))
+    found = over_draws(confounds_of(folds, work.utterances, work.training.confound_margin))
     return {settings_of(each["experiment"])["share"]: each["uar"] for each in found}
 
 
