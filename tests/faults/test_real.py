@@ -1,5 +1,6 @@
 """Faults in what users run: families of the project, ingest, prediction, the report; `tiny` has the shard map's own."""
 
+# ruff: noqa: F811
 import errno
 import os
 import shutil
@@ -185,7 +186,7 @@ def test_a_file_that_does_not_hold_still_has_a_reason_and_the_next_has_its_predi
     tmp_path,
     monkeypatch,
     inject,
-    fault,  # noqa: F811
+    fault,
 ):
     inject(f"{fault.__name__} while predict reads")
     for name in "ab":
@@ -209,7 +210,7 @@ def test_a_file_that_does_not_hold_still_has_a_reason_and_the_next_has_its_predi
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "interrupted"])
-def test_a_damaged_store_of_predict_is_made_anew(model, clip, tmp_path, monkeypatch, inject, damage):  # noqa: F811
+def test_a_damaged_store_of_predict_is_made_anew(model, clip, tmp_path, monkeypatch, inject, damage):
     inject(f"store of predict {damage}")
     loaded, store = semiser.load(model), tmp_path / "store"
     expected = loaded.predict(clip, store=store)
