@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from helpers import voice, write_wav
 
-from semiser.corpora.ingest import implausible, ingest
+from semiser.corpora.ingest import _say_hours, implausible, ingest
 from semiser.corpora.options import IngestOptions
 from semiser.errors import TooManyUnusable, Unusable
 from semiser.options.plausible import PlausibleSpeechOptions
@@ -263,3 +263,24 @@ def test_transcripts_that_belong_to_nothing_are_said(tmp_path, named, warned, sa
     summary = ingest(IngestOptions(corpora=corpora, listen=0)).summary["esd"]
     ((warning, found),) = implausible(summary, PlausibleSpeechOptions())
     assert warning == warned and re.match(said, found) and summary["implausible"] == [found]
+
+
+def test_the_log_says_how_much_there_is_and_that_it_was_listened_to(tmp_path, caplog):
+    caplog.set_level("INFO")
+    write_wav(tmp_path / "a.wav", voice(6.0))
+    (tmp_path / "utterances.csv").write_text("audio_path,split\na.wav,train\n")
+    corpus = {"reader": "manifest", "root": str(tmp_path), "expected": {"utterances/train": 2}}
+    ingest(IngestOptions(corpora={"own": corpus}))
+    assert caplog.messages == [
+        "own: 1 utterances, 0.1 min, 0 speakers, 0 quarantined",
+        "own: 1 utterances/train found, 2 expected",
+        "own: listened to 1: none silent, clipped, beyond full scale or of odd channels",
+    ]
+    caplog.clear()
+    ingest(IngestOptions(corpora={"own": corpus | {"expected": {}}}, listen=0))
+    assert caplog.messages == ["own: 1 utterances, 0.1 min, 0 speakers, 0 quarantined"]
+
+
+@pytest.mark.parametrize("hours, said", [(0.5, "30.0 min"), (0.99, "59.4 min"), (1.0, "1.0 h"), (12.04, "12.0 h")])
+def test_hours_are_said_as_minutes_below_one(hours, said):
+    assert _say_hours(hours) == said

@@ -83,6 +83,13 @@ def test_functionals_and_descriptors_alike_take_an_hour_at_most(family, monkeypa
         next(family(OpenSmileOptions()).rows(Source({}, None)))
 
 
+def test_longer_than_an_hour_is_refused_with_what_to_do(extractor):
+    """openSMILE holds the descriptors of the whole utterance: 1 GB an hour."""
+    signal = np.broadcast_to(np.float32(0.1), 3601 * 16_000)  # takes no memory
+    with pytest.raises(Unusable, match=r"3,601 s of audio: .* takes at most 3,600 s: give start_s and end_s"):
+        extractor(signal)
+
+
 @pytest.mark.parametrize("name", SETS)
 def test_silence_has_finite_values(name):
     assert np.isfinite(SetExtractor(name, "Functionals", 16_000)(np.zeros(16_000, np.float32))).all()

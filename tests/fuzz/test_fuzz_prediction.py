@@ -168,6 +168,15 @@ def test_a_card_that_was_tampered_with_is_refused_before_memory_is_taken(copy, c
     assert accepted == (harmless if mended else [])
 
 
+@pytest.mark.parametrize(
+    "content", [b'{"system":' + b"[" * 100_000, b"null", b"\xff\xfe{}", b"NaN", b"", b'{"a": 1, "a": 2}']
+)
+def test_a_card_that_is_no_card_is_refused(copy, content):
+    (copy / "card.json").write_bytes(content)
+    with pytest.raises(ValueError, match=f"{copy}/card.json is no model card"):
+        semiser.load(copy)
+
+
 @pytest.mark.parametrize("order", [(2, 1, 0)])
 def test_the_order_of_classes_is_that_of_the_training(copy, order):
     facts = json.loads((copy / "card.json").read_text())

@@ -23,3 +23,16 @@ def test_a_checkpoint_with_a_damaged_byte_is_not_resumed(tmp_path, share, caplog
     state = {"module": torch.nn.Linear(50, 50), "epoch": 0}
     assert not _run(tmp_path).resume(state)
     assert state["epoch"] == 0 and "is damaged and is not resumed" in caplog.text
+
+
+def test_a_training_says_where_it_stands_counting_from_one(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr("semiser.training.run.note", said.append)
+    run = _run(tmp_path)
+    for epoch in range(2):
+        run.log(epoch, 2, loss=0.5)
+    run.log(2)
+    assert (
+        said[0] == "epoch 1 of 2, loss 0.5" and said[1].startswith("epoch 2 of 2, loss 0.5, ") and said[2] == "epoch 3"
+    )
+    assert run.curves == [{"epoch": epoch, "name": "loss", "value": 0.5} for epoch in range(2)]

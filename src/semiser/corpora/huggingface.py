@@ -93,7 +93,7 @@ def _read_state(folder: Path) -> dict[str, Any]:
         return {}
     try:
         state = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path.name} in {folder.name} is not JSON: {error}") from error
     return state if isinstance(state, dict) else {}
 

@@ -83,7 +83,7 @@ def _all() -> Iterator[tuple[str, Declared]]:
 
 
 # Other options of `params:features`, and what lists of modalities call something else.
-_TAKEN = ("extract", "shards", "proxies", "acoustic", "text", "query_topic", "accent")
+_TAKEN = ("extract", "shards", "plausible", "proxies", "acoustic", "text", "query_topic", "accent")
 
 DECLARED: dict[str, Declared] = dict(_all())
 FAMILIES = tuple(DECLARED)

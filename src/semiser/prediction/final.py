@@ -149,7 +149,7 @@ def is_final(folder: Path) -> bool:
     """Whether the card in a folder is that of a final model."""
     try:
         return "final" in json.loads((folder / CARD).read_bytes())
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 
