@@ -5,14 +5,18 @@ A page of a system has two places for them, each between a comment that names th
 * `<!-- options -->`: what the paper says of every option, what a published experiment runs with, and why;
 * `<!-- published -->`: what of ours stands beside every published figure, or why nothing does.
 
+benchmark.md has two for published figures of corpora: `<!-- anchors -->`, speakers apart, and `<!-- shared -->`, the
+others.
+
 options.md has the options of all systems whose page has no place for them.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from semiser.effective import effective_options, experiment_parameters
+from semiser.evaluation.anchors import Anchor, read_anchors
 from semiser.evaluation.hyperparameters import OURS, PUBLISHED_ENVS, Compared, compare_options
 from semiser.evaluation.published import PAPERS, Published, read_published
 from semiser.systems.system import get_system
@@ -40,7 +44,12 @@ def pages() -> dict[Path, str]:
         text = page.read_text(encoding="utf-8")
         text = _fill(text, "options", options_table(system))
         made[page] = _fill(text, "published", published_table(system))
-    return made | {DOCS / "options.md": "\n".join([HEAD, *_index(made)])}
+    page = DOCS / "benchmark.md"
+    text = page.read_text(encoding="utf-8")
+    for name, speakers in (("anchors", ("apart",)), ("shared", ("shared", "not checked"))):
+        text = _fill(text, name, anchors_table(speakers))
+    index = "\n".join([HEAD, *_index(made)])
+    return made | {page: text} | {DOCS / "options.md": index}
 
 
 def _fill(text: str, name: str, table: Iterator[str]) -> str:
@@ -99,6 +108,24 @@ def published_table(system: str) -> Iterator[str]:
         beside = f"`{ours}`{f': {note}' if note else ''}" if ours else f"none: {note}"
         figures = ", ".join(f"`{row.metric}`" for row in own)
         yield f"| {table} | {corpus}, {task} | {_cell(name)} | {figures} | {_cell(beside)} |"
+
+
+def anchors_table(speakers: Collection[str]) -> Iterator[str]:
+    """Published figures of corpora; those of one source and protocol in a row, the highest first."""
+    rows: dict[tuple[str, ...], list[Anchor]] = {}
+    for anchor in read_anchors():
+        if anchor.speakers in speakers:
+            classes, labels = str(anchor.classes or ""), f"{100 * anchor.labels:g} %"
+            key = (anchor.corpus, classes, anchor.protocol, anchor.speakers, labels, anchor.metric, anchor.source)
+            rows.setdefault((*key, anchor.note), []).append(anchor)
+    yield "| corpus | classes | protocol | speakers | labels | figures | source |"
+    yield "|---|---|---|---|---|---|---|"
+    for (corpus, classes, protocol, apart, labels, metric, source, note), own in rows.items():
+        ranked = sorted(own, key=lambda anchor: -anchor.value)
+        figures = "; ".join(f"{anchor.method} {anchor.value:.3f}" for anchor in ranked)
+        where = f"{source}: {note}" if note else source
+        cells = (corpus, classes, protocol, apart, labels, f"`{metric}` {figures}", where)
+        yield f"| {' | '.join(map(_cell, cells))} |"
 
 
 def _cell(value: object) -> str:

@@ -185,15 +185,25 @@ def clean(names: tuple[str, ...]) -> None:
 @semiser.command()
 @click.argument("experiment")
 @click.argument("folder")
-@click.option("--as", "kind", type=click.Choice(["csv", "audformat"]), default="csv", show_default=True)
-def export(experiment: str, folder: str, kind: Any) -> None:
-    """Write the folds and predictions of EXPERIMENT to a new FOLDER, for other tools: CSV files or audformat tables."""
+@click.option(
+    "--as", "kind", type=click.Choice(["csv", "audformat", "emobox", "poleval"]), default="csv", show_default=True
+)
+@click.option(
+    "--inputs", metavar="IN_TSV", help="PolEval's in.tsv: write its out.tsv from what was predicted for them."
+)
+def export(experiment: str, folder: str, kind: Any, inputs: str | None) -> None:
+    """Write the folds and predictions of EXPERIMENT to a new FOLDER, for other tools and challenges."""
     from pathlib import Path
 
     from semiser.experiments.export import export as write
+    from semiser.experiments.export import export_submission
 
     with telling():
-        _print(str(path) for path in write(_tree(), experiment, Path(folder), kind))
+        tree, place = _tree(), Path(folder)
+        if inputs is not None and kind != "poleval":
+            raise ValueError("--inputs goes with --as poleval alone")
+        written = export_submission(tree, experiment, place, Path(inputs)) if inputs else None
+        _print(str(path) for path in written or write(tree, experiment, place, kind))
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ have; `note`.
 """
 
 import csv
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -21,6 +22,7 @@ PAPERS = {
     "mssgan": "Liang et al., Semi-supervised Multimodal Emotion Recognition With Improved Wasserstein GANs (ACII 2019)",
     "cmkt": "Zhang et al., Combining cross-modal knowledge transfer and semi-supervised learning (KBS 2021)",
 }
+_ALIASES = {"omgemotion": "omg"}
 _FACTOR = {"fraction": 1.0, "percent": 0.01, "points": 0.01, "count": 1.0}
 
 
@@ -59,6 +61,12 @@ def read_published(system: str) -> tuple[Published, ...]:
         return ()
     table = files("semiser.systems") / system / "published.csv"
     return tuple(_parse(row) for row in csv.DictReader(StringIO(table.read_text(encoding="utf-8"))))
+
+
+def plain_corpus(name: str) -> str:
+    """A corpus's name by which it is the same however it is spelled: `EMO-DB` and `emodb`."""
+    plain = re.sub(r"[^a-z0-9]", "", name.lower())
+    return _ALIASES.get(plain, plain)
 
 
 def _parse(row: dict[str, str]) -> Published:

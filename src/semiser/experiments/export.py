@@ -1,11 +1,10 @@
-"""An experiment's folds and predictions for other tools: CSV files, or a database of audformat.
+"""An experiment's folds and predictions for other tools: CSV files, a database of audformat, files of challenges.
 
 Both say of every row which sound it is about, by `file`, `start` and `end` as audformat and what is built on it have
 them: the file below the corpus's root as the run had it, the bounds empty where the file is the utterance.
 """
 
 import json
-import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,12 +14,13 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 import pyarrow.parquet as pq
 
+from semiser.experiments.challenges import CHALLENGES, plain, submission, write_submissions
 from semiser.experiments.tree import Tree
 
 if TYPE_CHECKING:
     import audformat
 
-Kind = Literal["csv", "audformat"]
+Kind = Literal["csv", "audformat", "emobox", "poleval"]
 
 _SOUND = ["file", "start", "end"]
 _SPLITS = {"train": "train", "validation": "dev", "test": "test"}  # roles to audformat's kinds of splits
@@ -43,7 +43,8 @@ def export(tree: Tree, experiment: str, folder: Path, kind: Kind) -> list[Path]:
         tree: where experiments lie.
         experiment: its name.
         folder: to be made.
-        kind: CSV files, `<pipeline>_folds.csv` and `<pipeline>_<variant>.csv`, or one audformat database.
+        kind: CSV files, `<pipeline>_folds.csv` and `<pipeline>_<variant>.csv`, one audformat database, or what a
+            challenge takes (`semiser.experiments.challenges`).
 
     Returns:
         The files.
@@ -61,12 +62,46 @@ def export(tree: Tree, experiment: str, folder: Path, kind: Kind) -> list[Path]:
     partial.mkdir(parents=True)
     if kind == "csv":
         for table in tables:
-            name = f"{table.pipeline}_{_plain(table.variant or 'folds')}.csv"
+            name = f"{table.pipeline}_{plain(table.variant or 'folds')}.csv"
             table.rows.to_csv(partial / name, index=False)
+    elif kind in CHALLENGES:
+        for table in tables:
+            if table.variant is not None:
+                write_submissions(partial, kind, table.pipeline, table.rows)
     else:
         _to_database(experiment, tables).save(str(partial), storage_format="csv", num_workers=1)
     partial.rename(folder)
     return sorted(folder.iterdir())
+
+
+def export_submission(tree: Tree, experiment: str, folder: Path, inputs: Path) -> list[Path]:
+    """Write `out.tsv` of PolEval for the files of its `in.tsv`, from what the experiment's model said of them.
+
+    Args:
+        tree: where experiments lie.
+        experiment: of which `kedro run --pipelines=predict` was run on the folder of these files.
+        folder: to be made.
+        inputs: the challenge's `in.tsv`.
+
+    Raises:
+        FileExistsError: the folder is there.
+        FileNotFoundError: nothing was predicted.
+        ValueError: a file of the inputs has no prediction.
+    """
+    if folder.exists():
+        raise FileExistsError(f"{folder} exists: name a new folder, nothing is written over")
+    path = tree.data / "07_model_output" / experiment / "predict" / "predictions.parquet"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: run `kedro run --pipelines=predict --params predict.input=<folder of the files>` first"
+        )
+    lines = submission(pq.read_table(path, columns=["path", "prediction"]).to_pandas(), inputs)
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    (partial / "out.tsv").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    partial.rename(folder)
+    return [folder / "out.tsv"]
 
 
 def _collect(tree: Tree, experiment: str) -> Iterator[Exported]:
@@ -78,7 +113,9 @@ def _collect(tree: Tree, experiment: str) -> Iterator[Exported]:
     for path in folds:
         table = pq.read_table(path)
         pipeline = path.parent.name
-        rows = table.to_pandas()[["fold", "role", "utterance_id", "label", "true_label"]]
+        rows = table.to_pandas()[["experiment", "fold", "role", "utterance_id", "label", "true_label"]]
+        if rows["experiment"].nunique() == 1:  # else these are the folds of several settings, such as label budgets
+            rows = rows.drop(columns="experiment")
         classes = sorted(rows["true_label"].dropna().unique())
         yield Exported(pipeline, None, _beside(sound, rows), classes)
         for file in sorted((tree.data / "07_model_output" / experiment / pipeline).glob("*.parquet")):
@@ -135,7 +172,7 @@ def _to_database(experiment: str, tables: list[Exported]) -> "audformat.Database
     for name in ("unlabelled", "acted"):
         database.splits[name] = audformat.Split(audformat.define.SplitType.OTHER, description="seen in training")
     for table in tables:
-        scheme = f"class.{_plain(table.pipeline)}"
+        scheme = f"class.{plain(table.pipeline)}"
         if scheme not in database.schemes:
             database.schemes[scheme] = audformat.Scheme("str", labels=table.classes)
         if table.variant is None:
@@ -147,21 +184,23 @@ def _to_database(experiment: str, tables: list[Exported]) -> "audformat.Database
 
 def _add_folds(database: "audformat.Database", table: Exported, scheme: str) -> None:
     """A table per fold and role: the class that training may see, and the true one."""
-    for (fold, role), rows in table.rows.groupby(["fold", "role"]):
-        found = _add_table(database, f"{_plain(table.pipeline)}.fold-{fold}.{role}", rows, str(role))
+    of = [name for name in ("experiment", "fold", "role") if name in table.rows]
+    for (*setting, fold, role), rows in table.rows.groupby(of):
+        name = ".".join([table.pipeline, *map(str, setting), f"fold-{fold}", str(role)])
+        found = _add_table(database, plain(name), rows, str(role))
         _add_column(found, "label", rows["label"], scheme)
         _add_column(found, "true_label", rows["true_label"], scheme)
 
 
 def _add_predictions(database: "audformat.Database", table: Exported, scheme: str) -> None:
-    for (seed, fold), rows in table.rows.groupby(["seed", "fold"]):
-        name = f"{_plain(table.pipeline)}.{_plain(table.variant or '')}.seed-{seed}.fold-{fold}"
+    for (variant, seed, fold), rows in table.rows.groupby(["variant", "seed", "fold"]):
+        name = f"{plain(table.pipeline)}.{plain(str(variant))}.seed-{seed}.fold-{fold}"
         found = _add_table(database, name, rows, "test")
         _add_column(found, "target", rows["target"], scheme)
         _add_column(found, "prediction", rows["prediction"], scheme, "model")
         for column in rows.columns:
             if column.startswith("probability_"):
-                _add_column(found, _plain(column), rows[column], "probability", "model")
+                _add_column(found, plain(column), rows[column], "probability", "model")
 
 
 def _add_table(database: "audformat.Database", name: str, rows: pd.DataFrame, split: str) -> "audformat.Table":
@@ -183,8 +222,3 @@ def _add_column(table: "audformat.Table", name: str, values: pd.Series, scheme: 
 
     table[name] = audformat.Column(scheme_id=scheme, rater_id=rater)
     table[name].set([None if pd.isna(value) else value for value in values])
-
-
-def _plain(name: str) -> str:
-    """A name that audformat and every file system takes."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name)

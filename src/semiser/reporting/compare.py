@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from semiser.evaluation.published import Published, read_published
+from semiser.evaluation.published import Published, plain_corpus, read_published
 from semiser.reporting.protocol import protocol_of
 
 SAME, OTHER_CLASSES, ELSEWHERE = "same corpus", "same corpus, other classes", "another corpus"
 _OF_THE_PAPER = "published"  # the option set of that name where a system has several
-_ALIASES = {"omgemotion": "omg"}
 
 
 @dataclass(frozen=True)
@@ -94,14 +93,9 @@ def _same(found: Any, wanted: str) -> bool:
 
 
 def _comparable(row: Published, corpora: tuple[str, ...], protocol: Mapping[str, Any]) -> str:
-    if len(corpora) != 1 or _plain(corpora[0]) != _plain(row.corpus):
+    if len(corpora) != 1 or plain_corpus(corpora[0]) != plain_corpus(row.corpus):
         return ELSEWHERE
     classes = re.match(r"(\d+)-class", row.task)
     if classes and protocol.get("classes") and int(classes[1]) != len(protocol["classes"]):
         return OTHER_CLASSES
     return SAME
-
-
-def _plain(corpus: str) -> str:
-    name = re.sub(r"[^a-z0-9]", "", corpus.lower())
-    return _ALIASES.get(name, name)

@@ -15,6 +15,7 @@ from semiser.evaluation.confounds import confounded, over_draws, say_confounds
 from semiser.evaluation.metrics import AVERAGES
 from semiser.evaluation.published import PAPERS, Published
 from semiser.evaluation.significance import holm
+from semiser.reporting.anchored import anchored
 from semiser.reporting.compare import Ours, compare
 from semiser.reporting.detail import Detail, often_wrong, show
 from semiser.reporting.findings import Finding, difference, find_best, format_p, metric_label, task_of
@@ -59,6 +60,7 @@ def make_report(
     roots = {name: facts["root"] for name, facts in (ingest or {}).items() if "root" in facts}
     results = gather(folder)
     findings = [finding for part in results if part.metrics for finding in find_best(part.pipeline, part.metrics)]
+    by_pipeline = {part.pipeline: part.metrics for part in results if part.metrics}
     beside = {part.pipeline: compare(part.system, _figures(part, results)) for part in results if part.metrics}
     made = {"at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "versions": versions()}
     html = _environment().get_template("report.html.j2").render(
@@ -70,6 +72,7 @@ def make_report(
             | {"wrong": often_wrong((part.details or {}).get("wrong", ()), roots, folder)}
             for part in results if part.metrics
         ],
+        anchored=anchored([(finding, by_pipeline[finding.pipeline]) for finding in findings]),
         others=[part for part in results if not part.metrics],
         corpora=ingest or {},
         counts=paper_counts(ingest, [part.metrics for part in results if part.metrics]),

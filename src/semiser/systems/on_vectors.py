@@ -1,5 +1,6 @@
 """What systems share whose utterances are vectors: which features, over whom, and how they are read."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
@@ -94,9 +95,16 @@ class OnVectorsOptions(SystemOptions):
         return self
 
 
-def make_folds(work: "Work", options: FoldOptions | None = None) -> "pa.Table":
-    """Folds over the utterances that have the features of every modality; None: those of the system's options."""
-    return work.folds_over(_tables(work, work.options.columns).values(), options or work.options.folds)
+def make_folds(work: "Work", options: FoldOptions | None = None, beside: "Iterable[Dataset]" = ()) -> "pa.Table":
+    """Folds over the utterances that have the features of every modality.
+
+    Args:
+        work: of the system.
+        options: of the folds; None: those of the system's options.
+        beside: further tables in which an utterance must have a row.
+    """
+    tables = [*_tables(work, work.options.columns).values(), *beside]
+    return work.folds_over(tables, options or work.options.folds)
 
 
 def read(work: "Work", setting: FeatureSet | None, folds: "pa.Table | None" = None) -> "Experiment":

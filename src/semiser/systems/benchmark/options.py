@@ -1,20 +1,22 @@
 """`params:train_benchmark`: methods on the same folds, budgets and draws of labels."""
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from itertools import product
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from semiser.folds.options import CrossCorpus, FoldOptions, LabelBudget
-from semiser.options.base import Options, names_of
+from semiser.options.base import Options, first_problem, names_of
+from semiser.options.training import SystemOptions
 from semiser.systems.baselines.train_options import TrainBaselinesOptions
 from semiser.systems.baselines.train_options import VariantName as BaselineName
+from semiser.systems.benchmark.guests import GUESTS, METHODS, Guest, GuestName, invited
 from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, TrainMmmdOptions
 from semiser.systems.mmmd.options import VariantName as MmmdName
 from semiser.systems.on_vectors import FeatureSet
 
-VariantName = Literal[BaselineName, MmmdName]
+VariantName = Literal[BaselineName, MmmdName, GuestName]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 SHARES = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 EVERYONE = "all"  # the test utterances, where no subset of them is meant
@@ -40,12 +42,16 @@ class Setting(NamedTuple):
         draw: which labels these are.
         features: None where there is one set of them.
         heard: whether the tested corpus's other speakers are heard without labels.
+        guest: method of a guest; None: it reads vectors.
+        own: the guest's own setting.
     """
 
     share: float
     draw: int
     features: FeatureSet | None
     heard: bool = False
+    guest: str | None = None
+    own: Hashable = None
 
 
 class Subset(Options):
@@ -66,9 +72,11 @@ class TrainBenchmarkOptions(TrainBaselinesOptions, TrainMmmdOptions):
     The defaults of networks are not the papers': they are one choice for every corpus.
 
     Attributes:
-        variants: the methods that are trained.
+        variants: the methods that are trained; `all`: those that read vectors.
         shares: budgets, as shares of each class's training labels; those of one draw are nested.
         draws: of the labels, by number; it is the seed of the training, too.
+        systems: name of a system that reads no vectors to its options, as its own group has them but for folds,
+            variants and tasks; its variants are the methods `<system>_<variant>`.
         tested_on: name to a part of the test utterances that is looked at by itself, beside all of them.
     """
 
@@ -81,12 +89,23 @@ class TrainBenchmarkOptions(TrainBaselinesOptions, TrainMmmdOptions):
     )
     shares: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Numbers] = Field(default=SHARES, min_length=1)
     draws: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Numbers] = Field(default=(0, 1, 2), min_length=1)
+    systems: dict[str, dict[str, Any]] = {}
     tested_on: dict[str, Subset] = {}
     mlp: MmdOptions = _JOINT
     dnn: MmdOptions = _JOINT
     mmd: MmdOptions = _NETWORK
     mixmatch: MixMatchOptions = MixMatchOptions(epochs=30, noise=1.0, unlabelled_weight=1.0, ramp=0.3)
-    everything: ClassVar[tuple[str, ...]] = VARIANTS
+    everything: ClassVar[tuple[str, ...]] = tuple(name for name in VARIANTS if name not in METHODS)
+
+    def of_guest(self, guest: Guest) -> SystemOptions:
+        """The options of a guest, on these folds."""
+        (names,) = [names for invitee, names in invited(self.variants) if invitee is guest]
+        return guest.options(self.systems.get(guest.system.name, {}), self.folds, names)
+
+    def families(self) -> tuple[str, ...]:
+        """The feature families that the trainings need."""
+        guests = [family for guest, _ in invited(self.variants) for family in self.of_guest(guest).families()]
+        return tuple(dict.fromkeys([*super().families(), *guests]))
 
     @property
     def heard(self) -> tuple[bool, ...]:
@@ -109,6 +128,18 @@ class TrainBenchmarkOptions(TrainBaselinesOptions, TrainMmmdOptions):
         if isinstance(self.folds.protocol, CrossCorpus):
             changed["protocol"] = self.folds.protocol.model_copy(update={"hear_tested": heard})
         return self.folds.model_copy(update=changed)
+
+    @model_validator(mode="after")
+    def _guests_have_their_options(self) -> Self:
+        names = [guest.system.name for guest in GUESTS]
+        if unknown := sorted(set(self.systems) - set(names)):
+            raise ValueError(f"systems names {', '.join(unknown)}: there are {', '.join(names)}")
+        for guest, _ in invited(self.variants):
+            try:
+                self.of_guest(guest)
+            except ValidationError as error:
+                raise ValueError(first_problem(error, f"systems.{guest.system.name}")) from error
+        return self
 
     @model_validator(mode="after")
     def _labels_are_hidden_once(self) -> Self:

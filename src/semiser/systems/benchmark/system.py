@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from semiser.options.modalities import MODALITY_FAMILIES
 from semiser.systems import on_vectors
 from semiser.systems.baselines import system as baselines
+from semiser.systems.benchmark import guests
 from semiser.systems.benchmark.options import Setting, TrainBenchmarkOptions
 from semiser.systems.mmmd import system as mmmd
 from semiser.systems.on_vectors import FeatureSet
-from semiser.systems.system import Job, Product, System, Work
+from semiser.systems.system import Job, Product, Stage, System, Work
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,10 @@ def make_folds(work: Work[TrainBenchmarkOptions]) -> "pa.Table":
     options = work.options
     of = product(options.shares, options.draws, options.heard)
     budgets = [options.budget(share, draw, heard) for share, draw, heard in of]
-    return join_experiments([on_vectors.make_folds(work, budget) for budget in budgets])
+    used = [family for guest, _ in guests.invited(options.variants)
+            for family in options.of_guest(guest).families() if family in guest.system.tables]  # fmt: skip
+    beside = [work.table(family, "variants") for family in dict.fromkeys(used)]
+    return join_experiments([on_vectors.make_folds(work, budget, beside) for budget in budgets])
 
 
 def read(work: Work[TrainBenchmarkOptions], setting: Setting | FeatureSet | None) -> "Experiment":
@@ -38,25 +42,30 @@ def read(work: Work[TrainBenchmarkOptions], setting: Setting | FeatureSet | None
 
     Draws of one budget are one experiment, of which they are the seeds.
     """
-    import pyarrow as pa
-
     from semiser.folds.settings import take_experiment
 
     options = work.options
     if not isinstance(setting, Setting):
         first = options.budget(options.shares[0], options.draws[0])
         return on_vectors.read(work, setting, take_experiment(work.folds, first.experiment))
-    own = take_experiment(work.folds, options.budget(setting.share, setting.draw, setting.heard).experiment)
-    name = options.budget(setting.share, setting.draw, setting.heard).experiment.partition("/draw=")[0]
-    place = own.schema.get_field_index("experiment")
-    own = own.set_column(place, "experiment", pa.array([name] * len(own), pa.string()))
-    return replace(work.experiment(setting.features), folds=own)
+    budget = options.budget(setting.share, setting.draw, setting.heard).experiment
+    if setting.guest is None:
+        found = replace(work.experiment(setting.features), folds=take_experiment(work.folds, budget))
+    else:
+        found = guests.read(work, setting.guest, setting.share, setting.draw, setting.heard, setting.own)
+    return replace(found, folds=guests.called(found.folds, budget.partition("/draw=")[0]))
 
 
 def jobs(work: Work[TrainBenchmarkOptions], variant: str) -> Iterator[Job]:
     """A method as its own system trains it, in every setting; on speech to hear if it hears without labels."""
     from semiser.systems.benchmark.tables import SUPERVISED
 
+    if variant in guests.METHODS:
+        for job, share, draw, heard in guests.jobs(work, variant):
+            unlabelled = "/unlabelled=target" if heard else ""
+            setting = Setting(share, draw, None, heard, variant, job.setting)
+            yield replace(job, name=f"{job.name}{unlabelled}/share={share:g}", setting=setting)
+        return
     owner = next(system for system in _OWNERS if variant in system.variants)
     of_features = {job.setting: job for job in owner.jobs(work, variant)}
     for ending, setting in work.options.settings:
@@ -133,7 +142,8 @@ SYSTEM: System[TrainBenchmarkOptions, str] = System(
     alias="benchmark",
     options=TrainBenchmarkOptions,
     tables=MODALITY_FAMILIES,
-    variants={name: text for system in _OWNERS for name, text in system.variants.items()},
+    variants={name: text for system in _OWNERS for name, text in system.variants.items()}
+    | {name: f"{guest.system.title}: {guest.system.variants[of]}" for name, (guest, of) in guests.METHODS.items()},
     make_folds=make_folds,
     read=read,
     jobs=jobs,
@@ -141,6 +151,7 @@ SYSTEM: System[TrainBenchmarkOptions, str] = System(
     pairs=pairs,
     confused=confused,
     shown=shown,
+    stages=(Stage(guests.STAGE, guests.prepare, reads=("proxy_arousal", "proxy_valence")),),
     products=(
         Product(
             "ranking",

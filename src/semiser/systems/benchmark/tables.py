@@ -20,6 +20,7 @@ from semiser.evaluation.report import evaluate
 from semiser.evaluation.significance import LEVEL, holm
 from semiser.evaluation.tasks import settings_of
 from semiser.folds.table import ROLES, TEST, TRAIN
+from semiser.systems.benchmark import guests
 from semiser.systems.benchmark.options import EVERYONE, TrainBenchmarkOptions
 from semiser.systems.system import Work
 
@@ -33,6 +34,7 @@ SUPERVISED = {
     "mmmd_without_acted": "mmd",
     "mmmd_with_acted": "mmd",
     "mmmd_epoch_wise": "mmd",
+    **guests.SUPERVISED,
 }
 _HEARD = "unlabelled=target"  # in the name of a method that hears the tested corpus
 COSTS = ("seconds", "processor_s", "memory_mib", "gpu_mib")
@@ -269,7 +271,7 @@ def _costs(models: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
 
 def _described(variant: str) -> dict[str, str]:
     settings = settings_of(variant)
-    features = settings.get("modalities", "")
+    features = settings.get("modalities", settings.get("features", ""))
     heard = {"unlabelled": settings["unlabelled"]} if "unlabelled" in settings else {}
     return {"method": variant.split("/")[0], "features": features, **heard, "share": settings["share"]}
 
