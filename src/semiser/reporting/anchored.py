@@ -55,7 +55,9 @@ def anchored(findings: Sequence[tuple[Finding, Mapping[str, Any]]]) -> list[Anch
         published = anchors_on(corpus)
         ours = [_ours(finding, metrics) for finding, metrics in findings if finding.corpora == (corpus,)]
         apart = [line for line in ours if line] + [_line(anchor) for anchor in published if anchor.speakers == "apart"]
-        others = [(anchor.speakers, _line(anchor)) for anchor in published if anchor.speakers != "apart"]
+        others: list[tuple[str, Line]] = [
+            (anchor.speakers, _line(anchor)) for anchor in published if anchor.speakers != "apart"
+        ]
         if published:
             found.append(Anchored(corpus, apart, others))
     return found

@@ -99,6 +99,7 @@ def test_the_table_has_labels_scores_and_costs(made):
     figure = made["train_benchmark_metrics"]["variants"]["svm/share=0.34"]["uar"]
     assert row["labels"] == 4 and row["uar"] == figure["mean"] and row["ci95_low"] == figure["ci95"][0]
     assert row["seconds"] > 0 and row["processor_s"] >= 0 and row["memory_mib"] > 50
+    assert row["trainings"] == 4  # two draws, two folds
     both = [table.loc["all", "svm", share]["uar"] for share in ("0.34", "1")]
     assert table.loc["all", "svm", "all"]["uar"] == pytest.approx(np.mean(both))
 

@@ -1,7 +1,14 @@
 import pytest
 from pydantic import ValidationError
 
-from semiser.systems.cmkt.options import VARIANTS, CmktOptions, ConsistentRandom, TrainCmktOptions, WeightedFusion
+from semiser.systems.cmkt.options import (
+    PUBLISHED,
+    VARIANTS,
+    CmktOptions,
+    ConsistentRandom,
+    TrainCmktOptions,
+    WeightedFusion,
+)
 from semiser.systems.cmkt.sweeps import CmktSweepsOptions
 
 FOLDS = {"experiment": "e", "corpora": ["c"], "validation": {"kind": "none"}}
@@ -22,6 +29,15 @@ def test_variants_are_options_of_one_algorithm():
     assert found["dcmkt"].unlabelled_weight == 1 and found["fixmatch"].unlabelled_weight == 0.2
     assert found["dcmkt_finetuned"].finetune == options.optimisation and found["dcmkt"].finetune is None
     assert found["supervised"].unlabelled is None
+
+
+def test_ours_differ_from_the_papers_in_specaugment_alone_and_are_trained_where_they_are_asked_for():
+    options = _options(augment={"band_share": 0.2})
+    for name in ("supervised", "fixmatch"):
+        masked, unmasked = options.neural(name), options.neural(f"{name}_unmasked")
+        assert (unmasked.augment.band_masks, unmasked.augment.time_masks) == (0, 0) != masked.augment.band_masks
+        assert unmasked.model_copy(update={"augment": masked.augment}) == masked
+    assert options.variants == PUBLISHED and len(PUBLISHED) == 9
 
 
 def test_the_defaults_are_the_published_ones():

@@ -19,7 +19,7 @@ from semiser.options.audio_features import StftOptions
 from semiser.options.face_features import EXPRESSIONS, ExpressionOptions, MobileNetOptions
 from semiser.options.features import FeaturesOptions
 from semiser.options.training import TrainingOptions
-from semiser.systems.cmkt.options import VARIANTS, TrainCmktOptions
+from semiser.systems.cmkt.options import PUBLISHED, VARIANTS, TrainCmktOptions
 from semiser.systems.cmkt.sweeps import CmktSweepsOptions
 from semiser.training.run import TrainingRun
 
@@ -254,7 +254,7 @@ def test_ch_sims_in_small_goes_from_mp4_to_the_table(tmp_path):
     }
     options = TrainCmktOptions(folds=folds, select="validation", **TINY | {"pool_frames": 8})
     made = run_system("cmkt", data, options, tmp_path / "models")
-    assert made["metrics_table"]["variant"].tolist() == list(VARIANTS) and len(made["confusion_figure"].axes) == 9
+    assert made["metrics_table"]["variant"].tolist() == list(PUBLISHED) and len(made["confusion_figure"].axes) == 9
     protocol = made["train_cmkt_metrics"]["protocol"]
     assert protocol["classes"] == ["negative", "neutral", "positive"]
     assert (protocol["visual"]["unlabelled_utterances"], protocol["visual"]["with_knowledge"]) == (3, 3)

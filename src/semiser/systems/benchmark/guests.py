@@ -31,6 +31,8 @@ GuestName = Literal[
     "cmkt_fixmatch",
     "cmkt_pi_model",
     "cmkt_temporal_ensembling",
+    "cmkt_supervised_unmasked",
+    "cmkt_fixmatch_unmasked",
     "mssgan_fsbase",
     "mssgan_ssbase",
     "mssgan_ssgan",
@@ -104,7 +106,8 @@ def _settings_of_mssgan(options: Any) -> list[str]:
 GUESTS: tuple[Guest, ...] = (
     Guest(
         cmkt.SYSTEM,
-        {name: "supervised" for name in ("fixmatch", "pi_model", "temporal_ensembling")} | {"supervised": None},
+        {name: "supervised" for name in ("fixmatch", "pi_model", "temporal_ensembling")}
+        | {"fixmatch_unmasked": "supervised_unmasked", "supervised": None, "supervised_unmasked": None},
         hears=True,
         options=_of_cmkt,
     ),

@@ -1,5 +1,6 @@
 """The benchmark, declared: methods of other systems on the same folds, budgets and draws of labels."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from semiser.training.experiment import Experiment
 
+logger = logging.getLogger(__name__)
 _OWNERS: tuple[System[Any, Any], ...] = (baselines.SYSTEM, mmmd.SYSTEM)  # of the methods
 
 
@@ -128,8 +130,11 @@ def rank_methods(
     """Scores by share of labels with what they cost, drawn; the ranking; the tests that it is of."""
     from semiser.evaluation.plots import shares_figure
     from semiser.evaluation.report import metrics_table
+    from semiser.systems.benchmark import tables
     from semiser.systems.benchmark.tables import efficiency, paired_tests, ranking, tested, without_speech
 
+    hours = tables.processor_hours(models)
+    logger.info("%d trainings of this table took %.3g processor hours", len(models), hours)
     measured = list(tested(work, metrics, predictions))
     tests, table = paired_tests(measured), efficiency(work, measured, models)
     figure = shares_figure(metrics_table(metrics), references=without_speech(table))

@@ -160,7 +160,8 @@ def efficiency(
         `tested`, `method`, `features`, across corpora `unlabelled` (`target` where the tested corpus's other speakers
         are heard), `share`; `labels`: training labels of a fold, mean over folds and draws; `uar`
         with `uar_std` (over draws; over folds where there is one draw), `ci95_low`, `ci95_high`; of the training of a
-        fold the mean `seconds` and `processor_s` and the largest `memory_mib` (and `gpu_mib`).
+        fold the mean `seconds` and `processor_s` and the largest `memory_mib` (and `gpu_mib`); `trainings`: how many
+        were measured, so that all of them took `trainings` times as long.
     """
     labels, costs = _labels(work), _costs(models)
     rows = []
@@ -265,8 +266,14 @@ def _costs(models: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
             for name in COSTS
             if name in costs
         }
+        | {"trainings": float(max(map(len, costs.values())))}
         for variant, costs in found.items()
     }
+
+
+def processor_hours(models: Sequence[Mapping[str, Any]]) -> float:
+    """What all trainings took together, those too that an earlier run had finished."""
+    return sum((row.get("cost") or {}).get("processor_s", 0.0) for row in models) / 3600
 
 
 def _described(variant: str) -> dict[str, str]:

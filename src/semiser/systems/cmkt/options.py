@@ -1,6 +1,6 @@
 """`params:train_cmkt`: experiment and variants of CMKT (Zhang et al., Knowledge-Based Systems 2021)."""
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, cast, get_args
 
 from pydantic import Field, model_validator
 
@@ -19,8 +19,12 @@ VariantName = Literal[
     "cmkt_labels",
     "consistent_random",
     "weighted_fusion",
+    "supervised_unmasked",
+    "fixmatch_unmasked",
 ]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
+UNMASKED = "_unmasked"  # end of the name of a variant of ours: the paper's without SpecAugment
+PUBLISHED: tuple[VariantName, ...] = tuple(name for name in VARIANTS if not name.endswith(UNMASKED))
 
 # Expression to class: the paper's Table 2, and its choice of four of EmoVoxCeleb's emotions (Section 4.4).
 SENTIMENT_MAP = {
@@ -267,7 +271,7 @@ class TrainCmktOptions(SystemOptions):
         class_map: expression to class of the experiment, or the name of a published map: `sentiment` (Table 2) or
             `four_emotions` (Section 4.4). An utterance whose most probable expression has no class counts as one
             without visual knowledge. Simulated knowledge needs no map.
-        variants: which are trained; the others give an empty table.
+        variants: which are trained; the others give an empty table. Those whose names end in `_unmasked` are ours.
         network, augment, optimisation, select: of all variants.
         unlabelled_weight: lambda of `fixmatch`, `cmkt_labels` and both fusions.
         epsilon: of `consistent_random`.
@@ -286,7 +290,7 @@ class TrainCmktOptions(SystemOptions):
     visual: Knowledge | None = FaceKnowledge()
     unlabelled_with_knowledge: bool = False
     class_map: Literal["sentiment", "four_emotions"] | dict[str, str] = "sentiment"
-    variants: Annotated[tuple[VariantName, ...], names_of(VariantName)] = Field(default=VARIANTS, min_length=1)
+    variants: Annotated[tuple[VariantName, ...], names_of(VariantName)] = Field(default=PUBLISHED, min_length=1)
     network: TransformerOptions = TransformerOptions()
     augment: SpecAugmentOptions = SpecAugmentOptions()
     optimisation: OptimisationOptions = OptimisationOptions()
@@ -310,6 +314,10 @@ class TrainCmktOptions(SystemOptions):
 
     def neural(self, variant: VariantName) -> CmktOptions:
         """The options of a variant by its name (Tables 3 to 5)."""
+        if variant.endswith(UNMASKED):
+            masked = self.neural(cast(VariantName, variant.removesuffix(UNMASKED)))
+            unmasked = masked.augment.model_copy(update={"band_masks": 0, "time_masks": 0})
+            return masked.model_copy(update={"augment": unmasked})
         visual_alone: dict[str, Any] = {
             "labelled": False,
             "unlabelled": ConsistentRandom(epsilon=1),

@@ -22,6 +22,8 @@ _PAIRS = [
     *((other, "supervised") for other in ("fixmatch", "pi_model", "temporal_ensembling", "dcmkt_finetuned",
                                           "cmkt_labels")),
     ("consistent_random", "weighted_fusion"),
+    ("supervised_unmasked", "supervised"), ("fixmatch_unmasked", "fixmatch"),
+    ("fixmatch_unmasked", "supervised_unmasked"),
 ]  # fmt: skip
 
 
@@ -139,6 +141,8 @@ SYSTEM: System[TrainCmktOptions, VariantName] = System(
         "cmkt_labels": "labelled speech and the face's pseudo-labels together",
         "consistent_random": "voice and face: kept where they agree, else one of them at random",
         "weighted_fusion": "voice and face: the weighted sum of both, where it is confident",
+        "supervised_unmasked": "ours: supervised without SpecAugment",
+        "fixmatch_unmasked": "ours: fixmatch without SpecAugment",
     },
     make_folds=make_folds,
     read=read,
