@@ -23,6 +23,7 @@ EVERYONE = "all"  # the test utterances, where no subset of them is meant
 # One set of options for every corpus, chosen on validation speakers of CASIA: docs/benchmark.md
 _NETWORK = MmdOptions(epochs=100, batch_size=64, schedule="cosine", input_noise=1.0, balanced=True)
 _JOINT = _NETWORK.model_copy(update={"grouping": "joint", "local_loss_weight": 0.0, "local_prediction_weight": 0.0})
+_MIXED = MixMatchOptions(epochs=30, noise=1.0, unlabelled_weight=1.0, ramp=0.3)
 
 
 def _as_numbers(value: Any) -> Any:
@@ -94,7 +95,8 @@ class TrainBenchmarkOptions(TrainBaselinesOptions, TrainMmmdOptions):
     mlp: MmdOptions = _JOINT
     dnn: MmdOptions = _JOINT
     mmd: MmdOptions = _NETWORK
-    mixmatch: MixMatchOptions = MixMatchOptions(epochs=30, noise=1.0, unlabelled_weight=1.0, ramp=0.3)
+    mixmatch: MixMatchOptions = _MIXED
+    aligned: MixMatchOptions = _MIXED.model_copy(update={"temperature": 0.5, "alignment": "labelled", "guess": "joint"})
     everything: ClassVar[tuple[str, ...]] = tuple(name for name in VARIANTS if name not in METHODS)
 
     def of_guest(self, guest: Guest) -> SystemOptions:
