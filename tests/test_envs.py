@@ -17,7 +17,7 @@ MUST_SAY = dict.fromkeys(("baselines", "began", "benchmark", "cmkt", "mmmd", "ms
 FEATURES = ("is10", "egemaps", "compare2016", "emobase", "is10_lld", "fbank")
 # Env to the trainings that it configures, and the families that they need.
 EXPERIMENTS = {
-    **{f"{name}_features": (["baselines"], FEATURES) for name in ("ased", "casia", "emodb", "nemo")},
+    **{f"{name}_features": (["baselines", "mmmd"], FEATURES) for name in ("ased", "casia", "emodb", "nemo")},
     **{f"{name}_benchmark": (["benchmark"], ("is10",)) for name in ("ased", "casia", "emodb", "nemo")},
     "avspnet_casia": (["avspnet"], ("segments", "voice")),
     "avspnet_iemocap": (["avspnet"], ("segments", "voice", "valence")),
