@@ -33,7 +33,7 @@ ROOMS = {
     "pipelines": "plan demo systems prediction evaluation reporting training shards features faces corpora",
     "torchrun": "",
 }
-BOTTOM = {"options", "plugins", "errors", "progress", "publish", "claim", "hold", "provenance", "card"}
+BOTTOM = {"options", "plugins", "errors", "progress", "publish", "claim", "hold", "devices", "provenance", "card"}
 # Around the rooms: what a user starts, what Kedro starts, and what looks at an experiment as a whole.
 TOP = {"__main__", "cli", "configuration", "doctor", "effective", "hooks", "needs", "new",
        "console", "pipeline_registry", "settings", "telling", "tracking"}  # fmt: skip

@@ -19,6 +19,7 @@ from semiser.data.samples import FitFrames
 from semiser.data.scaling import Moments, Scaler
 from semiser.data.stream import Batch, SampleStream
 from semiser.data.tables import family_of, roles_as_tensors
+from semiser.devices import free_bytes, sent
 from semiser.features.spectra import fit_frames
 from semiser.folds.rows import FoldRows
 from semiser.provenance import Provenance
@@ -79,7 +80,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class InMemory:
-    """Samples in memory: those of x (M, T, D) with the numbers `taken`."""
+    """Samples in memory: those of x (M, T, D), on any device, with the numbers `taken`."""
 
     x: Tensor
     taken: Tensor
@@ -94,7 +95,11 @@ class InMemory:
         return self._cut(torch.arange(len(self.taken)), batch_size)
 
     def _cut(self, order: Tensor, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        return ((self.x[self.taken[places]], places) for places in order.split(batch_size) if len(places))
+        return (
+            (self.x[sent(self.taken[places], self.x.device)], places)
+            for places in order.split(batch_size)
+            if len(places)
+        )
 
 
 @dataclass(frozen=True)
@@ -128,7 +133,7 @@ class FrameData:
         y: class numbers, int64 of shape (N,); -1 where the fold gives no label.
         rows: role to the places of its utterances, int64.
         classes: class names in the order of their numbers.
-        device: where batches go; samples lie on the CPU, or in shards.
+        device: where batches go, and samples that are in memory lie where it has room for them.
     """
 
     features: "FrameFeatures"
@@ -154,7 +159,7 @@ class FrameData:
 
         The last batch of a pass may be smaller.
         """
-        source = self.features.source(self.numbers[rows])
+        source = self._source(rows)
         passes, first = divmod(first, math.ceil(len(rows) / batch_size))
         while True:
             for x, places in source.batches(batch_size, seed, passes, first):
@@ -163,13 +168,22 @@ class FrameData:
 
     def in_order(self, rows: Tensor, batch_size: int) -> Iterator[FrameBatch]:
         """Every row once."""
-        for x, places in self.features.source(self.numbers[rows]).in_order(batch_size):
+        for x, places in self._source(rows).in_order(batch_size):
             yield self._batch(x, rows[places])
+
+    @cached_property
+    def _x(self) -> Tensor:
+        """The samples in memory, on the device if they take at most half of what is free there."""
+        x = self.features.x
+        return x.to(self.device) if x.nbytes <= free_bytes(self.device) / 2 else x
+
+    def _source(self, rows: Tensor) -> "Source":
+        return self.features.source(self.numbers[rows], self._x)
 
     def _batch(self, x: Tensor, rows: Tensor) -> FrameBatch:
         frames = self.features.pooled_frames[self.numbers[rows]]
         trimmed = x[:, -int(frames.max()) :]
-        return FrameBatch(*(part.to(self.device, non_blocking=True) for part in (trimmed, frames, rows)))
+        return FrameBatch(*(sent(part, self.device) for part in (trimmed, frames, rows)))
 
 
 @dataclass(frozen=True)
@@ -225,11 +239,16 @@ class FrameFeatures:
         """Number of last frames that hold audio after pooling, int64 of shape (U,)."""
         return (self.frames + self.pool - 1) // self.pool
 
-    def source(self, numbers: Tensor) -> Source:
-        """The samples of utterances of which all are in memory, or else all are read from the shards."""
+    def source(self, numbers: Tensor, x: Tensor) -> Source:
+        """The samples of utterances of which all are in memory, or else all are read from the shards.
+
+        Args:
+            numbers: of the utterances.
+            x: the samples in memory, on any device.
+        """
         taken = self.place[numbers]
         if (taken >= 0).all():
-            return InMemory(self.x, taken)
+            return InMemory(x, taken)
         ids = [self.utterance_ids[number] for number in numbers]
         stream = SampleStream(self.table, [self.column], ids, self.fit_frames, self.block_rows)
         return Streamed(stream, self.column, self.frames[numbers], self.pool)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from semiser.data.samples import FitFrames, matrices
+from semiser.devices import sent
 from semiser.shards.store import METADATA_KEY
 
 _READERS = min(8, os.cpu_count() or 1)
@@ -282,7 +283,7 @@ def _cut(blocks: Iterator[tuple[Batch, Tensor]], batch_size: int, skipped: int =
 
 
 def _take(batch: Batch, rows: Tensor) -> Batch:
-    return Batch({name: values[rows] for name, values in batch.x.items()}, batch.utterance[rows])
+    return Batch({name: values[sent(rows, values.device)] for name, values in batch.x.items()}, batch.utterance[rows])
 
 
 def _joined(first: Batch, second: Batch) -> Batch:

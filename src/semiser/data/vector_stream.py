@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from semiser.data.stream import Batch, SampleStream
+from semiser.devices import sent
 
 _SCALED_ROWS = 512  # at a time where every row has a scaler of its own group, which is as large as the row
 _PASSES = 1_000_000  # more than an epoch can have
@@ -81,8 +82,8 @@ class _Standardise:
         )
 
     def __call__(self, block: Batch) -> Batch:
-        x = torch.cat([block.x[column].to(self._device) for column in self._columns], 1)
-        group = self._group[block.utterance].to(self._device)
+        x = torch.cat([sent(block.x[column], self._device) for column in self._columns], 1)
+        group = sent(self._group[block.utterance], self._device)
         for rows, groups in zip(x.split(_SCALED_ROWS), group.split(_SCALED_ROWS), strict=True):
             which = 0 if len(self._mean) == 1 else groups
             rows.sub_(self._mean[which]).sub_(self._rest[which]).mul_(self._inverse[which])

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 
 from semiser import __version__
 from semiser.card import Card
+from semiser.devices import sent
 from semiser.errors import Unusable
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.faces.crop import resize_face
@@ -39,6 +40,7 @@ from semiser.faces.registry import get_face_reader
 from semiser.hold import hold_process
 from semiser.options.face_features import ExpressionTrainingOptions, NetworkOptions
 from semiser.options.training import TrainingOptions
+from semiser.training.batches import shuffled
 from semiser.training.run import TrainingRun
 from semiser.training.saved import keyed_folder, read_saved
 
@@ -200,8 +202,7 @@ def _make_optimiser(network: torch.nn.Module, options: ExpressionTrainingOptions
 
 def _batches(rows: Tensor, epoch: int, options: ExpressionTrainingOptions) -> Iterator[tuple[Tensor, float]]:
     """Shuffled batches of near-equal size, each with the share of the whole training that lies behind it."""
-    shuffled = rows[torch.randperm(len(rows)).to(rows.device)]
-    batches = shuffled.chunk(math.ceil(len(rows) / options.batch_size))
+    batches = shuffled(rows).chunk(math.ceil(len(rows) / options.batch_size))
     for number, batch in enumerate(batches):
         yield batch, (epoch + number / len(batches)) / options.epochs
 
@@ -254,9 +255,9 @@ def augment(faces: Tensor, flip: bool, max_shift: float) -> Tensor:
     down, right = torch.randint(-most, most + 1, (2, count, 1))
     mirrored = torch.rand(count, 1) < 0.5 if flip else torch.zeros(count, 1, dtype=torch.bool)
     pixels = torch.arange(side)
-    rows = (pixels + down).clamp(0, side - 1).to(faces.device)  # (B, S)
+    rows = sent((pixels + down).clamp(0, side - 1), faces.device)  # (B, S)
     columns = torch.where(mirrored, side - 1 - pixels, pixels)
-    columns = (columns + right).clamp(0, side - 1).to(faces.device)
+    columns = sent((columns + right).clamp(0, side - 1), faces.device)
     images = torch.arange(count, device=faces.device)[:, None, None, None]
     planes = torch.arange(channels, device=faces.device)[None, :, None, None]
     return faces[images, planes, rows[:, None, :, None], columns[:, None, None, :]]

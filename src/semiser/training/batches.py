@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from semiser.devices import sent
+
 Steps = TypeVar("Steps")
 
 
 def shuffled(rows: Tensor) -> Tensor:
     """The rows in an order drawn from torch's random state."""
-    return rows[torch.randperm(len(rows)).to(rows.device)]
+    return rows[sent(torch.randperm(len(rows)), rows.device)]
 
 
 def repeated(rows: Tensor, length: int) -> Tensor:

@@ -7,13 +7,16 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import torch
 from torch import Tensor, distributed
+from torch.utils._pytree import tree_map_only
 
 from semiser import __version__
+from semiser.devices import fetched, sent
 from semiser.options.training import TrainingOptions
 from semiser.progress import duration, note
 from semiser.provenance import Provenance
@@ -168,16 +171,17 @@ class TrainingRun:
             of: how many epochs there will be, where that is known.
             values: losses, and figures on the validation part.
         """
-        note(self._where(epoch, of, values))
-        self.curves += [{"epoch": epoch, "name": name, "value": float(value)} for name, value in values.items()]
+        numbers = fetched(values)
+        note(self._where(epoch, of, numbers))
+        self.curves += [{"epoch": epoch, "name": name, "value": value} for name, value in numbers.items()]
 
-    def _where(self, epoch: int, of: int | None, values: Mapping[str, float | Tensor]) -> str:
+    def _where(self, epoch: int, of: int | None, values: Mapping[str, float]) -> str:
         """The epoch, its first values and the time left, by the epochs since this process began or went on."""
         if self._first is None:
             self._first = epoch, time.monotonic()
         first, began = self._first
         said = f"epoch {epoch + 1}" + (f" of {of}" if of else "")
-        said += "".join(f", {name} {float(value):.3g}" for name, value in list(values.items())[:_SHOWN])
+        said += "".join(f", {name} {value:.3g}" for name, value in list(values.items())[:_SHOWN])
         if of and epoch > first:
             left = (time.monotonic() - began) / (epoch - first) * (of - epoch - 1)
             said += f", {duration(left)} left of it"
@@ -207,12 +211,16 @@ class TrainingRun:
     def resume(self, state: dict[str, Any]) -> bool:
         """Restore a checkpoint of the same key into `state`, in place; False where there is none.
 
-        Its number of processes may have been another one.
+        Its number of processes may have been another one, and its device. Tensors of the state lie on this run's device
+        then, but for random states, whose names end in `random`: those are the CPU's.
         """
         with self._checkpoint() as path:
             if path is None:
                 return False
             rest = self.fabric.load(path, state, weights_only=True)
+        for name, value in state.items():
+            if isinstance(value, Tensor | dict) and not name.endswith("random"):
+                state[name] = tree_map_only(Tensor, partial(sent, device=self.fabric.device), value)
         torch.set_rng_state(rest["random"])
         self._parts_drawn = rest.get("parts_drawn", 0)
         if "random_cuda" in rest and self.fabric.device.type == "cuda":

@@ -7,6 +7,7 @@ frozen under the recognition networks.
 import hashlib
 import json
 import logging
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +25,8 @@ from torch.nn import functional as F
 from semiser import __version__
 from semiser.card import Card
 from semiser.data.stream import Batch, SampleStream
-from semiser.evaluation.metrics import confusion_matrix, uar
+from semiser.devices import fetched, sent
+from semiser.evaluation.metrics import uar
 from semiser.options.training import TrainingOptions
 from semiser.progress import progress
 from semiser.systems.avspnet.front_end import (
@@ -310,7 +312,7 @@ def fit_front_end(background: Background, how: FrontEndOptions, run: TrainingRun
             for _ in range(state["epoch"], options.epochs):
                 train_epoch(train, statistics, options, state, run, bar)
                 figures = _held_out_figures(network, held_out, statistics, options, run)
-                losses = {name: float(total) / steps for name, total in state["sums"].items()}
+                losses = {name: total / steps for name, total in fetched(state["sums"]).items()}
                 run.log(state["epoch"], options.epochs, **losses, **figures)
                 state |= {"epoch": state["epoch"] + 1, "step": 0, "sums": {}}
                 run.save_checkpoint(state)
@@ -363,8 +365,8 @@ def _batch_losses(
     """Of this process's part of a batch: what it adds to the losses, proxy classes, and what the network gives."""
     rows, device = run.share(torch.arange(len(batch.utterance))), run.fabric.device
     utterance = batch.utterance[rows]
-    x = statistics.standardise(batch.x[COLUMN][rows].to(device), part.group[utterance].to(device))
-    y, outputs = part.y[utterance].to(device), network(x)
+    x = statistics.standardise(sent(batch.x[COLUMN][rows], device), sent(part.group[utterance], device))
+    y, outputs = sent(part.y[utterance], device), network(x)
     size = run.divisor(len(batch.utterance))
     return front_end_losses(outputs, x, y, size, options.reduction, len(batch.utterance)), y, outputs
 
@@ -419,18 +421,21 @@ def _held_out_figures(
     """Mean losses of held-out segments, and the UAR of their proxy classes."""
     network.eval()
     as_means = options.model_copy(update={"reduction": "mean"})
-    sums: dict[str, float] = {}
-    counts = np.zeros((2, 2), np.int64)
+    found: dict[str, list[Tensor]] = {}
+    sizes: list[int] = []
+    counts = torch.zeros(4, dtype=torch.int64, device=run.fabric.device)  # of true and predicted class
     for batch in part.stream.in_order(options.batch_size):
         losses, y, outputs = _batch_losses(network, batch, part, statistics, as_means, run)
         for name, loss in losses.items():
-            sums[name] = sums.get(name, 0.0) + float(loss) * len(batch.utterance)
+            found.setdefault(name, []).append(loss)
+        sizes.append(len(batch.utterance))
         if outputs.proxy is not None:
-            counts += confusion_matrix(y.numpy(force=True), outputs.proxy.argmax(1).numpy(force=True), 2)
-    own = torch.tensor([*sums.values(), *counts.ravel()], dtype=torch.float32, device=run.fabric.device)
-    found = run.average(own).numpy(force=True)
-    figures = {f"held_out_{name}": float(total) / len(part.stream) for name, total in zip(sums, found, strict=False)}
-    confusion = found[len(sums) :].reshape(2, 2)
+            counts += F.one_hot(2 * y + outputs.proxy.argmax(1), 4).sum(0)
+    sums = [sum(map(operator.mul, torch.stack(losses).tolist(), sizes)) for losses in found.values()]
+    own = torch.tensor([*sums, *counts.tolist()], dtype=torch.float32, device=run.fabric.device)
+    means = run.average(own).numpy(force=True)
+    figures = {f"held_out_{name}": float(total) / len(part.stream) for name, total in zip(found, means, strict=False)}
+    confusion = means[len(found) :].reshape(2, 2)
     return figures | ({"held_out_proxy_uar": float(uar(confusion))} if confusion.any() else {})
 
 

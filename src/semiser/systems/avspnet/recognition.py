@@ -28,6 +28,7 @@ from semiser.systems.avspnet.front_end import (
 )
 from semiser.systems.avspnet.network import Encoder, dense_head
 from semiser.systems.avspnet.options import EndToEndOptions, RecognitionOptions
+from semiser.training.batches import shuffled
 from semiser.training.run import TrainingRun
 from semiser.training.saved import CARD, Saved, read_facts, read_saved
 
@@ -104,7 +105,7 @@ def _train(network: nn.Module, data: SampleData, options: RecognitionOptions, ru
     for epoch in range(state["epoch"], options.epochs):
         network.train()
         losses = []
-        for batch in rows[torch.randperm(len(rows)).to(rows.device)].split(options.batch_size):
+        for batch in shuffled(rows).split(options.batch_size):
             own = run.share(batch)
             with run.own_draws():
                 logits = network(x[own])

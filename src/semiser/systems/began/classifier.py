@@ -23,6 +23,7 @@ from semiser.data.samples import SampleData, SampleFeatures
 from semiser.data.scaling import Scaler
 from semiser.data.stream import SampleStream
 from semiser.data.tables import family_of
+from semiser.devices import sent
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.training import ScalingOptions
 from semiser.prediction.loaded import find_above
@@ -180,8 +181,8 @@ def _training_samples(data: SampleData, options: BeganFitOptions) -> Tensor:
 
 def _batches(samples: Tensor, epoch: int, options: ClassifierOptions, seed: int) -> list[Tensor]:
     """Shuffled batches of near-equal size, drawn from seed and epoch alone: a resumed epoch has the same."""
-    order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(samples))).to(samples.device)
-    return list(samples[order].chunk(math.ceil(len(samples) / options.batch_size)))
+    order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(samples)))
+    return list(samples[sent(order, samples.device)].chunk(math.ceil(len(samples) / options.batch_size)))
 
 
 def _class_weights(data: SampleData, options: ClassifierOptions) -> Tensor | None:

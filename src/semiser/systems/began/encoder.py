@@ -33,6 +33,7 @@ from semiser import __version__
 from semiser.card import Card
 from semiser.data.samples import read_samples
 from semiser.data.stream import SampleStream
+from semiser.devices import sent
 from semiser.hold import hold_process
 from semiser.options.training import TrainingOptions
 from semiser.progress import progress
@@ -68,7 +69,6 @@ def fit(stream: SampleStream, shape: tuple[int, int], options: EncoderOptions, r
     run.seed_everything()
     state = _fresh_state(shape, options, run)
     run.resume(state)
-    state["k"] = state["k"].to(run.fabric.device)
     layout = state["discriminator"].module.encoder.map.layout
     with progress("train encoder", options.epochs, "epochs") as bar:
         bar.update(state["epoch"])
@@ -92,19 +92,20 @@ def _fresh_state(shape: tuple[int, int], options: EncoderOptions, run: TrainingR
     d, d_optimiser = run.fabric.setup(d, torch.optim.Adam(d.parameters(), options.learning_rate))
     g, g_optimiser = run.fabric.setup(g, torch.optim.Adam(g.parameters(), options.learning_rate))
     modules = {"discriminator": d, "generator": g, "d_optimiser": d_optimiser, "g_optimiser": g_optimiser}
-    return modules | {"k": torch.zeros(()), "epoch": 0, "step": 0, "sums": torch.zeros(2), "steps_summed": 0}
+    k, sums = torch.zeros((), device=run.fabric.device), torch.zeros(2, device=run.fabric.device)
+    return modules | {"k": k, "epoch": 0, "step": 0, "sums": sums, "steps_summed": 0}
 
 
 def _train_step(state: dict[str, Any], x: Tensor, options: EncoderOptions, run: TrainingRun) -> None:
     """One step of D, one of G, and the next k_t, on this process's part of a batch."""
     size = run.divisor(len(x))
     z_d, z_g = torch.rand(2, len(x), options.network.code) * 2 - 1  # as the paper: uniform in [-1, 1]
-    x, z_d, z_g = (run.share(values).to(run.fabric.device) for values in (x, z_d, z_g))
+    x, z_d, z_g = (sent(run.share(values), run.fabric.device) for values in (x, z_d, z_g))
     real = step_discriminator(state, x, z_d, run, size)
     generated = step_generator(state, z_g, run, size)
     losses = run.average(torch.stack([real, generated]))
     state["k"] = next_k(state["k"], losses[0], losses[1], options)
-    state["sums"] = state["sums"].to(losses) + losses
+    state["sums"] = state["sums"] + losses
     state |= {"step": state["step"] + 1, "steps_summed": state["steps_summed"] + 1}
     if state["steps_summed"] == options.log_every_steps:
         _log(state, options, run)
@@ -179,7 +180,7 @@ def _log(state: dict[str, Any], options: EncoderOptions, run: TrainingRun) -> No
     real, generated = state["sums"] / state["steps_summed"]
     m_global = convergence(real, generated, options.gamma)
     run.log(state["epoch"], real_loss=real, generator_loss=generated, k=state["k"], m_global=m_global)
-    state |= {"sums": torch.zeros(2), "steps_summed": 0}
+    state |= {"sums": torch.zeros_like(state["sums"]), "steps_summed": 0}
 
 
 def find_collapse(curves: Sequence[dict[str, Any]]) -> str | None:

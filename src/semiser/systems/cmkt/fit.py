@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from semiser.card import Card, Classes
 from semiser.data.frames import FrameBatch, FrameData, joined
+from semiser.devices import fetched
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.base import Options
 from semiser.publish import publishing_on_disk
@@ -129,8 +130,9 @@ def make_stages(options: CmktOptions) -> list[Stage]:
 
 def _fresh_state(network: nn.Module, optimiser: Any, context: Context, stages: list[Stage]) -> dict[str, Any]:
     """All that a training needs to go on after any step; batches follow from seed and step."""
-    count, classes = context.visual.shape
+    (count, classes), device = context.visual.shape, context.visual.device
     fused = isinstance(context.options.unlabelled, ConsistentRandom | WeightedFusion)
+    recorded = stages[0].optimisation.epochs if fused else 0
     averaged = isinstance(context.options.unlabelled, TemporalEnsembling)
     return {
         "network": network,
@@ -140,9 +142,9 @@ def _fresh_state(network: nn.Module, optimiser: Any, context: Context, stages: l
         "sums": {},
         "best_uar": -1.0,
         "best": {},
-        "pseudo_labels": torch.full((stages[0].optimisation.epochs if fused else 0, count), NOT_SEEN).to(torch.int8),
-        "ensemble": torch.zeros((count if averaged else 0, classes), device=context.visual.device),  # Z
-        "visits": torch.zeros(count if averaged else 0, device=context.visual.device),  # t of each utterance
+        "pseudo_labels": torch.full((recorded, count), NOT_SEEN, dtype=torch.int8, device=device),
+        "ensemble": torch.zeros((count if averaged else 0, classes), device=device),  # Z
+        "visits": torch.zeros(count if averaged else 0, device=device),  # t of each utterance
     }
 
 
@@ -187,7 +189,12 @@ def _train_stage(context: Context, stage: Stage, state: dict[str, Any], run: Tra
         losses = step_losses(state, context, stage.unlabelled, labelled, unlabelled, epoch)
         state["optimiser"].zero_grad()
         run.fabric.backward(losses.pop("total"))
-        run.fabric.clip_gradients(state["network"], state["optimiser"], max_norm=optimisation.clip_norm)
+        run.fabric.clip_gradients(
+            state["network"],
+            state["optimiser"],
+            max_norm=optimisation.clip_norm,
+            error_if_nonfinite=False,  # to ask would make the host wait for every step
+        )
         state["optimiser"].step()
         values = run.average(torch.stack([value.detach() for value in losses.values()]))
         for name, value in zip(losses, values, strict=True):
@@ -196,7 +203,12 @@ def _train_stage(context: Context, stage: Stage, state: dict[str, Any], run: Tra
         if state["step"] % steps == 0:
             lengths = [stage.optimisation.epochs for stage in make_stages(context.options)]
             before = sum(lengths[: state["stage"]])
-            sums = {name: float(value) for name, value in state["sums"].items()}
+            sums = fetched(state["sums"])
+            if not all(map(math.isfinite, sums.values())):
+                raise ValueError(
+                    f"the training diverged in epoch {epoch + 1}: a mean loss is not finite. Lower its learning rate, or "
+                    "look at its features"
+                )
             run.log(before + epoch, sum(lengths), **sums, **_validate(context, state))
             state["sums"] = {}
         run.save_checkpoint(state)
@@ -326,7 +338,7 @@ def pseudo_label_loss(logits: Tensor, given: PseudoLabels, size: float | None = 
 
 def _record(labels: Tensor, rows: Tensor, given: PseudoLabels) -> None:
     """Keep what an epoch taught: the class where it was kept, -1 - class where not."""
-    labels[rows.cpu()] = torch.where(given.mask > 0, given.target, ~given.target).to(torch.int8).cpu()
+    labels[rows] = torch.where(given.mask > 0, given.target, ~given.target).to(torch.int8)
 
 
 def _consistency(
@@ -378,10 +390,10 @@ def consistency_weight(options: PiModel | TemporalEnsembling, progress: float) -
 def predict(network: nn.Module, data: FrameData, rows: Tensor, batch_size: int = 64) -> Tensor:
     """Probabilities of a fold's rows, float32 of shape (rows, C), on the CPU."""
     network.eval()
-    found = torch.zeros(len(data.y), len(data.classes))
+    found = torch.zeros(len(data.y), len(data.classes), device=data.device)
     for batch in data.in_order(rows, batch_size):
-        found[batch.rows.cpu()] = torch.softmax(network(batch.x, batch.frames).float(), -1).cpu()
-    return found[rows]
+        found[batch.rows] = torch.softmax(network(batch.x, batch.frames).float(), -1)
+    return found.cpu()[rows]
 
 
 def _validate(context: Context, state: dict[str, Any]) -> dict[str, float]:
@@ -398,6 +410,7 @@ def _validate(context: Context, state: dict[str, Any]) -> dict[str, float]:
 
 def _save_pseudo_labels(labels: Tensor, run: TrainingRun) -> None:
     """A row per epoch and unlabelled utterance that it came to: place in the fold, class, whether it was kept."""
+    labels = labels.cpu()
     epoch, row = (labels != NOT_SEEN).nonzero(as_tuple=True)
     code = labels[epoch, row]
     columns = {"epoch": epoch.int(), "row": row.int(), "class": torch.where(code < 0, ~code, code), "kept": code >= 0}

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from semiser.data.vector_stream import VectorStream
 from semiser.data.vectors import FoldData
+from semiser.devices import fetched, sent
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.modalities import ATTRIBUTES, TEXTUAL
 from semiser.systems.mmmd.mixing import align, draw_lambda, draw_partners, mix, part_of, sharpen
@@ -266,7 +267,7 @@ def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> N
             state["counts"][name] = state["counts"].get(name, 0) + 1
         state["step"] += 1
         run.save_checkpoint(state)
-    losses = {name: float(total) / state["counts"][name] for name, total in state["sums"].items()}
+    losses = {name: total / state["counts"][name] for name, total in fetched(state["sums"]).items()}
     run.log(state["before"] + epoch, state["of"] or options.epochs, **losses, **_validate(context, state))
     state |= {"epoch": epoch + 1, "step": 0, "sums": {}, "counts": {}}
     run.save_checkpoint(state)
@@ -377,11 +378,11 @@ def mixed_losses(network: Mmd, context: Context, step: Step, streamed: Tensor | 
         [torch.arange(n), n + torch.arange(u).repeat(mixmatch.copies)]
     )  # X' (n), K copies of U, one by one
     size = len(copies)
-    order = draw_partners(n, size - n, mixmatch.partners == "own").to(x.device)  # its first n rows are W_1
+    order = draw_partners(n, size - n, mixmatch.partners == "own")  # its first n rows are W_1
     lam = draw_lambda(size, mixmatch.alpha, x.device)
-    own = _own_rows(n, u, mixmatch.copies, run).to(x.device)
-    part, own_n = part_of(own, order), len(run.share(labelled))
-    used, copies = part.utterances(copies.to(x.device))
+    part, own_n = part_of(_own_rows(n, u, mixmatch.copies, run), order), len(run.share(labelled))
+    used, copies = (value if isinstance(value, slice) else sent(value, x.device) for value in part.utterances(copies))
+    part = part.to(x.device)
     network.train()
     with run.fabric.autocast():  # a method of the network is not under Fabric's own, as the network's call is
         a = network.noisy_pre_activations(x.index_select(0, rows[used]), copies, mixmatch.noise, size, part.needed)

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from semiser.devices import sent
+
 
 def sharpen(q: Tensor, temperature: float) -> Tensor:
     """Sharpen(q, T) = q^(1/T) / sum_j q_j^(1/T) (Eq. 8).
@@ -57,7 +59,7 @@ def draw_lambda(size: int, alpha: float, device: torch.device) -> Tensor:
     Returns:
         (size,), at least 0.5: what is mixed resembles its first part.
     """
-    concentration = torch.tensor(alpha, device=device)
+    concentration = torch.full((), alpha, device=device)
     lam = torch.distributions.Beta(concentration, concentration, validate_args=False).sample((size,))
     return torch.maximum(lam, 1 - lam)
 
@@ -80,6 +82,10 @@ class Part(NamedTuple):
     needed: Tensor | slice
     first: Tensor | slice
     second: Tensor
+
+    def to(self, device: torch.device) -> "Part":
+        """The same on a device."""
+        return Part(*(part if isinstance(part, slice) else sent(part, device) for part in self))
 
     def utterances(self, copies: Tensor) -> tuple[Tensor | slice, Tensor]:
         """The utterances that the rows needed are copies of, and which of these each row is a copy of.

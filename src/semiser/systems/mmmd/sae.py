@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from semiser.devices import sent
 from semiser.systems.mmmd.network import Mmd
 from semiser.systems.mmmd.options import SaeOptions
 
@@ -53,7 +54,7 @@ def _train_layer(
     decoder = nn.Linear(_flat(encode(sample)).shape[1], _flat(sample).shape[1]).to(sample.device)
     optimiser = torch.optim.Adam([*layer.parameters(), *decoder.parameters()], options.learning_rate)
     for _ in range(options.epochs):
-        shuffled = rows[torch.randperm(len(rows)).to(rows.device)]
+        shuffled = rows[sent(torch.randperm(len(rows)), rows.device)]
         for part in shuffled.chunk(math.ceil(len(rows) / batch)):
             target = clean(part)
             loss = F.mse_loss(decoder(_flat(encode(corrupt(target, options.noise)))), _flat(target))

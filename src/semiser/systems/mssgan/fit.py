@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from semiser.card import Card, Classes
 from semiser.data.samples import SampleData
+from semiser.devices import fetched, sent
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.folds.soft_labels import credited
 from semiser.systems.mssgan.network import Critic, Criticised, Generators, Shape
@@ -151,7 +152,7 @@ def _train_epoch(context: Context, state: dict[str, Any], run: TrainingRun) -> N
         state["sums"] = {name: state["sums"].get(name, 0) + loss for name, loss in losses.items()}
         state["step"] += 1
         run.save_checkpoint(state)
-    means = {name: float(total) / len(steps) for name, total in state["sums"].items()}
+    means = {name: total / len(steps) for name, total in fetched(state["sums"]).items()}
     run.log(state["epoch"], epochs(context.options), **means, **_validate(context, state))
     state |= {"epoch": state["epoch"] + 1, "step": 0, "sums": {}}
     run.save_checkpoint(state)
@@ -287,7 +288,7 @@ def matching_loss(generated: Tensor, real: Tensor) -> Tensor:
 
 def draw_noise(context: Context, count: int) -> Tensor:
     """z, standard normal, (count, noise)."""
-    return torch.randn(count, context.options.network.noise).to(context.data.y.device)
+    return sent(torch.randn(count, context.options.network.noise), context.data.y.device)
 
 
 def real_samples(batch: Batch) -> Samples:
@@ -351,7 +352,7 @@ def crops(context: Context, utterances: Tensor, draw: bool, own: slice = _ALL) -
         return {name: x[rows] for name, x in context.data.x.items()}
     spare = kept - width
     first = torch.randint(spare + 1, (len(utterances),)) if draw else torch.full((len(utterances),), spare // 2)
-    frames = (first[own][:, None] + torch.arange(width)).to(rows.device)
+    frames = sent(first[own][:, None] + torch.arange(width), rows.device)
     return {name: x[rows[:, None], frames] for name, x in context.data.x.items()}
 
 
