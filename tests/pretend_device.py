@@ -8,7 +8,7 @@ is refused with `WrongDevice`. One that would make the host wait for the device,
         fit(data.to(device.device), ...)
     device.waits                             # kind and place of each wait, and how often
 
-What it is not: other kernels, another random state (the CPU's is taken, so that what is computed can be compared), speed.
+It has no kernels and no speed of its own, and draws from the CPU's random state, so that results can be compared.
 """
 
 import sys

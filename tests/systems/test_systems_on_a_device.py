@@ -50,8 +50,8 @@ def end_to_end() -> Case:
     """AV-SpNET's R: encoder and recognition from random weights."""
     how = RecognitionOptions(hidden=(4,), optimiser="adam", learning_rate=0.01, epochs=2, batch_size=19, dropout=0)
     network = AvspnetNetworkOptions(kernels=2, dense=6, latent=4, proxy_hidden=(4,))
-    options = EndToEndOptions(network=network, recognition=how, size=(16, 16))
-    return Case(avspnet.fit_end_to_end, shared_systems.make_samples("segments", 16, 16), options)
+    options = EndToEndOptions(network=network, recognition=how, size=(20, 20))
+    return Case(avspnet.fit_end_to_end, shared_systems.make_samples("segments", 20, 20), options)
 
 
 def expression() -> Case:

@@ -206,8 +206,8 @@ def _train_stage(context: Context, stage: Stage, state: dict[str, Any], run: Tra
             sums = fetched(state["sums"])
             if not all(map(math.isfinite, sums.values())):
                 raise ValueError(
-                    f"the training diverged in epoch {epoch + 1}: a mean loss is not finite. Lower its learning rate, or "
-                    "look at its features"
+                    f"the training diverged in epoch {epoch + 1}: a mean loss is not finite. Lower its learning "
+                    "rate, or look at its features"
                 )
             run.log(before + epoch, sum(lengths), **sums, **_validate(context, state))
             state["sums"] = {}
