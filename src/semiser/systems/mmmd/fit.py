@@ -381,11 +381,14 @@ def mixed_losses(network: Mmd, context: Context, step: Step, streamed: Tensor | 
     order = draw_partners(n, size - n, mixmatch.partners == "own")  # its first n rows are W_1
     lam = draw_lambda(size, mixmatch.alpha, x.device)
     part, own_n = part_of(_own_rows(n, u, mixmatch.copies, run), order), len(run.share(labelled))
-    used, copies = (value if isinstance(value, slice) else sent(value, x.device) for value in part.utterances(copies))
+    used, copies = part.utterances(copies)
+    rows = rows[used if isinstance(used, slice) else sent(used, x.device)]
     part = part.to(x.device)
     network.train()
     with run.fabric.autocast():  # a method of the network is not under Fabric's own, as the network's call is
-        a = network.noisy_pre_activations(x.index_select(0, rows[used]), copies, mixmatch.noise, size, part.needed)
+        a = network.noisy_pre_activations(
+            x.index_select(0, rows), sent(copies, x.device), mixmatch.noise, size, part.needed
+        )
     p = F.one_hot(data.y[step.labelled], len(data.classes)).float()
     targets = p[:, None].expand(-1, len(network.path_names) + 1, -1)  # (n, P + 1, C)
     if u:

@@ -85,7 +85,10 @@ class Part(NamedTuple):
 
     def to(self, device: torch.device) -> "Part":
         """The same on a device."""
-        return Part(*(part if isinstance(part, slice) else sent(part, device) for part in self))
+        own, needed, first = (
+            rows if isinstance(rows, slice) else sent(rows, device) for rows in (self.own, self.needed, self.first)
+        )
+        return Part(own, sent(self.others, device), needed, first, sent(self.second, device))
 
     def utterances(self, copies: Tensor) -> tuple[Tensor | slice, Tensor]:
         """The utterances that the rows needed are copies of, and which of these each row is a copy of.
