@@ -78,7 +78,7 @@ class _Standardise:
         mean = stream.mean.astype(np.float32)
         parts = mean, stream.mean - mean, inverse
         self._mean, self._rest, self._inverse = (
-            torch.from_numpy(part.astype(np.float32)).to(stream.device) for part in parts
+            sent(torch.from_numpy(part.astype(np.float32)), stream.device) for part in parts
         )
 
     def __call__(self, block: Batch) -> Batch:

@@ -51,7 +51,7 @@ def _train_layer(
 ) -> None:
     """One denoising autoencoder: the layer encodes what is corrupted, a linear decoder gives what was clean."""
     sample = clean(rows[:2])
-    decoder = nn.Linear(_flat(encode(sample)).shape[1], _flat(sample).shape[1]).to(sample.device)
+    decoder = nn.Linear(_flat(encode(sample)).shape[1], _flat(sample).shape[1], device=sample.device)
     optimiser = torch.optim.Adam([*layer.parameters(), *decoder.parameters()], options.learning_rate)
     for _ in range(options.epochs):
         shuffled = rows[sent(torch.randperm(len(rows)), rows.device)]
