@@ -1,5 +1,6 @@
 """audformat databases, made by the library itself."""
 
+import os
 from pathlib import Path
 
 import audformat
@@ -84,4 +85,13 @@ def test_what_cannot_be_read_says_why(tmp_path):
     (tmp_path / "db.emo.pkl").unlink()
     (tmp_path / "db.yaml").write_text("name: [")
     with pytest.raises(ValueError, match=r"db\.yaml cannot be read as an audformat database"):
+        _read(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_in_place_of_a_table_is_refused(tmp_path):
+    _read(tmp_path, _database())
+    (tmp_path / "db.files.csv").unlink()
+    os.mkfifo(tmp_path / "db.files.csv")
+    with pytest.raises(ValueError, match=r"db\.files\.csv below .* is a pipe or a device"):
         _read(tmp_path)

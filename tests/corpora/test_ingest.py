@@ -250,7 +250,7 @@ def test_a_corpus_of_silence_stops_the_run(tmp_path):
     "named, warned, said",
     [
         ("as the recordings", False, "1 lines of transcripts belong to no recording, such as in 0001/0001.txt"),
-        ("otherwise", True, "200 lines .*, such as in 0001/0001.txt; 1 files as a whole: are they named as"),
+        ("otherwise", True, "200 lines .*, such as in 0001/0001.txt; 1 files match none at all, perhaps"),
     ],
 )
 def test_transcripts_that_belong_to_nothing_are_said(tmp_path, named, warned, said):

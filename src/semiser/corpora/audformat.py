@@ -21,6 +21,7 @@ from semiser.corpora.manifest import TableOptions, describe_cells, name_columns
 from semiser.corpora.reader import Reader
 from semiser.corpora.tables import describe_lines
 from semiser.corpora.utterance import Rejected, Utterance
+from semiser.media.content import is_regular
 
 if TYPE_CHECKING:
     import audformat
@@ -79,6 +80,9 @@ def _load(root: Path) -> "audformat.Database":
             f"{', '.join(pickles[:3])} below {root.name}: tables as pickles are not read. Save the database with "
             "storage_format='csv' or 'parquet', or remove them where a .csv or .parquet of the same name is there"
         )
+    for path in sorted(root.glob("db*.*")):  # the library waits for a pipe
+        if not path.is_dir() and not is_regular(path):
+            raise ValueError(f"{path.name} below {root.name} is a pipe or a device, which may never end")
     try:
         return audformat.Database.load(str(root), load_data=False, num_workers=1)
     except Exception as error:  # the library raises what its parsers raise

@@ -321,7 +321,7 @@ def implausible(summary: Mapping[str, Any], options: PlausibleSpeechOptions) -> 
         said = f"{lines} lines of transcripts belong to no recording, such as in {first}"
         if nothing := len(unmatched["files_of_nothing"]):
             many = f"at least {nothing}" if nothing == _NAMED else str(nothing)
-            said += f"; {many} files as a whole: are they named as the recordings?"
+            said += f"; {many} files match none at all, perhaps for their names"
         warning = nothing > 0 or lines / (lines + summary["with_transcript"]) >= options.unmatched_transcripts
         found.append((warning, said))
     return found
