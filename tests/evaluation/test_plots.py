@@ -84,6 +84,17 @@ def test_scores_by_share_have_a_panel_per_setting_and_a_line_with_intervals_per_
     np.testing.assert_allclose(bars.get_segments()[0][:, 1], [uar[4] - 0.1, uar[4] + 0.2])
 
 
+def test_lines_of_one_colour_have_other_markers_and_references_are_broken():
+    names = [f"m{number}/share={share}" for number in range(12) for share in (0.5, 1)]
+    uar = np.linspace(0.2, 0.9, len(names))
+    table = pd.DataFrame({"variant": names, "uar": uar, "uar_ci95_low": uar, "uar_ci95_high": uar})
+    (axis,) = shares_figure(table, references={"duration alone": {0.5: 0.3, 1.0: 0.4}}).axes
+    drawn = {(line[0].get_color(), line[0].get_marker()) for line in axis.containers}
+    assert len(drawn) == 12
+    (line,) = [line for line in axis.lines if line.get_label() == "duration alone"]
+    assert line.get_ydata().tolist() == [0.3, 0.4] and line.get_linestyle() == "--"
+
+
 @pytest.mark.parametrize("shares, ticks", [((0.01, 1), ["1 %", "100 %"]), ((0.05,), ["5 %"])])
 def test_shares_of_several_magnitudes_and_one_alone_stand_as_percentages(shares, ticks):
     uar = np.linspace(0.2, 0.9, len(shares))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PANELS_PER_ROW = 3
+_MARKERS = "osD^v"  # one for every ten lines, whose colours begin again
 _DASHES = ("--", ":", "-.")
 
 
@@ -112,7 +113,13 @@ def shares_figure(
     wide = few or shares.min() < 0.2  # shares that a linear axis would press together, or one alone
     variants = list(dict.fromkeys(of[0] for of in parts))
     titles = list(dict.fromkeys(panels))
-    figure, axes = _panels(len(titles), 4.6, 3.8)
+    columns = min(len(variants) + len(references or {}), 4, 2 * len(titles))
+    rows_of_names = math.ceil((len(variants) + len(references or {})) / columns)
+    figure, axes = _panels(len(titles), 4.6, 3.2 + 0.18 * rows_of_names)
+    styles: list[dict[str, Any]] = [
+        {"color": f"C{place % 10}", "marker": _MARKERS[place // 10 % len(_MARKERS)], "ms": 3 + place // 10}
+        for place in range(len(variants))
+    ]
     for axis, title in zip(axes, titles, strict=True):
         for place, variant in enumerate(variants):
             rows = [row for row, of in enumerate(parts) if of[0] == variant and panels[row] == title]
@@ -120,7 +127,7 @@ def shares_figure(
             ends = [np.abs(table[f"{metric}_ci95_{end}"].to_numpy(float)[rows] - mean) for end in ("low", "high")]
             shift = 0.01 * (place - (len(variants) - 1) / 2)  # so that intervals do not hide each other
             places = shares[rows] * (1 + 2 * shift) if wide else shares[rows] + shift
-            axis.errorbar(places, mean, yerr=ends, marker="o", ms=3, capsize=2, color=f"C{place % 10}")
+            axis.errorbar(places, mean, yerr=ends, capsize=2, **styles[place])
         for (name, figures), dashes in zip((references or {}).items(), _DASHES, strict=False):
             known = sorted(figures)
             axis.plot(known, [figures[share] for share in known], dashes, color="0.5", lw=1, marker=".", label=name)
@@ -132,9 +139,9 @@ def shares_figure(
             if few:
                 axis.set_xlim(shares[0] / 2, shares[0] * 2)
         axis.grid(alpha=0.3)
-    handles = [axes[0].plot([], [], color=f"C{place % 10}", label=name)[0] for place, name in enumerate(variants)]
+    handles = [axes[0].plot([], [], label=name, **styles[place])[0] for place, name in enumerate(variants)]
     handles += [line for line in axes[0].lines if line.get_label() in (references or {})]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4, 2 * len(axes)), frameon=False)
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
     return figure
 
 
