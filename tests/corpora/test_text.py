@@ -1,13 +1,17 @@
 """Decoding of corpus text files."""
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
+from fuzz.corpora import COPIES
+from helpers import voice, write_wav
 
 from semiser.corpora import text
 from semiser.corpora.nxt import UnreadableXml, read_elements
+from semiser.corpora.registry import get_reader
 from semiser.corpora.text import UndecodableText, find_encoding, iter_lines, read_text
+from semiser.corpora.utterance import Rejected
 
 
 @pytest.mark.parametrize(
@@ -82,3 +86,32 @@ def test_a_pointer_and_a_workbook_in_place_of_a_list_are_named(tmp_path):
     (tmp_path / "b.csv").write_bytes(b"PK\x03\x04" + bytes(40))
     with pytest.raises(UndecodableText, match=r"b\.csv is a zip archive or an Excel workbook"):
         read_text(tmp_path / "b.csv")
+
+
+# Files that a reader can do without, of the smallest copy of each corpus.
+OPTIONAL = {
+    "crema_d": "VideoDemographics.csv",
+    "emovoxceleb": "vox1_meta.csv",
+    "esd": "0011/0011.txt",
+    "librispeech": "dev-clean/84/121123/84-121123.trans.txt",
+    "kaldi": "text",
+    "mer": "subtitle_chieng.csv",
+}
+
+
+@pytest.mark.parametrize("reader, name", OPTIONAL.items())
+def test_a_pipe_in_place_of_a_file_that_may_be_missing_is_said(tmp_path, reader, name):
+    copy = COPIES[reader]
+    for place, content in copy.texts.items():
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(content)
+    for path in copy.media:
+        write_wav(tmp_path / path, voice(0.1))
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    found = get_reader(reader)
+    with pytest.raises(UndecodableText, match=f"{PurePath(name).name} is no file but a pipe or a device") as raised:
+        for entry in found.read(reader, tmp_path, found.options(**copy.options)):
+            if isinstance(entry, Rejected):
+                raise UndecodableText(entry.reason)
+    assert str(tmp_path) not in str(raised.value)

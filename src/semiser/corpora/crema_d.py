@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from semiser.corpora.files import Misfit, iter_files, read_files
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.tables import read_lines
+from semiser.corpora.text import is_there
 from semiser.corpora.utterance import Rejected, Utterance
 
 DEMOGRAPHICS = "VideoDemographics.csv"
@@ -55,7 +56,7 @@ def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[Utterance 
 
 def _read_genders(root: Path) -> dict[str, str]:
     path = root / DEMOGRAPHICS
-    if not path.is_file():
+    if not is_there(path):
         return {}
     rows = read_lines(path, {"ActorID", "Sex"}, "cp1252")
     return {row["ActorID"]: row["Sex"].lower() for _, row in rows if row["Sex"] in ("Female", "Male")}

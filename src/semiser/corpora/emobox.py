@@ -21,7 +21,7 @@ from semiser.corpora.files import Misfit
 from semiser.corpora.lists import ListOptions, number_of, read_objects, text_of, to_emotion, to_path
 from semiser.corpora.reader import Reader
 from semiser.corpora.tables import describe_lines
-from semiser.corpora.text import find_encoding, iter_lines, read_text
+from semiser.corpora.text import find_encoding, is_there, iter_lines, read_text
 from semiser.corpora.utterance import Rejected, Utterance
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ def _find_metadata(root: Path, options: EmoBoxOptions) -> Path:
 
 def _read_speakers(folder: Path) -> dict[str, str]:
     path = folder / SPEAKERS
-    if not path.is_file():
+    if not is_there(path):
         raise FileNotFoundError(f"no {SPEAKERS} in {folder.name}, which says who speaks: copy it from EmoBox, too")
     with path.open(encoding=find_encoding(path)) as file:
         rows = (line.split() for line in iter_lines(file, path))
@@ -92,7 +92,7 @@ def _read_speakers(folder: Path) -> dict[str, str]:
 
 def _read_classes(folder: Path) -> dict[str, str]:
     path = folder / "label_map.json"
-    if not path.is_file():
+    if not is_there(path):
         return {}
     try:
         return {str(word): str(name) for word, name in json.loads(read_text(path)).items()}

@@ -29,6 +29,7 @@ from semiser.corpora.emotions import EXPRESSIONS
 from semiser.corpora.files import Misfit
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.tables import Line, read_lines, to_number
+from semiser.corpora.text import is_there
 from semiser.corpora.utterance import Rejected, Utterance
 
 META = "vox1_meta.csv"
@@ -73,7 +74,7 @@ def read(corpus: str, root: Path, options: EmovoxcelebOptions) -> Iterator[Utter
         ValueError: the predictions lack columns.
     """
     path = root / options.predictions
-    if not path.is_file():
+    if not is_there(path):
         return
     people = _read_people(root / META)
     lines = read_lines(path, {options.wav, *options.columns.values()})
@@ -91,7 +92,7 @@ def read(corpus: str, root: Path, options: EmovoxcelebOptions) -> Iterator[Utter
 
 def _read_people(path: Path) -> dict[str, dict[str, str]]:
     """Lines of the list of people, by the new and by the old identifier."""
-    if not path.is_file():
+    if not is_there(path):
         return {}
     people = [cells for _, cells in read_lines(path, {"VoxCeleb1 ID", "VGGFace1 ID"}, delimiter="\t")]
     return {cells[column]: cells for column in ("VGGFace1 ID", "VoxCeleb1 ID") for cells in people}

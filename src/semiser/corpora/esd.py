@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from semiser.corpora.files import Misfit, iter_files, printable, read_files
 from semiser.corpora.reader import Reader, ReaderOptions
-from semiser.corpora.text import UndecodableText, read_text
+from semiser.corpora.text import UndecodableText, is_there, read_text
 from semiser.corpora.transcripts import Transcripts
 from semiser.corpora.utterance import Entry, Rejected, Utterance
 
@@ -70,7 +70,7 @@ def _split(path: PurePosixPath) -> str | None:
 
 
 def _read_transcripts(path: Path) -> dict[str, str]:
-    if not path.is_file():
+    if not is_there(path):
         return {}
     lines = (line.strip() for line in _decode(path).splitlines())
     return {match[1]: _drop_emotion(match[2]) for match in map(_LINE.fullmatch, lines) if match}

@@ -16,7 +16,7 @@ from semiser.corpora.files import Misfit, iter_files
 from semiser.corpora.lists import ListOptions, to_emotion, to_gender, to_language, to_path
 from semiser.corpora.reader import Reader
 from semiser.corpora.tables import describe_lines
-from semiser.corpora.text import find_encoding, iter_lines
+from semiser.corpora.text import find_encoding, is_there, iter_lines
 from semiser.corpora.transcripts import Transcripts
 from semiser.corpora.utterance import Entry, Utterance
 
@@ -75,7 +75,7 @@ def _find_folders(root: Path, options: KaldiOptions) -> list[PurePosixPath]:
 
 
 def _read_pairs(path: Path) -> Iterator[tuple[int, tuple[str, str]]]:
-    if not path.is_file():
+    if not is_there(path):
         return
     with path.open(encoding=find_encoding(path)) as file:
         for number, line in enumerate(iter_lines(file, path), start=1):

@@ -28,6 +28,7 @@ from semiser.corpora.lists import (
 )
 from semiser.corpora.reader import Reader
 from semiser.corpora.tables import describe_lines
+from semiser.corpora.text import is_there
 from semiser.corpora.utterance import Labels, Rejected, Utterance, Word
 
 _ENDINGS = (".jsonl", ".jsonl.gz")
@@ -62,7 +63,7 @@ def read(corpus: str, root: Path, options: LhotseOptions) -> Iterator[Utterance 
             continue
         supervisions = path.with_name(path.name.replace("recordings", "supervisions"))
         split = path.name.partition(".")[0].rpartition("recordings")[2].strip("_") or None
-        if not (root / supervisions).is_file():
+        if not is_there(root / supervisions):
             describe = partial(_describe_recording, corpus, root, path, split, options)
             yield from describe_lines(corpus, str(path), read_objects(root / path), describe)
             continue

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from semiser.corpora.files import Misfit, iter_files, printable, read_files
 from semiser.corpora.reader import Reader, ReaderOptions
-from semiser.corpora.text import UndecodableText, read_text
+from semiser.corpora.text import UndecodableText, is_there, read_text
 from semiser.corpora.transcripts import Transcripts
 from semiser.corpora.utterance import Entry, Rejected, Utterance
 from semiser.errors import Unusable
@@ -117,7 +117,7 @@ def _read_genders(root: Path) -> dict[str, str]:
 
 
 def _read_transcripts(path: Path) -> dict[str, str]:
-    if not path.is_file():
+    if not is_there(path):
         return {}
     pairs = (line.strip().partition(" ") for line in read_text(path).splitlines())
     return {identifier: text.strip() for identifier, _, text in pairs if text}

@@ -17,6 +17,7 @@ from semiser.corpora.lists import ListOptions, to_emotion
 from semiser.corpora.reader import Reader
 from semiser.corpora.suffixes import AUDIO, VIDEO
 from semiser.corpora.tables import describe_lines, read_lines, to_number
+from semiser.corpora.text import is_there
 from semiser.corpora.transcripts import Transcripts
 from semiser.corpora.utterance import Entry, Labels, Utterance
 
@@ -63,7 +64,7 @@ def read(corpus: str, root: Path, options: MerOptions) -> Iterator[Entry]:
 
 
 def _read_subtitles(root: Path) -> Transcripts[str]:
-    path = next((root / name for name in _SUBTITLES if (root / name).is_file()), None)
+    path = next((root / name for name in _SUBTITLES if is_there(root / name)), None)
     if path is None:
         return Transcripts()
     lines = read_lines(path, {"name", "chinese"}, "gb18030")

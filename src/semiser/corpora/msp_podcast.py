@@ -17,7 +17,7 @@ from semiser.corpora.files import Misfit
 from semiser.corpora.lists import check_scale, number_of, text_of, to_gender
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.tables import describe_lines, read_lines
-from semiser.corpora.text import read_text
+from semiser.corpora.text import is_there, read_text
 from semiser.corpora.utterance import Rejected, Utterance
 
 LABELS = "labels_consensus"
@@ -126,7 +126,7 @@ def _describe(
 
 
 def _read_transcript(path: Path) -> str | None:
-    return read_text(path, "cp1252").strip() or None if path.is_file() else None
+    return read_text(path, "cp1252").strip() or None if is_there(path) else None
 
 
 READER = Reader(

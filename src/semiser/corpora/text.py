@@ -45,6 +45,17 @@ def find_encoding(path: Path, *encodings: str) -> str:
     raise UndecodableText(f"{_name(path)} is not text in any encoding tried ({tried}): save it as UTF-8")
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a text file that a reader can do without.
+
+    Raises:
+        UndecodableText: a pipe or a device stands there, which would count as absent without a word.
+    """
+    if path.is_file() or not path.exists() or path.is_dir():
+        return path.is_file()
+    raise UndecodableText(f"{_name(path)} is no file but a pipe or a device, which may never end")
+
+
 def read_text(path: Path, *encodings: str) -> str:
     """The text of a small file, decoded as `find_encoding` finds.
 
