@@ -1,11 +1,14 @@
-"""What each audio family costs: time, memory and size, each beside decoding alone.
+"""What each family costs: time, memory and size, each beside decoding alone.
 
     python benchmarks/family_costs.py [--root <folder of audio>] [--files 50] [--families is10,egemaps,...]
-        [--encoder <folder of a speech encoder's checkpoint>]
+        [--encoder <folder of a speech encoder's checkpoint>] [--options <file>]
+    python benchmarks/family_costs.py --root <folder of clips> --families face_track,image_encoder --options <file>
 
 A family runs alone in a process of its own, on one thread, over the same files; its first file is not counted. Time is
-processor time per second of audio, decoding included, and as a ratio against decoding alone; memory is the peak of the
-process above that of one which decodes; size is that of the values, before Parquet's compression.
+processor time per second of audio (of a clip, for families of faces), decoding included, and as a ratio against
+decoding alone; memory is the peak of the process above that of one which decodes; size is that of the values, before
+Parquet's compression. `--options` is a YAML or JSON file of what families need, as under `features`:
+`{image_encoder: {checkpoint: <folder>}, sound_network: {model: <file>}}`; the families that it names are measured, too.
 """
 
 import argparse
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 RATE_HZ = 16_000
 DEMO = Path(__file__).parents[1] / "data" / "01_raw" / "demo"
@@ -33,44 +37,47 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=50, help="files, evenly drawn from the folder")
     parser.add_argument("--families", default=",".join(FAMILIES))
     parser.add_argument("--encoder", type=Path, help="folder of a speech encoder, measured too")
+    parser.add_argument("--options", type=Path, help="file of options of families, which are measured, too")
     arguments = parser.parse_args()
-    names = [*arguments.families.split(","), *(["speech_encoder"] if arguments.encoder else [])]
-    paths = sorted(path for path in arguments.root.rglob("*") if path.suffix in {".wav", ".flac"})
+    given: dict[str, Any] = yaml.safe_load(arguments.options.read_text()) if arguments.options else {}
+    given |= {"speech_encoder": {"checkpoint": str(arguments.encoder)}} if arguments.encoder else {}
+    names = list(dict.fromkeys([*arguments.families.split(","), *given]))
+    paths = sorted(path for path in arguments.root.rglob("*") if path.suffix in {".wav", ".flac", ".mp4"})
     if not paths:
-        raise SystemExit(f"--root: no .wav or .flac file below {arguments.root}")
+        raise SystemExit(f"--root: no .wav, .flac or .mp4 file below {arguments.root}")
     chosen = np.linspace(0, len(paths) - 1, min(arguments.files, len(paths))).round().astype(int)
     files = [paths[number] for number in chosen]
-    decoding = _in_a_process(None, files, None)
+    decoding = _in_a_process(None, files, {})
     print(f"{len(files)} files, {decoding['audio_s']:.0f} s of audio")
     print(
         f"| family | ms per s of audio | x decoding ({decoding['ms']:.2f} ms) | MB above decoding | kB per s of audio |"
     )
     print("|---|---|---|---|---|")
     for name in names:
-        found = _in_a_process(name, files, arguments.encoder)
+        found = _in_a_process(name, files, given)
         memory = max(0, found["peak_mb"] - decoding["peak_mb"])
         print(
             f"| `{name}` | {found['ms']:.2f} | {found['ms'] / decoding['ms']:.1f} | {memory:.0f} | {found['kb']:.1f} |"
         )
 
 
-def _in_a_process(name: str | None, files: list[Path], encoder: Path | None) -> dict[str, float]:
+def _in_a_process(name: str | None, files: list[Path], given: dict[str, Any]) -> dict[str, float]:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_measure, name, files, encoder).result()
+        return pool.submit(_measure, name, files, given).result()
 
 
-def _measure(name: str | None, files: list[Path], encoder: Path | None) -> dict[str, float]:
+def _measure(name: str | None, files: list[Path], given: dict[str, Any]) -> dict[str, float]:
     """A family's costs over the files; without a name those of decoding."""
     from semiser.features.family import Source
     from semiser.features.registry import make_families
     from semiser.options.features import FeaturesOptions
 
-    given: dict[str, Any] = {"extract": [name] if name else [], "segments": {"pad_short": True}}
-    given |= {"speech_encoder": {"checkpoint": encoder}} if encoder else {}
-    family = make_families((name,), FeaturesOptions(**given))[name] if name else None
+    options = {"segments": {"pad_short": True}, **given, "extract": [name] if name else []}
+    family = make_families((name,), FeaturesOptions(**options))[name] if name else None
     seconds = audio_s = size = 0.0
     for number, path in enumerate([files[0], *files]):
         row = {"audio_path": path.name, "start_s": None, "end_s": None}
+        row |= {"video_path": path.name} if path.suffix == ".mp4" else {}
         start = time.process_time()
         source = Source(row, path.parent)
         samples = source.audio(RATE_HZ)

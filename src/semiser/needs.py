@@ -108,8 +108,8 @@ def missing_files(parameters: Parameters) -> dict[str, str]:
     asked = features.get("extract")
     for family in needed_families(parameters) if asked is None else asked:
         option, _, what = GIVE.get(family, "").partition(", ")
-        own, needs_checkpoint = features.get(family) or {}, option.endswith(".checkpoint")
-        if option and (not own or (needs_checkpoint and not own.get("checkpoint"))):
+        own, needed = features.get(family) or {}, option.rpartition(".")[2]
+        if option and (not own or (needed in ("checkpoint", "model") and not own.get(needed))):
             missing[option] = what
     text = features.get("word2vec") or {}
     if text.get("pretrained") and not text.get("vectors"):

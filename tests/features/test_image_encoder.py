@@ -126,6 +126,15 @@ def test_a_batch_gives_what_single_utterances_give(checkpoint, source):
     assert [row["frames"] for row in together] == [3, 4, 7]
 
 
+@pytest.mark.gpu
+def test_a_gpu_gives_the_cpus_values(checkpoint, source):
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    rows = [row_of(source, checkpoint=checkpoint, pooling="frames", device=device)[1] for device in ("cpu", "cuda")]
+    np.testing.assert_allclose(rows[1]["image_encoder"], rows[0]["image_encoder"], atol=1e-4)
+
+
 def test_every_nth_frame_and_the_end_that_is_cut(clip, source):
     _, whole = row_of(source, checkpoint=clip, pooling="frames")
     _, row = row_of(source, checkpoint=clip, pooling="frames", every=2, longest_s=1.5)

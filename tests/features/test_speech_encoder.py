@@ -95,6 +95,36 @@ def test_frames_are_the_models_own_hidden_states(checkpoint, monkeypatch):
     np.testing.assert_allclose(found, np.concatenate([expected[0], expected[2]], 1), atol=1e-5)
 
 
+def test_a_batch_gives_what_single_utterances_give(checkpoint, monkeypatch):
+    signals = [voice(seconds, seed=number) for number, seconds in enumerate((0.31, 0.5, 0.2, 0.44))]
+    options = {"checkpoint": checkpoint, "pooling": "frames", "layers": "all", "merge": "concatenate"}
+    alone = [row_of(monkeypatch, signal, **options)[1] for signal in signals]
+    family, prepared = SpeechEncoder(SpeechEncoderOptions(**options)), []
+    for signal in signals:
+        monkeypatch.setattr(Source, "audio", lambda self, rate, signal=signal: signal)
+        prepared.append(family.prepare(Source({}, None)))
+    for row, single in zip(family.compute(prepared), alone, strict=True):
+        assert row["frames"] == single["frames"]
+        np.testing.assert_allclose(row["speech_encoder"], single["speech_encoder"], atol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision, most", [("float32", 1e-4), ("bf16", 0.05)])
+def test_a_gpu_gives_the_cpus_values(checkpoint, monkeypatch, precision, most):
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    signals = [voice(seconds, seed=number) for number, seconds in enumerate((0.31, 0.5, 0.2, 0.44))]
+    options = {"checkpoint": checkpoint, "pooling": "frames"}
+    alone = [row_of(monkeypatch, signal, **options)[1] for signal in signals]
+    family, prepared = SpeechEncoder(SpeechEncoderOptions(**options, device="cuda", precision=precision)), []
+    for signal in signals:
+        monkeypatch.setattr(Source, "audio", lambda self, rate, signal=signal: signal)
+        prepared.append(family.prepare(Source({}, None)))
+    for row, single in zip(family.compute(prepared), alone, strict=True):
+        np.testing.assert_allclose(row["speech_encoder"], single["speech_encoder"], atol=most)
+
+
 def test_several_layers_are_a_mean_or_side_by_side_and_frames_are_pooled(hubert, monkeypatch):
     signal = voice(0.4)
     states = np.stack(own_call(hubert, signal))  # (3, T, 12)

@@ -48,6 +48,18 @@ def test_tokens_are_the_models_own_without_special_ones(checkpoint):
     np.testing.assert_allclose(pooled["text_encoder"], states[2][1:-1].mean(0), atol=1e-5)
 
 
+def test_a_batch_gives_what_single_texts_give(checkpoint):
+    texts = ["我很开心", "", "i am happy i am happy", "i", None, "我 happy"]
+    family = TextEncoder(TextEncoderOptions(checkpoint=checkpoint, pooling="frames", layers=[0, 2]))
+    together = family.compute([family.prepare(Source({"transcript": text}, None)) for text in texts])
+    for text, row in zip(texts, together, strict=True):
+        alone = row_of(text, checkpoint=checkpoint, pooling="frames", layers=[0, 2])
+        np.testing.assert_allclose(row["text_encoder"], alone["text_encoder"], atol=1e-5)
+        assert {name: value for name, value in row.items() if name != "text_encoder"} == {
+            name: value for name, value in alone.items() if name != "text_encoder"
+        }
+
+
 def test_a_long_transcript_is_cut_and_said(checkpoint):
     row = row_of("i am happy i am happy", checkpoint=checkpoint, longest=5, pooling="frames")
     assert (row["frames"], row["cut_tokens"]) == (3, 3)

@@ -51,8 +51,14 @@ def merge_and_pool(states: Sequence[np.ndarray], options: EncoderOptions) -> np.
     layers = [np.mean(states, axis=0)] if options.merge == "mean" else states
     if options.pooling == "frames":
         return np.concatenate(layers, axis=1)
-    parts = [getattr(layer, name)(axis=0) for layer in layers for name in STATISTICS[options.pooling]]
-    return np.concatenate(parts).astype(np.float32)
+    return np.concatenate([pool_frames(layer, options.pooling) for layer in layers])
+
+
+def pool_frames(frames: np.ndarray, pooling: str) -> np.ndarray:
+    """Frames (T, D) as they are, or their statistics one after the other, float32."""
+    if pooling == "frames":
+        return frames
+    return np.concatenate([getattr(frames, name)(axis=0) for name in STATISTICS[pooling]]).astype(np.float32)
 
 
 def value_names(width: int, layers: Sequence[int], options: EncoderOptions) -> list[str]:

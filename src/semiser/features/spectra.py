@@ -8,6 +8,7 @@ alone 20, all five families with their Parquet; below a thousand files the start
 
 import json
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -73,16 +74,30 @@ def frame_spectra(signal: np.ndarray, options: FramesOptions, bins: int) -> np.n
     return magnitude_spectra(signal, window, options.step_samples, options.dft_size, bins)
 
 
-def shaped_window(shape: str, samples: int) -> np.ndarray:
-    """A periodic window of that shape, as scipy makes it, which takes a second to load: in vain where all is there."""
+def shaped_window(shape: str, samples: int, periodic: bool = True) -> np.ndarray:
+    """A window of that shape, as scipy makes it, which takes a second to load: in vain where all is there."""
     from scipy.signal import get_window
 
-    return get_window(shape, samples)
+    return get_window(shape, samples, fftbins=periodic)
 
 
 @lru_cache(maxsize=8)
-def mel_filters(sample_rate_hz: int, dft_size: int, mels: int) -> np.ndarray:
-    """Triangular filters evenly spaced on Slaney's mel scale from 0 Hz to half the rate, each of unit area.
+def mel_filters(
+    sample_rate_hz: int,
+    dft_size: int,
+    mels: int,
+    low_hz: float = 0.0,
+    high_hz: float | None = None,
+    kind: Literal["slaney", "htk", "kaldi"] = "slaney",
+) -> np.ndarray:
+    """Triangular filters evenly spaced on a mel scale.
+
+    Args:
+        sample_rate_hz, dft_size: of the spectra.
+        mels: filters.
+        low_hz, high_hz: where the first begins and the last ends; None: half the rate.
+        kind: `slaney`: his scale and filters of unit area, as `librosa.filters.mel` with its defaults; `htk`: HTK's
+            scale and filters of unit height; `kaldi`: these, straight on the mel scale instead of in Hz.
 
     Returns:
         Weights of shape (mels, dft_size / 2 + 1), to multiply power spectra with. Do not write to it: it is shared.
@@ -90,19 +105,29 @@ def mel_filters(sample_rate_hz: int, dft_size: int, mels: int) -> np.ndarray:
     Raises:
         ValueError: the transform is too short for so many filters: one would lie between two bins.
 
-    Source: Slaney, "Auditory Toolbox" (1998); as `librosa.filters.mel` with its defaults.
+    Source: Slaney, "Auditory Toolbox" (1998); Young et al., "The HTK Book".
     """
-    edges = _mel_to_hz(np.linspace(0, _hz_to_mel(sample_rate_hz / 2), mels + 2))
+    high_hz = high_hz or sample_rate_hz / 2
     bins = np.fft.rfftfreq(dft_size, 1 / sample_rate_hz)
+    if kind == "slaney":
+        edges = _mel_to_hz(np.linspace(_hz_to_mel(low_hz), _hz_to_mel(high_hz), mels + 2))
+    else:
+        low_mel, high_mel = _hz_to_htk(np.array([low_hz, high_hz]))
+        edges = np.linspace(low_mel, high_mel, mels + 2)
+        edges, bins = (edges, _hz_to_htk(bins)) if kind == "kaldi" else (700 * np.expm1(edges / 1127), bins)
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     triangles = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clip(0)
     if empty := np.count_nonzero(~triangles.any(axis=1)):
         raise ValueError(f"{empty} of {mels} mel filters hold no bin of a DFT of {dft_size}: raise dft_size")
-    return triangles * 2 / (high - low)
+    return triangles * 2 / (high - low) if kind == "slaney" else triangles
 
 
 _LINEAR_HZ = 200 / 3  # Hz per mel below 1 kHz
 _LOG_STEP = np.log(6.4) / 27  # growth per mel above
+
+
+def _hz_to_htk(hz: np.ndarray) -> np.ndarray:
+    return 1127 * np.log1p(hz / 700)
 
 
 def _hz_to_mel(hz: float) -> float:

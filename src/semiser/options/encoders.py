@@ -46,9 +46,12 @@ class SpeechEncoderOptions(EncoderOptions):
     Attributes:
         longest_s: of a longer utterance the rest is left out, and the table says how much. Whisper takes 30 s, AST as
             many as it was trained on (10.24 s in the published model) and never more.
+        batch_s: seconds of audio that the model takes at once, the padding of the shorter utterances counted; no part
+            of a fingerprint.
     """
 
     longest_s: float = Field(default=30.0, gt=0)
+    batch_s: float = Field(default=60.0, gt=0, exclude=True)
 
 
 class TextEncoderOptions(EncoderOptions):
@@ -56,9 +59,12 @@ class TextEncoderOptions(EncoderOptions):
 
     Attributes:
         longest: tokens; of a longer transcript the rest is left out, and the table says how many.
+        batch_tokens: tokens that the model takes at once, the padding of the shorter texts counted; no part of a
+            fingerprint.
     """
 
     longest: int = Field(default=512, ge=3)
+    batch_tokens: int = Field(default=2048, ge=1, exclude=True)
 
 
 class ImageEncoderOptions(EncoderOptions):

@@ -18,6 +18,7 @@ from semiser.options.base import first_problem
 from semiser.options.encoders import ImageEncoderOptions, SpeechEncoderOptions, TextEncoderOptions
 from semiser.options.face_features import DfaceOptions, ExpressionOptions, FaceTrackOptions
 from semiser.options.family import Declared, FamilyOptions, Group
+from semiser.options.onnx import SoundNetworkOptions
 from semiser.options.text_features import SocialOptions, ValenceOptions, Word2VecOptions
 from semiser.plugins import declared_elsewhere
 
@@ -43,6 +44,10 @@ OWN = (
         "speech_encoder", "speech_encoder:SpeechEncoder", SpeechEncoderOptions, gives="frames",
         lacks="features.speech_encoder.checkpoint, the folder of a wav2vec 2.0, HuBERT, WavLM, data2vec, Whisper or "
         "AST model",
+    ),
+    Declared(
+        "sound_network", "sound_network:SoundNetwork", SoundNetworkOptions, gives="frames",
+        lacks="features.sound_network.model, the .onnx file of a network on sound",
     ),
     Declared("voice", "voice:VoiceFamily", VoiceOptions, gives=None),
     Declared("word2vec", "word2vec:Word2Vec", Word2VecOptions, "text"),

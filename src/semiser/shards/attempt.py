@@ -4,23 +4,34 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from semiser.errors import Unsteady, Unusable
-from semiser.features.family import Family, Source
+from semiser.features.family import BatchedFamily, Family, Source
 from semiser.media.content import modified_ns
 
 Rows = list[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `BatchedFamily.prepare` made of an utterance, which is to be computed with others."""
+
+    value: Any
+
 
 # Column of a file's path, and those that say what it was when it was ingested.
 _FILES = (("audio_path", "audio_bytes", "audio_modified_ns"), ("video_path", "video_bytes", "video_modified_ns"))
 
 
-def attempt(families: Sequence[Family], source: Source, timeout_s: float | None) -> Iterator[Rows | Unusable]:
-    """Compute an utterance for families, one after the other.
+def attempt(
+    families: Sequence[Family], source: Source, timeout_s: float | None
+) -> Iterator[Rows | Prepared | Unusable]:
+    """Compute an utterance for families, one after the other; prepare it for those that take several at once.
 
     Args:
         families: that are to have the utterance.
@@ -28,24 +39,28 @@ def attempt(families: Sequence[Family], source: Source, timeout_s: float | None)
         timeout_s: time for all families together; None waits for ever.
 
     Yields:
-        For each family the utterance's rows, all of them, or why there are none. A file that is gone, has changed
-        since ingest or does not give its data in time is `Unsteady`: what was computed from it does not count.
+        For each family the utterance's rows, all of them, or what they are computed from, or why there are none. A
+        file that is gone, has changed since ingest or does not give its data in time is `Unsteady`: what was computed
+        from it does not count.
     """
     end = None if timeout_s is None else time.monotonic() + timeout_s
     for family in families:
         try:
             outcome = _in_time(partial(_outcome, family, source), end)
         except _TimeUp:
-            outcome = Unsteady(
-                f"no result in {timeout_s:g} s (features.shards.timeout_s): its file stalls, or it is long"
-            )
+            outcome = too_late(timeout_s)
         yield outcome
 
 
-def _outcome(family: Family, source: Source) -> Rows | Unusable:
-    found: Rows | Unusable
+def too_late(timeout_s: float | None) -> Unsteady:
+    """Why an utterance whose time is up has no rows."""
+    return Unsteady(f"no result in {timeout_s:g} s (features.shards.timeout_s): its file stalls, or it is long")
+
+
+def _outcome(family: Family, source: Source) -> Rows | Prepared | Unusable:
+    found: Rows | Prepared | Unusable
     try:
-        found = list(family.rows(source))
+        found = Prepared(family.prepare(source)) if isinstance(family, BatchedFamily) else list(family.rows(source))
     except MemoryError as error:
         return Unsteady(f"not enough memory: {str(error) or 'allocation failed'}")
     except Unusable as error:
@@ -75,7 +90,7 @@ class _TimeUp(Exception):
     """Not TimeoutError, which a file on a network raises itself."""
 
 
-class _Helper:
+class Helper:
     """A thread that makes one call after the other, and can be given up."""
 
     def __init__(self) -> None:
@@ -83,9 +98,12 @@ class _Helper:
         self._answers: SimpleQueue = SimpleQueue()
         threading.Thread(target=self._serve, daemon=True).start()
 
-    def call(self, function: Callable[[], Any], timeout_s: float | None) -> Any:
-        """The function's result or error. Raises `queue.Empty` when the time is up."""
+    def begin(self, function: Callable[[], Any]) -> None:
+        """Let the thread call the function, and go on."""
         self._calls.put(function)
+
+    def result(self, timeout_s: float | None) -> Any:
+        """The result or error of the function that was begun. Raises `queue.Empty` when the time is up."""
         value, error = self._answers.get(timeout=timeout_s)
         if error is not None:
             raise error
@@ -119,9 +137,10 @@ def _in_time(function: Callable[[], Any], end: float | None) -> Any:
     if left_s is not None and left_s <= 0:
         raise _TimeUp
     if not hasattr(_own, "helper"):
-        _own.helper = _Helper()
+        _own.helper = Helper()
     try:
-        return _own.helper.call(function, left_s)
+        _own.helper.begin(function)
+        return _own.helper.result(left_s)
     except Empty:
         _own.helper.dismiss()
         del _own.helper

@@ -1,7 +1,7 @@
 """One shard of utterances for the families that miss it: what a worker computes and writes."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 
 from semiser.errors import Unusable
-from semiser.features.family import Family, Source
-from semiser.shards.attempt import Rows, attempt
+from semiser.features.family import BatchedFamily, Family, Source
+from semiser.shards.attempt import Prepared, Rows, attempt
+from semiser.shards.batches import Gathered
 from semiser.shards.store import ShardFolder, ShardReport, ShardWriter, digest_of
 
 _KILLS = Unusable("its worker died over it again and again (killed, out of memory or a native crash): left out")
@@ -94,6 +95,25 @@ def probe_shard(task: ShardTask) -> None:
 
 
 def _outcomes(task: ShardTask) -> Iterator[tuple[dict[str, Any], Family, Rows | Unusable]]:
+    """What comes of each utterance and family, of a family in the order of the utterances."""
+    with ExitStack() as stack:
+        gathered = {
+            part.family.name: stack.enter_context(closing(Gathered(part.family, task.timeout_s)))
+            for part in task.parts
+            if isinstance(part.family, BatchedFamily)
+        }
+        for row, family, outcome in _attempts(task):
+            if family.name in gathered:
+                yield from ((row, family, found) for row, found in gathered[family.name].add(row, outcome))
+            else:
+                assert not isinstance(outcome, Prepared), "its family takes several at once"
+                yield row, family, outcome
+        for part in task.parts:
+            if part.family.name in gathered:
+                yield from ((row, part.family, found) for row, found in gathered[part.family.name].rest())
+
+
+def _attempts(task: ShardTask) -> Iterator[tuple[dict[str, Any], Family, Rows | Prepared | Unusable]]:
     for row in task.utterances.to_pylist():
         families = []
         for part in task.parts:
