@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from semiser.corpora.look import Look, look_at
+from semiser.corpora.look import SENTIMENTS, Look, look_at
+from semiser.corpora.utterance import Utterance
 
 MOST_FOLDS = 12  # speakers up to which each is tested alone
 K = 5
+_VALIDATION = ("validation", "valid", "dev", "development", "val")  # names of a part that selects
 FEW = 10  # utterances of a class under which its recall says little
 
 
@@ -95,6 +97,10 @@ def _no_labels(path: str | Path, found: Look) -> str:
             ": name one `emotion`, or give a table that has one"
         )
     example = found.rows[0].audio_path
+    if found.reader != "folder":
+        return (
+            f"{path}: the corpus {found.reader} was read, and none of its {len(found.rows)} utterances has an emotion"
+        )
     return (
         f"{path}: no emotion was seen in folders and names of files such as {example}. Give a table with the columns "
         "audio_path, speaker_id and emotion, or write the env by hand with the option `pattern` of the reader folder "
@@ -104,24 +110,49 @@ def _no_labels(path: str | Path, found: Look) -> str:
 
 def choose_protocol(found: Look) -> dict[str, Any]:
     """The strictest protocol that the data allow: speakers apart where they are known and several."""
-    splits = {row.split for row in found.rows if row.emotion}
-    if {"train", "test"} <= splits:
-        validation = next((name for name in ("validation", "valid", "dev", "val") if name in splits), None)
-        return {"kind": "official_split"} | ({"validation": validation} if validation else {})
-    speakers = {row.speaker_id for row in found.rows if row.emotion}
+    if (official := official_split(found)) is not None:
+        return official
+    speakers = {row.speaker_id for _, row in found.labelled}
     if not found.all_speakers_known or len(speakers) < 2:
         return {"kind": "k_fold", "k": K, "group": "utterance"}
     return {"kind": "leave_one_speaker_out"} if len(speakers) <= MOST_FOLDS else {"kind": "k_fold", "k": K}
+
+
+def official_split(found: Look) -> dict[str, Any] | None:
+    """The corpus's own parts, where it has them and they keep speakers apart."""
+    parts = {part for _, row in found.labelled for _, part in _parts(row)}
+    named = {part.lower(): part for part in sorted(parts, reverse=True)}
+    train = named.get("train")
+    test = named.get("test") or next((named[name] for name in sorted(named) if name.startswith("test")), None)
+    if train is None or test is None:
+        return None
+    heard: dict[tuple[str, str], set[str]] = {}
+    for _, row in found.labelled:
+        for fold, part in _parts(row):
+            heard.setdefault((fold, part), set()).add(row.speaker_id or "")
+    shared = any((heard[fold, train] & heard.get((fold, test), set())) - {""} for fold, part in heard if part == train)
+    if shared:
+        return None
+    validation = next((named[name] for name in _VALIDATION if name in named), None)
+    own = {"train": train, "validation": validation, "test": test}
+    return {"kind": "official_split"} | {name: part for name, part in own.items() if part and part != name}
+
+
+def _parts(row: Utterance) -> list[tuple[str, str]]:
+    """Fold and part of each of the corpus's own folds: `1:train 2:test`, or one without a number."""
+    found = re.findall(r"(\d+):(\S+)", row.split or "")
+    return found or ([("", row.split)] if row.split else [])
 
 
 def choose_classes(found: Look, protocol: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
     """The classes that every fold can train, and why the others are left out."""
     kept, left_out = [], {}
     for name, count in found.emotions.items():
-        speakers = {row.speaker_id for row in found.rows if row.emotion == name}
-        splits = {row.split for row in found.rows if row.emotion == name}
+        speakers = {row.speaker_id for label, row in found.labelled if label == name}
+        splits = {part for label, row in found.labelled if label == name for _, part in _parts(row)}
         if protocol["kind"] == "official_split":
-            lacking = "" if {"train", "test"} <= splits else "not in train and test"
+            wanted = {protocol.get("train", "train"), protocol.get("test", "test")}
+            lacking = "" if wanted <= splits else f"not in {' and '.join(sorted(wanted))}"
         elif protocol.get("group") == "utterance":
             lacking = "" if count >= 2 * K else f"{count} utterances are too few for {K} folds"
         else:
@@ -166,7 +197,11 @@ def _how(found: Look) -> Iterator[str]:
     elif found.reader == "folder":
         yield f"            paths {options.get('pattern', 'say nothing')}"
     else:
-        yield f"            the corpus {found.reader}"
+        yield f"            the layout {found.reader}"
+        for theirs, ours in options.get("aliases", {}).items():
+            yield f"            column {theirs} is {ours}"
+        if "cache" in options:
+            yield f"            sound that is embedded is written to {found.root / options['cache']}"
     for reason, count in found.rejected.most_common(3):
         yield f"            {count} cannot be used: {reason}"
 
@@ -217,6 +252,11 @@ def env_lines(draft: Draft, project: Path, command: str) -> Iterator[str]:
     if draft.unlabelled:
         unknown = not draft.unlabelled.speakers
         yield f"    unlabelled_corpora: [{draft.pile}]" + (" # nobody in it may be a speaker of the other" * unknown)
+    if draft.labelled.by_sentiment:
+        names = [{"name": name, "up_to": up_to} for name, up_to in SENTIMENTS.items()]
+        names[0]["inclusive"] = False
+        yield "    target: sentiment # no emotion is labelled"
+        yield f"    discretise: {_flow({'kind': 'levels', 'levels': names})}"
     counts = draft.labelled.emotions
     left = ", ".join(f"{name} ({why})" for name, why in draft.left_out.items())
     yield (

@@ -156,3 +156,10 @@ def test_a_folder_of_sounds_with_its_table(tmp_path):
     assert (test.utterance_id, test.speaker_id, test.split) == ("hf/test/1", "hf/7", "test")
     assert (train.audio_path, train.emotion, train.split) == ("train/a/1.wav", "happiness", "train")
     assert bad.path == "train/metadata.jsonl:2" and "found list" in bad.reason
+
+
+def test_the_table_of_a_folder_of_sounds_as_parquet(tmp_path):
+    write_wav(tmp_path / "train/a/1.wav", voice(0.1))
+    pq.write_table(pa.table({"file_name": ["a/1.wav"], "label": ["joy"]}), tmp_path / "train/metadata.parquet")
+    (row,) = _read(tmp_path)
+    assert (row.audio_path, row.emotion, row.split) == ("train/a/1.wav", "happiness", "train")

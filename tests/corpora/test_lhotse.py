@@ -99,3 +99,23 @@ def test_lines_that_are_no_objects_and_files_that_are_not_packed(tmp_path):
     (tmp_path / "a_recordings.jsonl.gz").write_bytes(b"not packed")
     with pytest.raises(ValueError, match=r"a_recordings\.jsonl\.gz cannot be read as JSON lines"):
         _read(tmp_path)
+
+
+def test_supervisions_of_cuts_lie_where_the_cut_lies(tmp_path):
+    own = {"id": "u", "start": -0.25, "duration": 0.75, "speaker": "s", "custom": {"emotion": "anger"}}
+    own |= {"alignment": {"word": [["hm", 0.0, 0.25]]}}
+    cut = {"id": "c", "type": "MonoCut", "start": 1.0, "duration": 1.0, "channel": 0, "recording": _recording()}
+    _write(
+        tmp_path / "x_cuts_train.jsonl.gz",
+        cut | {"supervisions": [own, own | {"id": "v", "start": 0.5, "duration": 9.0}]},
+        cut | {"id": "alone", "supervisions": []},
+        cut | {"id": "m", "type": "MixedCut"},
+    )
+    first, second, alone, mixed = _read(tmp_path)
+    assert (first.utterance_id, first.start_s, first.end_s, first.emotion) == ("mine/u", 1.0, 1.5, "anger")
+    assert (first.speaker_id, first.split, first.words) == ("mine/s", "train", [Word("hm", 1.0, 1.25)])
+    assert (second.start_s, second.end_s) == (1.5, 2.0)
+    assert (alone.utterance_id, alone.start_s, alone.end_s, alone.emotion) == ("mine/alone", 1.0, 2.0, None)
+    assert "MixedCut" in mixed.reason
+    _write(tmp_path / "x_recordings_train.jsonl", _recording())
+    assert [row.utterance_id for row in _read(tmp_path)] == ["mine/r1"]

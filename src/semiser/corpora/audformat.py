@@ -157,4 +157,5 @@ READER = Reader(
     pattern="db.yaml, the header of an audformat database, with its tables as CSV or Parquet and its media",
     example="db.yaml",
     options=AudformatOptions,
+    signs=("db.yaml",),
 )

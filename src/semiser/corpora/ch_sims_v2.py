@@ -59,4 +59,5 @@ READER = replace(
     read=read,
     pattern="meta.csv, and Raw/<video_id>/<clip_id>.mp4, at the root or in ch-simsv2s; and ch-simsv2u beside it",
     expected={"utterances/train": 2722, "utterances/valid": 647, "utterances/test": 1034},
+    signs=(f"{SUPERVISED}/meta.csv", f"../{SUPERVISED}/meta.csv"),
 )

@@ -162,4 +162,5 @@ READER = Reader(
     language="en",
     scales={"sentiment_multimodal": (-3, 3)},
     source="its authors: https://github.com/CMU-MultiComp-Lab/CMU-MultimodalSDK",
+    signs=tuple(f"{raw}{_TRANSCRIPTS}/*.txt" for raw in ("Raw/", "")),
 )

@@ -186,4 +186,5 @@ READER = Reader(
     example="data/casia/fold_1/casia_train_fold_1.jsonl",
     options=EmoBoxOptions,
     source="its authors, without sound: https://github.com/emo-box/EmoBox",
+    signs=("data/*/fold_1/*_train_fold_1.jsonl", "*/fold_1/*_train_fold_1.jsonl", "fold_1/*_train_fold_1.jsonl"),
 )

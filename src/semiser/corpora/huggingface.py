@@ -1,7 +1,8 @@
 """Hugging Face `datasets`: folders of `save_to_disk`, folders with Parquet or Arrow files, and folders with `metadata`.
 
 Every `.parquet` below the root is read, every `.arrow` (those that `state.json` names where there is one), and, where
-there are neither, every `metadata.csv` or `metadata.jsonl` with its column `file_name`. Columns mean those of
+there are neither, every `metadata.csv` or `metadata.jsonl` with its column `file_name`, which a `metadata.parquet` has,
+too. Columns mean those of
 `utterances`, as in the reader `manifest`. The features that the files carry (schema metadata `huggingface`) name the
 classes of a `ClassLabel`, whose numbers are read as these names, and the column of sound, which is a struct of `bytes`
 and `path` (https://huggingface.co/docs/datasets/about_dataset_features). Embedded sound is written to the folder that
@@ -15,6 +16,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -34,12 +36,14 @@ from semiser.publish import publishing_on_disk
 logger = logging.getLogger(__name__)
 
 BATCH_ROWS = 64  # rows that are held with their sound
+_SAMPLED = 200  # rows that columns are known by
 
 _SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 _SPLITS = ("train", "test", "validation", "valid", "val", "dev", "eval")
 _MAGIC = {b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg", b"ID3": ".mp3", b"\xff\xfb": ".mp3", b"FORM": ".aiff"}
 _LOST = (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError)
 _SOUND = "audio_path"
+METADATA, _FILE = "metadata", "file_name"  # a table beside sounds, and its column of their names
 
 
 def _check_cache(cache: str) -> str:
@@ -72,8 +76,47 @@ def read(corpus: str, root: Path, options: HuggingFaceOptions) -> Iterator[Utter
         yield from _read_columns(corpus, root, path, options)
     if not paths:
         for path in iter_files(root, {".csv", ".jsonl"}):
-            if path.stem == "metadata":
+            if path.stem == METADATA:
                 yield from _read_metadata(corpus, root, path, options)
+
+
+def sample(root: Path) -> tuple[list[str], list[list[str]], bool] | None:
+    """Columns beside the sound, some rows as text, and whether the sound is embedded; None where there is no sound.
+
+    Raises:
+        ValueError: the first file cannot be read.
+    """
+    path = next((path for path in iter_files(root, {".parquet", ".arrow"}) if _belongs(root, path)), None)
+    if path is None:
+        for table in iter_files(root, {".csv", ".jsonl"}):
+            if table.stem == METADATA:
+                lines = read_objects(root / table) if table.suffix == ".jsonl" else read_lines(root / table, {_FILE})
+                rows = [cells for _, cells in islice(lines, _SAMPLED) if isinstance(cells, dict)]
+                return _as_text([name for name in (rows or [{}])[0] if name != _FILE], rows, {}, False)
+        return None
+    try:
+        schema, batches = _open(root / path)
+    except _LOST as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    features = _features(schema)
+    sound = _find_sound(schema, features) or (_FILE if path.stem == METADATA and _FILE in schema.names else None)
+    if sound is None:
+        return None
+    names = [name for name in schema.names if name != sound]
+    rows = list(islice(_rows_of(path, batches, [*names, sound]), _SAMPLED))
+    embedded = any(isinstance(row[sound], dict) and row[sound].get("bytes") for row in rows)
+    return _as_text(names, rows, _classes(features), embedded)
+
+
+def _as_text(
+    names: list[str], rows: list[dict[str, Any]], classes: Mapping[str, list[str]], embedded: bool
+) -> tuple[list[str], list[list[str]], bool]:
+    cells = [[_name_class(row.get(name), classes.get(name), name) for name in names] for row in rows]
+    return names, [["" if cell is None else str(cell) for cell in row] for row in cells], embedded
+
+
+def _classes(features: Mapping[str, dict[str, Any]]) -> dict[str, list[str]]:
+    return {name: feature["names"] for name, feature in features.items() if feature.get("_type") == "ClassLabel"}
 
 
 # ---- files with columns
@@ -103,7 +146,7 @@ def _split_of(root: Path, path: PurePosixPath) -> str | None:
         return split
     bare = _SHARD.sub("", path.stem)
     name = bare.rpartition("-")[2]
-    if name.isdecimal() or name == "data":
+    if name.isdecimal() or name in ("data", METADATA):
         return path.parent.name if path.parent.name not in ("data", "") else None
     return name if bare != path.stem or name in _SPLITS else None
 
@@ -117,6 +160,8 @@ def _read_columns(
         raise ValueError(f"{path} cannot be read: {error}") from error
     features = _features(schema)
     sound = options.audio or _find_sound(schema, features)
+    if sound is None and path.stem == METADATA and _FILE in schema.names:
+        options = options.model_copy(update={"aliases": options.aliases | {_FILE: _SOUND}})
     theirs = [name for name in schema.names if name != sound]
     names = name_columns(str(path), theirs, options)
     if sound is None and _SOUND not in names.values():
@@ -127,8 +172,8 @@ def _read_columns(
     if sound is not None and sound not in schema.names:
         raise ValueError(f"{path}: no column {sound!r}, there are {', '.join(map(repr, schema.names))}")
     wanted = [*names, *([sound] if sound is not None else [])]
-    classes = {name: feature["names"] for name, feature in features.items() if feature.get("_type") == "ClassLabel"}
-    describe = partial(_describe, corpus, root, path, _split_of(root, path), options, names, sound, classes)
+    split = _split_of(root, path)
+    describe = partial(_describe, corpus, root, path, split, options, names, sound, _classes(features))
     rows = enumerate(_rows_of(path, batches, wanted), start=1)
     yield from describe_lines(corpus, str(path), rows, describe)
 
@@ -189,7 +234,8 @@ def _describe(
         stem = PurePosixPath(own).stem if own else f"{file.name}:{row['']}"
         cells["utterance_id"] = cells.get("utterance_id") or (f"{split}/{stem}" if split else stem)
     else:
-        cells[_SOUND] = to_path(root, str(own or ""), options, str(file.parent))
+        beside = file.parent if file.stem == METADATA else ""
+        cells[_SOUND] = to_path(root, str(PurePosixPath(beside, own or "")), options, str(file.parent))
     return describe_cells(corpus, options, cells)
 
 
@@ -237,14 +283,14 @@ def _read_metadata(
     corpus: str, root: Path, path: PurePosixPath, options: HuggingFaceOptions
 ) -> Iterator[Utterance | Rejected]:
     lines: Iterator[tuple[int, dict[str, Any] | Misfit]]
-    lines = iter(read_objects(root / path) if path.suffix == ".jsonl" else read_lines(root / path, {"file_name"}))
-    split = path.parent.name if path.parent.name not in ("", "data") else None
+    lines = iter(read_objects(root / path) if path.suffix == ".jsonl" else read_lines(root / path, {_FILE}))
+    split = _split_of(root, path)
 
     def describe(cells: dict[str, Any]) -> Utterance:
-        named = {name: value for name, value in cells.items() if name != "file_name"}
+        named = {name: value for name, value in cells.items() if name != _FILE}
         names = name_columns(str(path), list(named), options)
         found = {ours: named[theirs] for theirs, ours in names.items()} | {
-            _SOUND: to_path(root, str(path.parent / str(cells.get("file_name") or "")), options)
+            _SOUND: to_path(root, str(path.parent / str(cells.get(_FILE) or "")), options)
         }
         found["split"] = found.get("split") or split
         return describe_cells(corpus, options, found)
@@ -254,7 +300,9 @@ def _read_metadata(
 
 READER = Reader(
     read=read,
-    pattern="Parquet or Arrow files of Hugging Face datasets, at any depth, or metadata.csv beside the sounds",
+    pattern="Parquet or Arrow files of Hugging Face datasets, at any depth, or metadata.csv, .jsonl or .parquet beside "
+    "the sounds",
     example="data/train-00000-of-00001.parquet",
     options=HuggingFaceOptions,
+    signs=tuple(f"{folder}{name}" for folder in ("", "*/", "*/*/") for name in ("*.arrow", "*.parquet", "metadata.*")),
 )

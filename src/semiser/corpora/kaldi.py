@@ -141,4 +141,5 @@ READER = Reader(
     pattern="data folders with wav.scp and, if there, segments, utt2spk, spk2gender, text, utt2emo, utt2lang",
     example="data/train/wav.scp",
     options=KaldiOptions,
+    signs=("wav.scp", "*/wav.scp", "*/*/wav.scp"),
 )

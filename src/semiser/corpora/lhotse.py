@@ -2,12 +2,14 @@
 
 Fields as in Lhotse's `Recording`, `AudioSource`, `SupervisionSegment` and `AlignmentItem`
 (https://lhotse.readthedocs.io). A supervision is an utterance; where a file of recordings has no supervisions beside
-it, every recording is one. Emotion, arousal, valence and dominance are looked for in `custom`. Sources other than files
+it, every recording is one. Where a folder has no manifest of recordings, `<name>_cuts_<split>.jsonl.gz` is read: every
+supervision of a cut is an utterance, as far as it lies in the cut, and a cut without one is one itself; mixed cuts are
+refused. Emotion, arousal, valence and dominance are looked for in `custom`. Sources other than files
 (commands, addresses, bytes) are refused, and so are recordings with `transforms`, whose file is not what they mean.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -58,11 +60,18 @@ def read(corpus: str, root: Path, options: LhotseOptions) -> Iterator[Utterance 
     Raises:
         ValueError: a manifest is not UTF-8 or cannot be unpacked.
     """
-    for path in iter_files(root, {".jsonl", ".gz"}):
-        if "recordings" not in path.name or not path.name.lower().endswith(_ENDINGS):
+    paths = [path for path in iter_files(root, {".jsonl", ".gz"}) if path.name.lower().endswith(_ENDINGS)]
+    recorded = {path.parent for path in paths if "recordings" in path.name}
+    for path in paths:
+        kind = "cuts" if path.parent not in recorded else "recordings"
+        if kind not in path.name:
             continue
         supervisions = path.with_name(path.name.replace("recordings", "supervisions"))
-        split = path.name.partition(".")[0].rpartition("recordings")[2].strip("_") or None
+        split = path.name.partition(".")[0].rpartition(kind)[2].strip("_") or None
+        if kind == "cuts":
+            describe = partial(_describe_cut, corpus, root, path, split, options)
+            yield from describe_lines(corpus, str(path), _supervised(read_objects(root / path)), describe)
+            continue
         if not is_there(root / supervisions):
             describe = partial(_describe_recording, corpus, root, path, split, options)
             yield from describe_lines(corpus, str(path), read_objects(root / path), describe)
@@ -156,6 +165,42 @@ def _describe(
     )
 
 
+def _supervised(cuts: Iterable[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+    """Each supervision with its cut; of a cut without one, the cut alone."""
+    for number, cut in cuts:
+        if isinstance(cut, Misfit) or not isinstance(cut.get("supervisions") or [], list):
+            yield number, cut
+        else:
+            yield from ((number, {"cut": cut, "supervision": own}) for own in cut.get("supervisions") or [{}])
+
+
+def _describe_cut(
+    corpus: str, root: Path, file: PurePosixPath, split: str | None, options: LhotseOptions, cells: dict[str, Any]
+) -> Utterance:
+    cut, own = cells.get("cut"), cells.get("supervision")
+    if not isinstance(cut, dict) or not isinstance(own, dict) or not isinstance(cut.get("recording"), dict):
+        raise Misfit("expected a cut with its recording and a list of supervisions")
+    if cut.get("type", "MonoCut") not in ("MonoCut", "MultiCut"):
+        raise Misfit(f"a {cut['type']} is no part of a recording: save it as sound and name that")
+    start, duration = number_of(cut, "start"), number_of(cut, "duration")
+    if start is None or duration is None:
+        raise Misfit("the cut lacks start or duration")
+    begin, length = number_of(own, "start") or 0.0, number_of(own, "duration")
+    end = min(duration, begin + (duration if length is None else length))
+    begin = max(0.0, begin)
+    words = (own.get("alignment") or {}).get("word") or [] if isinstance(own.get("alignment") or {}, dict) else []
+    in_recording = {
+        "id": own.get("id") or cut.get("id"),
+        "recording_id": (name := text_of(cut["recording"], "id")),
+        "start": start + begin,
+        "duration": end - begin,
+        "channel": own.get("channel", cut.get("channel")),
+        "alignment": {"word": [[item[0], start + item[1], item[2]] for item in words]},
+    }
+    recordings: dict[str, _Recording | Misfit] = {name or "": _read_recording(cut["recording"])}
+    return _describe(corpus, root, file, split, options, recordings, own | in_recording)
+
+
 def _choose_source(recording: _Recording, channel: Any) -> str:
     """The file of a channel; None: the file of all channels.
 
@@ -195,7 +240,14 @@ def _read_words(alignment: Any) -> list[Word] | None:
 
 READER = Reader(
     read=read,
-    pattern="<name>_recordings_<split>.jsonl[.gz], and <name>_supervisions_<split>.jsonl[.gz] beside it",
+    pattern="<name>_recordings_<split>.jsonl[.gz], and <name>_supervisions_<split>.jsonl[.gz] beside it, or "
+    "<name>_cuts_<split>.jsonl[.gz]",
     example="manifests/iemocap_recordings_train.jsonl.gz",
     options=LhotseOptions,
+    signs=tuple(
+        f"{folder}*{kind}*.jsonl{end}"
+        for folder in ("", "*/")
+        for kind in ("recordings", "cuts")
+        for end in ("", ".gz")
+    ),
 )

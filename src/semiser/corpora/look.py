@@ -1,6 +1,7 @@
 """What lies at a path that a user calls their corpus: which reader reads it, with which options, and what it finds.
 
-Nothing is asked and nothing is changed: columns are known by their names in several languages and by what stands in
+Nothing is asked and nothing is changed, but that sound inside tables is written beside them, as their reader does it:
+columns are known by their names in several languages and by what stands in
 them, folders and names of files by the emotion words among their parts, encodings by their bytes. All of it is a guess,
 which the user reads and mends.
 """
@@ -30,8 +31,10 @@ from semiser.media.audio import probe_audio
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 _READ_BYTES = 4 << 20  # of a table: enough to know it by
 _PROBED = 200  # files whose headers are read
+_READ_ROWS = 1000  # of a layout that its lists tell: enough to know it by
 _DELIMITERS = (";", "\t", "|", ",")
 _SEPARATORS = "_- "
+SENTIMENTS = {"negative": -0.1, "neutral": 0.1, "positive": 1.0}  # below -0.1, up to 0.1, above it: CH-SIMS in CMKT
 _ENOUGH = 0.8  # share of values that must be emotion words
 
 # Names that people give columns, without what is no letter or digit.
@@ -90,14 +93,30 @@ class Look:
         return {row.speaker_id for row in self.rows if row.speaker_id}
 
     @property
+    def by_sentiment(self) -> bool:
+        """Whether the labels are numbers from negative to positive, and no emotions."""
+        return not any(row.emotion for row in self.rows) and any(row.sentiment is not None for row in self.rows)
+
+    @property
+    def labelled(self) -> Iterator[tuple[str, Utterance]]:
+        """The class of every labelled utterance, and its row: the emotion, or where sentiment lies (`SENTIMENTS`)."""
+        by_sentiment = self.by_sentiment
+        for row in self.rows:
+            if by_sentiment and row.sentiment is not None:
+                low, high = SENTIMENTS["negative"], SENTIMENTS["neutral"]
+                yield "negative" if row.sentiment < low else "neutral" if row.sentiment <= high else "positive", row
+            elif row.emotion:
+                yield row.emotion, row
+
+    @property
     def emotions(self) -> Counter[str]:
         """Labelled utterances by class."""
-        return Counter(row.emotion for row in self.rows if row.emotion)
+        return Counter(name for name, _ in self.labelled)
 
     @property
     def all_speakers_known(self) -> bool:
         """Whether every labelled utterance has its speaker."""
-        return all(row.speaker_id for row in self.rows if row.emotion)
+        return all(row.speaker_id for _, row in self.labelled)
 
 
 def look_at(path: str | Path, corpus: str) -> Look:
@@ -117,7 +136,7 @@ def look_at(path: str | Path, corpus: str) -> Look:
     if path.is_file() and path.suffix.lower() not in TABLES:
         raise ValueError(f"{path} is no table ({', '.join(TABLES)}): give a table or a folder of sounds")
     table = path if path.is_file() else _only_table(path)
-    found = _known_layout(path) if path.is_dir() else None
+    found = _known_layout(path) or _signed_layout(path) if path.is_dir() else None
     found = found or (_look_at_table(table) if table else _look_at_folder(path))
     _read(found, corpus)
     _probe(found)
@@ -149,6 +168,66 @@ def _known_layout(folder: Path) -> Look | None:
         except (OSError, ValueError):
             continue
     return None
+
+
+def _signed_layout(folder: Path) -> Look | None:
+    """A layout that many corpora have, known by its lists; the first of the readers that finds utterances there.
+
+    Raises:
+        ValueError: the signs of a reader are there, and none finds an utterance; the message says what they said.
+    """
+    said: list[str] = []
+    for name in READERS:
+        reader = get_reader(name)
+        if not any(next(folder.glob(sign), None) for sign in reader.signs):
+            continue
+        try:
+            options = _options_of(name, folder)
+            rows = list(islice(reader.read(name, folder, reader.options(**options)), _READ_ROWS))
+            if "strip" in reader.options.model_fields and (strip := _strip(folder, rows)):
+                options |= {"strip": strip}
+                rows = list(islice(reader.read(name, folder, reader.options(**options)), _READ_ROWS))
+        except (OSError, ValueError, ImportError) as error:
+            said.append(f"{name}: {error}")
+            continue
+        words = Counter(row.word for row in rows if isinstance(row, Rejected) and row.word)
+        mapped = {word: ours for word, ours in map_words(words).items() if ours}
+        if mapped or any(isinstance(row, Utterance) for row in rows):
+            return Look(name, folder, options | ({"emotions": mapped} if mapped else {}))
+        said += [f"{name}: {row.reason}" for row in rows[:1] if isinstance(row, Rejected)]
+    if said:
+        raise ValueError(f"{folder} looks like a known layout and nothing in it can be used: {'; '.join(said)}")
+    return None
+
+
+def _strip(folder: Path, rows: Sequence[Utterance | Rejected]) -> str | None:
+    """What paths begin with that lead nowhere here, where the rest of them leads to files below the folder."""
+    for row in rows[:20]:
+        if isinstance(row, Utterance):
+            path = row.audio_path
+        else:
+            absolute = re.match(r"'(/[^']+)' is no path below the root", row.reason)
+            path = absolute[1] if absolute else ""
+        parts = PurePosixPath(path).parts
+        if not parts or (folder / path).is_file():
+            continue
+        for place in range(1, len(parts)):
+            if folder.joinpath(*parts[place:]).is_file():
+                return str(PurePosixPath(*parts[:place]))
+    return None
+
+
+def _options_of(reader: str, folder: Path) -> dict[str, Any]:
+    """Options that a layout needs: of a Hugging Face dataset its columns, and where embedded sound is written."""
+    if reader != "huggingface":
+        return {}
+    from semiser.corpora.huggingface import sample
+
+    if (found := sample(folder)) is None:
+        raise ValueError("no column of sound")
+    header, rows, embedded = found
+    aliases = {theirs: ours for theirs, ours in _aliases(header, rows, "").items() if theirs != ours}
+    return ({"cache": "sound"} if embedded else {}) | ({"aliases": aliases} if aliases else {})
 
 
 # ---- tables

@@ -98,4 +98,5 @@ READER = Reader(
     language="en",
     expected={"utterances/train": 9989, "utterances/dev": 1109, "utterances/test": 2610, "emotions": 7},
     source="its authors: https://github.com/declare-lab/MELD",
+    signs=("train_sent_emo.csv", "*/train_sent_emo.csv", "*/*/train_sent_emo.csv"),
 )

@@ -130,4 +130,5 @@ READER = Reader(
     options=MerOptions,
     language="zh-Hans",
     source="the organizers of the MER challenges, on request: http://merchallenge.cn",
+    signs=("train-label.csv", "track[0-9]_train_*.csv"),
 )

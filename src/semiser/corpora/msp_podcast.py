@@ -137,4 +137,5 @@ READER = Reader(
     language="en",
     scales=dict.fromkeys(_DIMENSIONS, _SCALE),
     source="the MSP Lab of Carlos Busso, on request: https://lab-msp.com/MSP/MSP-Podcast.html",
+    signs=tuple(f"{folder}{LABELS}{end}" for folder in ("Labels/", "") for end in (".csv", ".json")),
 )

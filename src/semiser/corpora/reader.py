@@ -100,6 +100,8 @@ class Reader(Generic[OptionsT]):
         scales: published range of each dimensional label, such as `{"arousal": (1, 5)}`.
         source: who gives the corpus out, and where; empty where it is the user's own.
         papers: counts of the corpus in tables of the papers.
+        signs: glob patterns below a root, one of which tells that the layout is this one, such as `db.yaml`; empty
+            where nothing but the whole of it does.
     """
 
     read: Callable[[str, Path, OptionsT], Iterator[Entry]]
@@ -111,3 +113,4 @@ class Reader(Generic[OptionsT]):
     scales: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     source: str = ""
     papers: tuple[PaperCount, ...] = ()
+    signs: tuple[str, ...] = ()
