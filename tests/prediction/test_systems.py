@@ -34,6 +34,7 @@ from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
 from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
 from semiser.systems.avspnet.pretraining import make_background, train_front_end
+from semiser.systems.avspnet.segments import segments_of
 from semiser.systems.baselines.linear import fit_logistic
 from semiser.systems.baselines.options import LogisticOptions
 from semiser.systems.began import classifier as began_classifier
@@ -254,10 +255,17 @@ def _mssgan(trained, columns, scaling, frames=16):
     return trained.fit(read, mssgan.fit, MssganOptions(network=network, crop=crop, optimisation=how))
 
 
-@pytest.mark.parametrize("strategy, used, frames", [("speaker", "speaker", 16), ("global", "training", 32)])
-def test_mssgan_takes_the_middle_crop(corpus, tmp_path, strategy, used, frames):
-    trained = Trained(corpus, tmp_path, fbank=FEATURES["fbank"])
-    _mssgan(trained, ["fbank"], ScalingOptions(strategy=strategy), frames).assert_predicts_as_in_training(used)
+@pytest.mark.parametrize(
+    "family, strategy, used, frames",
+    [
+        ("fbank", "speaker", "speaker", 16),
+        ("stft", "global", "training", 32),
+        ("egemaps_lld", "speaker", "speaker", 32),
+    ],
+)
+def test_mssgan_takes_the_middle_crop(corpus, tmp_path, family, strategy, used, frames):
+    trained = Trained(corpus, tmp_path, **{family: FEATURES.get(family, {})})
+    _mssgan(trained, [family], ScalingOptions(strategy=strategy), frames).assert_predicts_as_in_training(used)
 
 
 @pytest.fixture(scope="module")
@@ -327,9 +335,20 @@ def test_avspnet_votes_over_segments_that_its_front_end_embeds(corpus, tmp_path,
     )
 
 
-def _avspnet(corpus, folder, bins, scaling):
-    trained = Trained(corpus, folder, segments=FEATURES["segments"])
-    segments, voices = trained.tables["segments"], trained.utterances
+@pytest.mark.parametrize("family", ["chunks", "fbank", "stft"])
+def test_avspnet_takes_segments_of_other_families_and_frames(corpus, tmp_path, family):
+    trained = _avspnet(corpus, tmp_path, "background", None, family)
+    trained.assert_predicts_as_in_training("training")
+    assert set(json.loads(trained.card.read_text())["families"]) == {family}
+    front_end = load_front_end(next((trained.models / "front_ends/autoencoder/seed-0").iterdir()))
+    with pytest.raises(ValueError, match=f"takes segments of the family {family}"):
+        front_end.segments(np.zeros(16_000, np.float32))
+
+
+def _avspnet(corpus, folder, bins, scaling, family="segments"):
+    trained = Trained(corpus, folder, **{family: FEATURES[family]})
+    segments = segments_of(trained.tables[family], family, 20, trained.models / "input")
+    voices = trained.utterances
     pretraining = PretrainingOptions(epochs=1, batch_size=8, held_out_share=0.2, learning_rate=3e-3, scaling=bins)
     network = AvspnetNetworkOptions(kernels=4, dense=12, latent=6, proxy_hidden=(8,))
     background = make_background(segments, voices, {}, pretraining, seed=0)

@@ -54,7 +54,7 @@ def pool(values: np.ndarray, facts: Mapping[str, Any]) -> np.ndarray:
         float32 of shape (statistics * width,): all of the first statistic, then all of the second.
     """
     rows = values[None] if values.ndim == 2 else values
-    frames = np.concatenate([_unpadded(np.moveaxis(row, facts["time_axis"], 0)) for row in rows])
+    frames = np.concatenate([unpadded(np.moveaxis(row, facts["time_axis"], 0)) for row in rows])
     return np.concatenate([STATISTICS[name](frames) for name in facts["statistics"]]).astype(np.float32)
 
 
@@ -103,7 +103,7 @@ def pooled_matrix(
     return np.stack([pooled[name] for name in utterance_ids])
 
 
-def _unpadded(frames: np.ndarray) -> np.ndarray:
-    """Without the zeros at the head; all of them where there is nothing else."""
+def unpadded(frames: np.ndarray) -> np.ndarray:
+    """Frames (T, width) without the zeros at the head; all of them where there is nothing else."""
     filled = frames.any(axis=1)
     return frames[int(filled.argmax()) :] if filled.any() else frames

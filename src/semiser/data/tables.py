@@ -20,6 +20,12 @@ def roles_as_tensors(rows: FoldRows) -> dict[str, Tensor]:
     return {role: torch.from_numpy(places) for role, places in rows.by_role().items()}
 
 
+def matrix_shape(field: pa.Field) -> list[int | None]:
+    """Shape of the matrices of a feature column, None for what differs from row to row; empty where it has vectors."""
+    shape = (field.metadata or {}).get(b"shape", b"")
+    return json.loads(shape) if shape.startswith(b"[") else []
+
+
 def family_of(table: pa.dataset.Dataset) -> dict[str, Any]:
     """The family that made a feature table, as its shards' footers have it: family, version, options, libraries.
 

@@ -19,10 +19,14 @@ TEXTUAL = (*(name for name, family in DECLARED.items() if family.gives and famil
 FRAME_FAMILIES = tuple(
     name for name, family in DECLARED.items() if family.gives == "frames" and family.group == "audio"
 )
+# Families of sound that are segments of one size, or frames that segments are cut from.
+SEGMENT_FAMILIES = tuple(
+    name for name, family in DECLARED.items() if family.gives in ("segments", "frames") and family.group == "audio"
+)
 if TYPE_CHECKING:
-    FrameFamily = str
+    FrameFamily = SegmentFamily = str
 else:
-    FrameFamily = Literal[FRAME_FAMILIES]
+    FrameFamily, SegmentFamily = Literal[FRAME_FAMILIES], Literal[SEGMENT_FAMILIES]
 
 
 def feature_columns(modalities: Collection[str], social: Collection[SocialAttribute]) -> tuple[str, ...]:

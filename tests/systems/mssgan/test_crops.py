@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pytest
 
-from semiser.systems.mssgan.crops import average, frame_count, middle_rows, read_crops
+from semiser.systems.mssgan.crops import average, frame_count, middle_rows, read_crops, require_frames
 from semiser.systems.mssgan.options import CropOptions
 
 FRAMES = CropOptions(frames=16, kept_frames=20)
@@ -95,3 +95,39 @@ def test_neighbouring_frames_and_bands_are_averaged():
 def test_an_utterance_without_faces_is_named():
     with pytest.raises(KeyError, match="1 utterances have no dface, the first is b"):
         read_crops({"dface": faces({"a": [0.0]})}, utterances(a=0.5, b=0.5), FRAMES)
+
+
+def matrix(frames: dict[str, int], of: int = 30) -> pa.dataset.Dataset:
+    """Matrices of `of` frames x 2, the last of which hold sound: the frame's number from 1, and the same plus 100."""
+    values = [np.concatenate([np.zeros((of - n, 2)), np.arange(1, n + 1)[:, None] + [0, 100]]) for n in frames.values()]
+    field = pa.field(
+        "stft", pa.list_(pa.float32(), of * 2), metadata={"shape": f"[{of}, 2]", "axes": '["frame", "bin"]'}
+    )
+    schema = pa.schema([pa.field("utterance_id", pa.string()), pa.field("frames", pa.int32()), field])
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(np.concatenate(values).ravel(), pa.float32()), of * 2)
+    return pa.dataset.dataset(pa.table([list(frames), pa.array(frames.values(), pa.int32()), flat], schema=schema))
+
+
+def test_matrices_of_a_fixed_length_are_cut_where_they_hold_sound():
+    found = read_crops({"stft": matrix({"a": 24, "b": 18})}, utterances(b=0.2, a=0.25), FRAMES).x["stft"]
+    assert found[0, :, 0].tolist() == [1, *range(1, 19), 18]
+    assert found[1, :, 1].tolist() == list(range(103, 123))
+
+
+def test_what_no_crops_are_cut_of_is_refused_with_what_fits():
+    vectors = pa.dataset.dataset(pa.table({"utterance_id": ["a"], "speech_encoder": [[1.0]]}))
+    with pytest.raises(
+        ValueError, match=r"as one vector per utterance: set features\.speech_encoder\.pooling to frames"
+    ):
+        require_frames({"speech_encoder": vectors})
+    other, seen = matrix({"a": 9}), faces({"a": [0.0]})
+    require_frames({"stft": other})
+    with pytest.raises(
+        ValueError, match=r"frames of stft lie at no known distance: beside faces they must lie 10 ms apart"
+    ):
+        require_frames({"stft": other, "dface": seen})
+    field = pa.field("x", pa.list_(pa.float32()), metadata={"shape": "[null, 2]", "step_s": "0.02"})
+    schema = pa.schema([pa.field("utterance_id", pa.string()), pa.field("frames", pa.int32()), field])
+    slow = pa.dataset.dataset(pa.Table.from_pylist([{"utterance_id": "a", "frames": 1, "x": [0.0, 1.0]}], schema))
+    with pytest.raises(ValueError, match="frames of x lie 20 ms apart"):
+        require_frames({"x": slow, "dface": seen})

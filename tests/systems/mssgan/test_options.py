@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from pydantic import ValidationError
 
@@ -53,3 +55,13 @@ def test_a_task_with_votes_has_folds_over_its_levels_and_one_that_is_null_has_no
 def test_options_that_do_not_go_together_are_refused(make, message):
     with pytest.raises(ValidationError, match=message):
         make()
+
+
+def test_any_frames_of_sound_are_features_and_nothing_else():
+    chosen = TrainMssganOptions(folds=FOLDS, features=["is10_lld", "stft", "egemaps_lld+dface"])
+    assert chosen.families() == ("is10_lld", "stft", "egemaps_lld", "dface")
+    for wrong in ("segments", "is10", "dface+fbank", "fft+fbank", "fbank+expression", "dface+dface"):
+        with pytest.raises(
+            ValueError, match=rf"features names {re.escape(wrong)}, of which no crops are cut: .*is10_lld"
+        ):
+            TrainMssganOptions(folds=FOLDS, features=[wrong])

@@ -115,10 +115,16 @@ class FrontEnd:
     @property
     def sample_rate_hz(self) -> int:
         """Rate of the signals that `segments` takes."""
-        return SegmentsOptions(**self.card["segments"]).sample_rate_hz
+        return int(self.card["segments"]["sample_rate_hz"])
 
     def segments(self, signal: np.ndarray) -> np.ndarray:
-        """Spectrogram segments of a mono signal, (samples,) -> (S, bins, frames); see `compute_segments`."""
+        """Spectrogram segments of a mono signal, (samples,) -> (S, bins, frames); see `compute_segments`.
+
+        Raises:
+            ValueError: the front end takes segments of another family.
+        """
+        if (family := self.card.get("family", COLUMN)) != COLUMN:
+            raise ValueError(f"this front end takes segments of the family {family}: extract it, and cut them of it")
         return compute_segments(signal, SegmentsOptions(**self.card["segments"]))
 
     @torch.no_grad()
@@ -178,7 +184,8 @@ class FrontEndCard(Card):
     Attributes:
         options: `network` and `pretraining`.
         size: bins and frames of a segment.
-        segments: options of the family that makes them.
+        family: that the segments are of.
+        segments: its options.
         reconstruction: whether it has that head.
         proxy_classes: of the head for proxy labels; none without it.
     """
@@ -187,6 +194,7 @@ class FrontEndCard(Card):
     network: Literal["avspnet_front_end"]
     options: FrontEndParts
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+    family: str = COLUMN
     segments: dict[str, Any]
     reconstruction: bool
     proxy_classes: tuple[str, ...]

@@ -151,7 +151,8 @@ def stage_sizes(size: Size, pool: int) -> list[Size]:
         sizes += [valid, (valid[0] // pool, valid[1] // pool)]
     if min(sizes[-1]) < 1:
         raise ValueError(
-            f"segments of {size[0]} bins x {size[1]} frames are too small for two stages with pooling by {pool}"
+            f"segments of {size[0]} bins x {size[1]} frames are too small for two stages with pooling by {pool}: "
+            "take a family of more bins, more frames (train_avspnet.input_frames), or a smaller network.pool"
         )
     return sizes
 

@@ -15,6 +15,7 @@ from semiser.folds.options import (
     Validation,
 )
 from semiser.options.base import Options, names_of
+from semiser.options.modalities import SegmentFamily
 from semiser.options.training import ScalingOptions, SystemOptions
 
 FrontEndName = Literal[
@@ -199,6 +200,9 @@ class TrainAvspnetOptions(SystemOptions):
     Attributes:
         background: corpora of the front ends.
         corpora: targets, trained on and tested.
+        input: family of segments or frames; `segments` is the paper's. Frames are cut into segments that follow each
+            other; an utterance with fewer frames than a segment repeats its last one.
+        input_frames: of a segment that is cut from frames; those of `segments` and `chunks` have their own size.
         overlapping: what becomes of an utterance during which someone else of its dialogue speaks: `leave_out`, as the
             paper does with IEMOCAP (2.1.2), or `keep`. It is known where `utterances` has times in the dialogue.
         tasks: name to what is recognised; null switches one off.
@@ -216,6 +220,8 @@ class TrainAvspnetOptions(SystemOptions):
 
     background: BackgroundOptions
     corpora: list[str] = Field(min_length=1)
+    input: SegmentFamily = "segments"
+    input_frames: int = Field(default=80, ge=1)
     overlapping: Literal["leave_out", "keep"] = "leave_out"
     tasks: dict[str, TaskOptions | None] = Field(min_length=1)
     shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=(0.25, 0.5, 0.75, 1.0), min_length=1)
@@ -269,7 +275,7 @@ class TrainAvspnetOptions(SystemOptions):
         """The feature families that the trainings need: segments, and what the proxies are made of."""
         family_of = {"arousal": "voice", "valence": "valence"}
         proxies = {RECIPES[front_end].proxy for front_end in self.front_ends}
-        return ("segments", *(family for proxy, family in family_of.items() if proxy in proxies))
+        return (self.input, *(family for proxy, family in family_of.items() if proxy in proxies))
 
     def key(self, variant: str, task: str, share: float, recognition: str) -> str:
         """Name of a variant with its settings, in metrics, predictions and folders of models."""

@@ -1,6 +1,6 @@
 """Trained models of AV-SpNET: a front end, the recognition network on its embeddings, and the segments' vote."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from semiser.data.scaling import Scaler
 from semiser.prediction.loaded import Features, Loaded, Step, Values
 from semiser.systems.avspnet.front_end import COLUMN, LEAST_STD, Statistics
 from semiser.systems.avspnet.recognition import load_avspnet, load_end_to_end, majority_vote
+from semiser.systems.avspnet.segments import to_segments
 from semiser.training.saved import CARD, read_facts
 
 
@@ -41,20 +42,32 @@ def load(folder: Path) -> Loaded:
     def embed(row: Mapping[str, Any], values: Values) -> Values:
         return {COLUMN: front_end(values[COLUMN], recogniser.layer, as_they_are).numpy()}
 
+    family = front_end.card.get("family", COLUMN)
     own_bins = front_end.card["options"]["pretraining"]["scaling"] == "speaker"
     steps = (
-        Step(scaling={COLUMN: by_bin}, band_axis=0, by_speaker=own_bins, least_std=LEAST_STD),
+        Step(_cut(family, front_end.card["size"][1]), {COLUMN: by_bin}, 0, by_speaker=own_bins, least_std=LEAST_STD),
         Step(embed, embeddings, by_speaker=recogniser.by_speaker),
     )
-    return Loaded(recogniser.classes, (COLUMN,), steps, partial(_vote, recogniser.network))
+    return Loaded(recogniser.classes, (family,), steps, partial(_vote, recogniser.network))
 
 
 def _load_end_to_end(folder: Path) -> Loaded:
     """An encoder that was trained along: segments are scaled by bin, and that is all."""
     network, saved = load_end_to_end(folder)
     by_bin = Scaler(*(values.numpy() for values in saved.statistics((saved.card.end_to_end.size[0],))))
-    step = Step(scaling={COLUMN: by_bin}, band_axis=0, by_speaker=saved.card.scaling == "speaker")
-    return Loaded(saved.card.classes, (COLUMN,), (step,), partial(_vote, network))
+    family = next(iter(saved.card.families), COLUMN)
+    cut = _cut(family, saved.card.end_to_end.size[1])
+    step = Step(cut, {COLUMN: by_bin}, band_axis=0, by_speaker=saved.card.scaling == "speaker")
+    return Loaded(saved.card.classes, (family,), (step,), partial(_vote, network))
+
+
+def _cut(family: str, frames: int) -> Callable[[Mapping[str, Any], Values], Values]:
+    """An utterance's values of the family as segments of so many frames."""
+
+    def prepare(row: Mapping[str, Any], values: Values) -> Values:
+        return {COLUMN: to_segments(values[family], family, frames)}
+
+    return prepare
 
 
 @torch.no_grad()

@@ -50,6 +50,7 @@ from semiser.systems.avspnet.options import (
     Proxy,
     Reduction,
 )
+from semiser.systems.avspnet.segments import family_of_segments
 from semiser.training.channels_last import channels_last
 from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun
@@ -459,7 +460,9 @@ def _save_front_end(
         "network": "avspnet_front_end",
         "variant": variant,
         "options": {"network": network_options.model_dump(mode="json"), "pretraining": options.model_dump(mode="json")},
-        "input": "ln magnitudes of `segments`, per bin (x - scaling.mean) / scaling.std",
+        "family": (family := family_of_segments(background.table)),
+        "input": f"{'ln magnitudes' if family == COLUMN else 'values'} of `{family}`, per bin (x - scaling.mean) / "
+        "scaling.std",
         "size": list(background.size),
         "segments": segments_options(background.table, background.corpora),
         "reconstruction": recipe.reconstruction,

@@ -176,14 +176,14 @@ def _save(network: nn.Module, data: SampleData, run: TrainingRun, facts: dict[st
     ((column, _),) = data.x.items()
     scaling = run.scaling.get(column, {})
     tensors = {f"scaling.{name}": torch.from_numpy(values) for name, values in scaling.items()}
-    options = facts.pop("options")
+    options, made_by = facts.pop("options"), run.families.get(column, {})
     card = {
         "system": "avspnet",
         "network": "avspnet_recognition",
         "options": options.model_dump(mode="json"),
         "classes": data.classes,
         "scaling": run.scaling.get("strategy"),
-        "families": {COLUMN: run.families.get(column, {})},  # what an embedding is made from, too
+        "families": {made_by.get("family", COLUMN): made_by},  # what an embedding is made from, too
         **facts,
     }
     run.save_model({**network.state_dict(), **tensors}, card)

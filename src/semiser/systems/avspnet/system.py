@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from semiser.options.modalities import SEGMENT_FAMILIES
 from semiser.systems.avspnet.options import (
     END_TO_END,
     PROXIES,
@@ -20,6 +21,7 @@ from semiser.systems.system import Job, Product, Stage, System, Work
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from pyarrow.dataset import Dataset
 
     from semiser.training.experiment import Experiment
 
@@ -55,7 +57,7 @@ def make_folds(work: Work[TrainAvspnetOptions]) -> "pa.Table":
     from semiser.folds.table import count_left_out, with_left_out
     from semiser.systems.avspnet.overlap import overlapping
 
-    options, usable = work.options, work.with_features([work.table("segments", "variants")])
+    options, usable = work.options, work.with_features([_segments(work)])
     dropped: list[dict[str, Any]] = []
     if options.overlapping == "leave_out":
         clear = work.utterances["utterance_id"].filter(pa.array(~overlapping(work.utterances)))
@@ -67,6 +69,16 @@ def make_folds(work: Work[TrainAvspnetOptions]) -> "pa.Table":
         own = [row for row in dropped if row["corpus"] in each.corpora]
         tables.append(with_left_out(make_folds(usable, each, work.utterances), own))
     return join_experiments(tables)
+
+
+def _segments(work: Work[TrainAvspnetOptions]) -> "Dataset":
+    """The table of segments; in a plan None."""
+    table = work.table(work.options.input, "input")
+    if work.tables is None:
+        return table
+    from semiser.systems.avspnet.segments import segments_of
+
+    return segments_of(table, work.options.input, work.options.input_frames, Path(work.models, "input"))
 
 
 def pretrain(work: Work[TrainAvspnetOptions]) -> tuple[dict[str, Any], "pa.Table"]:
@@ -83,7 +95,7 @@ def pretrain(work: Work[TrainAvspnetOptions]) -> tuple[dict[str, Any], "pa.Table
         tested = work.folds.filter(pc.equal(work.folds["role"], "test"))["utterance_id"]
         refuse_tested_speakers(voices, utterances.filter(pc.is_in(utterances["utterance_id"], tested)))
     proxies = {proxy: work.table_if_on(f"proxy_{proxy}") for proxy in PROXIES}
-    segments = work.table("segments", "variants")
+    segments = _segments(work)
     background = make_background(segments, voices, proxies, options.pretraining, options.seed)
     reasons = left_out(background, options.front_ends)
     for variant, reason in reasons.items():
@@ -163,7 +175,7 @@ def _end_to_end(work: Work[TrainAvspnetOptions]) -> Iterator[Job]:
     from semiser.systems.avspnet.front_end import segment_size
     from semiser.systems.avspnet.recognition import fit_end_to_end
 
-    options, size = work.options, segment_size(work.table("segments", "variants"))
+    options, size = work.options, segment_size(_segments(work))
     for task, share, name in options.settings:
         how = EndToEndOptions(network=options.network, recognition=options.active_recognition[name], size=size)
         yield Job(options.key(END_TO_END, task, share, name), fit_end_to_end, how, Setting(task, share, name, None))
@@ -183,7 +195,7 @@ def read(work: Work[TrainAvspnetOptions], setting: Setting) -> "Experiment":
     from semiser.training.run import device_of
 
     own = take_experiment(work.folds, experiment_name(setting.task, setting.share))
-    segments = work.table("segments", "variants")
+    segments = _segments(work)
     if setting.front_end is None:
         scaling = ScalingOptions(strategy="speaker" if work.options.pretraining.scaling == "speaker" else "global")
         return work.open(partial(read_samples, {COLUMN: segments}, scaling=scaling, band_axis=0), own)
@@ -213,7 +225,8 @@ def protocol(work: Work[TrainAvspnetOptions]) -> dict[str, Any]:
     return {
         "shares": options.shares,
         "background": options.background.model_dump() | {"left_out": work.made["front_ends"]["left_out"]},
-        "counts": _counts(work, tasks),
+        "input": options.input,
+        "counts": _counts(work, tasks) if options.input == "segments" else [],
         "overlapping": options.overlapping,
         "network": options.network.model_dump(mode="json"),
         "pretraining": options.pretraining.model_dump(mode="json"),
@@ -238,7 +251,7 @@ def _counts(work: Work, tasks: "dict[str, dict[str, Any]]") -> list[dict[str, An
         for corpus in options.corpora
     }
     ids |= {name: table["utterance_id"].filter(pc.equal(table["corpus"], name)) for name in options.background.corpora}
-    found = count_segments(work.table("segments", "variants"), {name: pa.array(rows) for name, rows in ids.items()})
+    found = count_segments(_segments(work), {name: pa.array(rows) for name, rows in ids.items()})
     for task, facts in tasks.items():
         for corpus, of_corpus in facts["corpora"].items():
             found |= {(corpus, f"{task}: {name}"): count for name, count in of_corpus["per_class"].items()}
@@ -288,7 +301,7 @@ def draw_reconstructions(work: Work[TrainAvspnetOptions]) -> tuple[Any]:
     from semiser.systems.avspnet.front_end import first_segment, load_front_end, own_statistics
 
     panels: dict[str, Any] = {}
-    segments = work.table("segments", "variants")
+    segments = _segments(work)
     for variant, cards in work.made["front_ends"]["front_ends"].items():
         card = next(iter(cards.values()))
         if card["reconstruction"]:
@@ -308,7 +321,7 @@ SYSTEM: System[TrainAvspnetOptions, VariantName] = System(
     title="AV-SpNET",
     paper="Lu et al., Learning an Arousal-Valence Speech Front-End Network (AVEC 2018)",
     options=TrainAvspnetOptions,
-    tables=("segments",),
+    tables=SEGMENT_FAMILIES,
     variants={
         "random": "a front end of random weights (R)",
         "random_end_to_end": "encoder and recognition trained together from random weights (R, as the abstract has it)",

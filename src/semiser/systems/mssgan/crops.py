@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
 
-from semiser.data.samples import SampleFeatures, read_samples
-from semiser.data.tables import family_of
+from semiser.data.pooling import unpadded
+from semiser.data.samples import SampleFeatures
+from semiser.data.tables import family_of, matrix_shape, row_arrays
 from semiser.options.training import ScalingOptions
 from semiser.systems.mssgan.options import FACES, CropOptions
 
@@ -31,8 +32,8 @@ def read_crops(
     """The middle of every utterance, one sample each.
 
     Args:
-        tables: feature column to the table that has it, frames x bands in as many rows as the utterance has frames, or
-            faces with their times.
+        tables: feature column to the table that has it, frames x bands in as many rows as the utterance has frames or
+            in a fixed number padded at its head, or faces with their times.
         utterances: whose crops are read, in this order.
         options: width, and what is averaged.
         scaling, about: of `SampleFeatures`.
@@ -54,8 +55,45 @@ def averaged(column: str, values: np.ndarray, options: CropOptions) -> np.ndarra
     return average(values, options.frames_averaged, 1 if column == FACES else options.bands_averaged)
 
 
+def require_frames(tables: Mapping[str, pa.dataset.Dataset]) -> None:
+    """Refuse tables of which no crops are cut.
+
+    Args:
+        tables: feature column to its table.
+
+    Raises:
+        ValueError: a table of sound has a vector per utterance; or its frames are to go with faces and do not lie 10 ms
+            apart, as those of the clock do.
+    """
+    for column, table in tables.items():
+        if column == FACES:
+            continue
+        if len(matrix_shape(table.schema.field(column))) != 2:
+            raise ValueError(
+                f"train_mssgan.features names {column}, which was extracted as one vector per utterance: set "
+                f"features.{column}.pooling to frames and run `kedro run --pipelines=features`, or name another family"
+            )
+        if FACES in tables and (step_s := frame_step(table, column)) != STEP_S:
+            found = "at no known distance" if step_s is None else f"{1000 * step_s:g} ms apart"
+            raise ValueError(
+                f"train_mssgan.features names {column}+{FACES}, and the frames of {column} lie {found}: beside faces "
+                f"they must lie {1000 * STEP_S:g} ms apart, as those of fbank and fft do; alone, {column} can be taken"
+            )
+
+
+def frame_step(table: pa.dataset.Dataset, column: str) -> float | None:
+    """Seconds from frame to frame, as the column says, or the options that it was made with; None: not known."""
+    stated = (table.schema.field(column).metadata or {}).get(b"step_s")
+    if stated is not None:
+        return float(stated)
+    step_ms = family_of(table).get("options", {}).get("step_ms")
+    return None if step_ms is None else step_ms / 1000
+
+
 def crop_audio(frames: np.ndarray, kept: int) -> np.ndarray:
-    """The middle of an utterance's frames: (T, bands) -> (kept, bands)."""
+    """The middle of an utterance's frames, (T, bands), or of its one matrix (1, T, bands): (kept, bands)."""
+    if frames.ndim == 3:
+        frames = unpadded(frames[0])
     return frames[middle_rows(len(frames), kept)]
 
 
@@ -112,8 +150,16 @@ _BOUNDS = ("audio_path", "video_path", "start_s", "end_s", "video_start_s", "vid
 
 
 def _read_audio(table: pa.dataset.Dataset, column: str, utterances: pa.Table, kept: int) -> np.ndarray:
-    ids = utterances["utterance_id"].to_pylist()
-    return read_samples({column: table}, ids, lambda frames: crop_audio(frames, kept)).x[column]
+    field, ids = table.schema.field(column), utterances["utterance_id"].to_pylist()
+    place = {name: number for number, name in enumerate(ids)}
+    crops: dict[int, np.ndarray] = {}
+    for batch in table.to_batches(columns=["utterance_id", column], batch_size=256):
+        for name, frames in zip(batch["utterance_id"].to_pylist(), row_arrays(field, batch[column]), strict=True):
+            if (number := place.get(name)) is not None:
+                crops[number] = crop_audio(frames, kept)
+    if missing := [name for name, number in place.items() if number not in crops]:
+        raise KeyError(f"{len(missing)} utterances have no {column}, the first is {missing[0]}")
+    return np.stack([crops[number] for number in range(len(ids))])
 
 
 def _read_faces(table: pa.dataset.Dataset, column: str, utterances: pa.Table, kept: int) -> np.ndarray:

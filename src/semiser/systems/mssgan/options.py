@@ -3,18 +3,36 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, NamedTuple, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from semiser.folds.options import FoldOptions, Level, Levels
 from semiser.options.base import Options, names_of
+from semiser.options.modalities import FRAME_FAMILIES
 from semiser.options.training import ScalingOptions, SystemOptions, UnlabelledScaling
 
 VariantName = Literal["fsbase", "mfsbase", "ssbase", "ssgan", "mssgan"]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
-FeatureSet = Literal["fbank", "fft", "dface", "fbank+dface", "fft+dface"]
-FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
 FACES = "dface"  # the column of faces
+FEATURE_SETS = ("fbank", "fft", "dface", "fbank+dface", "fft+dface")  # the paper's
 MULTIMODAL: tuple[VariantName, ...] = ("mfsbase", "mssgan")
+
+
+def _check_features(features: str) -> str:
+    """A feature set: frames of sound, faces, or both in this order.
+
+    Raises:
+        ValueError: it is another; the message says what fits.
+    """
+    voices = [name for name in features.split("+") if name in FRAME_FAMILIES]
+    if features not in (FACES, *voices, *(f"{name}+{FACES}" for name in voices)):
+        raise ValueError(
+            f"features names {features}, of which no crops are cut: they are of frames of sound, one of "
+            f"{', '.join(FRAME_FAMILIES)}; of faces, {FACES}; or of both, such as fbank+{FACES}"
+        )
+    return features
+
+
+FeatureSet = Annotated[str, AfterValidator(_check_features)]
 
 # Section IV-A: low is [1, 2], medium (2, 4), high [4, 5].
 THREE_POINTS = Levels(
@@ -219,7 +237,8 @@ class TrainMssganOptions(SystemOptions):
     Attributes:
         folds: who is trained on, validated and tested; target, classes and merges come from the tasks.
         tasks: name to what is to be told; None switches one off.
-        features: feature sets, one or two modalities each.
+        features: feature sets, one or two modalities each: any family of frames of sound, faces (`dface`), or both
+            joined by `+`, which needs frames of sound every 10 ms. The paper's are the default.
         variants: which are trained: fsbase, ssbase, ssgan on one modality, mfsbase, mssgan on two.
         scaling: how features are standardised, band by band.
         crop, network, optimisation: of all variants.

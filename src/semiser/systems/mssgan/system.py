@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from semiser.options.modalities import FRAME_FAMILIES
 from semiser.systems.mssgan.options import FACES, Setting, TrainMssganOptions, VariantName
 from semiser.systems.mssgan.sweeps import SWEEPS, MssganSweepsOptions, SweepName
 from semiser.systems.system import Job, Product, Sweeps, System, Work
@@ -30,16 +31,21 @@ def _setting_folds(work: Work[TrainMssganOptions], setting: Setting) -> "pa.Tabl
     """The folds of a setting; what has no features, such as no face, is counted in the protocol's `left_out`.
 
     Raises:
-        ValueError: a corpus has no such features at all, or fewer unlabelled samples have them than are asked for.
+        ValueError: a corpus has no such features at all, fewer unlabelled samples have them than are asked for, or no
+            crops are cut of them (`require_frames`).
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     from semiser.folds.make import make_folds
     from semiser.folds.table import count_left_out, with_left_out
+    from semiser.systems.mssgan.crops import require_frames
 
     options, chosen = work.options, work.options.task_folds(setting)
-    usable = work.with_features(_tables(work, setting).values())
+    tables = _tables(work, setting)
+    if work.tables is not None:  # in a plan there are none
+        require_frames(tables)
+    usable = work.with_features(tables.values())
     dropped = count_left_out(work.utterances, usable, f"no features {setting.features}")
     if options.drops_faceless and FACES not in setting.columns:
         seen = work.with_features([work.table(FACES, "drop_faceless")])["utterance_id"]
@@ -292,7 +298,7 @@ SYSTEM: System[TrainMssganOptions, VariantName] = System(
     title="MSSGAN",
     paper="Liang et al., Semi-supervised Multimodal Emotion Recognition With Improved Wasserstein GANs (ACII 2019)",
     options=TrainMssganOptions,
-    tables=("fbank", "fft", "dface"),
+    tables=(*FRAME_FAMILIES, FACES),
     variants={
         "fsbase": "the discriminator alone, on labels, one modality",
         "mfsbase": "the discriminators alone, on labels, voice and face",
