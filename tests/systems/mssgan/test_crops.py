@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
+import pyarrow.parquet as pq
 import pytest
 
 from semiser.systems.mssgan.crops import average, frame_count, middle_rows, read_crops, require_frames
@@ -123,11 +124,27 @@ def test_what_no_crops_are_cut_of_is_refused_with_what_fits():
     other, seen = matrix({"a": 9}), faces({"a": [0.0]})
     require_frames({"stft": other})
     with pytest.raises(
-        ValueError, match=r"frames of stft lie at no known distance: beside faces they must lie 10 ms apart"
+        ValueError, match=r"frames of stft are cut to a fixed length: beside faces they must lie 10 ms apart"
     ):
         require_frames({"stft": other, "dface": seen})
-    field = pa.field("x", pa.list_(pa.float32()), metadata={"shape": "[null, 2]", "step_s": "0.02"})
+
+
+@pytest.mark.parametrize(
+    ("stated", "options", "found"),
+    [("0.02", {}, "lie 20 ms apart"), (None, {"step_ms": 5.0}, "lie 5 ms apart"), (None, {}, "that is not said"),
+     ("0.01", {}, None), (None, {"step_ms": 10.0}, None)],
+)  # fmt: skip
+def test_frames_beside_faces_lie_10_ms_apart(tmp_path, stated, options, found):
+    metadata = {"shape": "[null, 2]"} | ({"step_s": stated} if stated else {})
+    field = pa.field("x", pa.list_(pa.float32()), metadata=metadata)
     schema = pa.schema([pa.field("utterance_id", pa.string()), pa.field("frames", pa.int32()), field])
-    slow = pa.dataset.dataset(pa.Table.from_pylist([{"utterance_id": "a", "frames": 1, "x": [0.0, 1.0]}], schema))
-    with pytest.raises(ValueError, match="frames of x lie 20 ms apart"):
-        require_frames({"x": slow, "dface": seen})
+    facts = json.dumps({"family": "x", "version": 1, "options": options})
+    table = pa.Table.from_pylist([{"utterance_id": "a", "frames": 1, "x": [0.0, 1.0]}], schema)
+    pq.write_table(table.replace_schema_metadata({"semiser": facts}), tmp_path / "x.parquet")
+    tables = {"x": pa.dataset.dataset(tmp_path / "x.parquet"), "dface": faces({"a": [0.0]})}
+    require_frames({"x": tables["x"]})
+    if found is None:
+        require_frames(tables)
+        return
+    with pytest.raises(ValueError, match=f"frames of x .*{found}: beside faces they must lie 10 ms apart"):
+        require_frames(tables)

@@ -63,22 +63,27 @@ def require_frames(tables: Mapping[str, pa.dataset.Dataset]) -> None:
 
     Raises:
         ValueError: a table of sound has a vector per utterance; or its frames are to go with faces and do not lie 10 ms
-            apart, as those of the clock do.
+            apart all through the utterance, as those of the clock do.
     """
     for column, table in tables.items():
         if column == FACES:
             continue
-        if len(matrix_shape(table.schema.field(column))) != 2:
+        shape = matrix_shape(table.schema.field(column))
+        if len(shape) != 2:
             raise ValueError(
                 f"train_mssgan.features names {column}, which was extracted as one vector per utterance: set "
                 f"features.{column}.pooling to frames and run `kedro run --pipelines=features`, or name another family"
             )
-        if FACES in tables and (step_s := frame_step(table, column)) != STEP_S:
-            found = "at no known distance" if step_s is None else f"{1000 * step_s:g} ms apart"
-            raise ValueError(
-                f"train_mssgan.features names {column}+{FACES}, and the frames of {column} lie {found}: beside faces "
-                f"they must lie {1000 * STEP_S:g} ms apart, as those of fbank and fft do; alone, {column} can be taken"
-            )
+        step_s = frame_step(table, column) if family_of(table) else STEP_S  # what lies in no shards is taken as it is
+        if FACES not in tables or (shape[0] is None and step_s == STEP_S):
+            continue
+        apart = "lie at a distance that is not said" if step_s is None else f"lie {1000 * step_s:g} ms apart"
+        found = "are cut to a fixed length" if shape[0] else apart
+        raise ValueError(
+            f"train_mssgan.features names {column}+{FACES}, and the frames of {column} {found}: beside faces they must "
+            f"lie {1000 * STEP_S:g} ms apart all through the utterance, as those of fbank, fft and openSMILE's "
+            f"descriptors do; alone, {column} can be taken"
+        )
 
 
 def frame_step(table: pa.dataset.Dataset, column: str) -> float | None:
