@@ -350,7 +350,8 @@ def _avspnet(corpus, folder, bins, scaling, family="segments"):
     segments = segments_of(trained.tables[family], family, 20, trained.models / "input")
     voices = trained.utterances
     pretraining = PretrainingOptions(epochs=1, batch_size=8, held_out_share=0.2, learning_rate=3e-3, scaling=bins)
-    network = AvspnetNetworkOptions(kernels=4, dense=12, latent=6, proxy_hidden=(8,))
+    pool = 3 if family == "segments" else 2  # for their few bins
+    network = AvspnetNetworkOptions(kernels=4, pool=pool, dense=12, latent=6, proxy_hidden=(8,))
     background = make_background(segments, voices, {}, pretraining, seed=0)
     card = train_front_end("autoencoder", background, network, pretraining, CPU, 0, trained.models)
     where = trained.models / card["folder"]
