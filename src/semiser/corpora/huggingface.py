@@ -104,7 +104,7 @@ def sample(root: Path) -> tuple[list[str], list[list[str]], bool] | None:
         return None
     names = [name for name in schema.names if name != sound]
     rows = list(islice(_rows_of(path, batches, [*names, sound]), _SAMPLED))
-    embedded = any(isinstance(row[sound], dict) and row[sound].get("bytes") for row in rows)
+    embedded = any(isinstance(cell := row[sound], dict) and cell.get("bytes") for row in rows)
     return _as_text(names, rows, _classes(features), embedded)
 
 

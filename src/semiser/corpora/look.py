@@ -200,14 +200,12 @@ def _signed_layout(folder: Path) -> Look | None:
     return None
 
 
-def _strip(folder: Path, rows: Sequence[Utterance | Rejected]) -> str | None:
+def _strip(folder: Path, rows: Sequence[object]) -> str | None:
     """What paths begin with that lead nowhere here, where the rest of them leads to files below the folder."""
     for row in rows[:20]:
-        if isinstance(row, Utterance):
-            path = row.audio_path
-        else:
-            absolute = re.match(r"'(/[^']+)' is no path below the root", row.reason)
-            path = absolute[1] if absolute else ""
+        path = row.audio_path if isinstance(row, Utterance) else ""
+        if isinstance(row, Rejected) and (absolute := re.match(r"'(/[^']+)' is no path below the root", row.reason)):
+            path = absolute[1]
         parts = PurePosixPath(path).parts
         if not parts or (folder / path).is_file():
             continue

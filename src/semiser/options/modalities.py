@@ -24,7 +24,8 @@ SEGMENT_FAMILIES = tuple(
     name for name, family in DECLARED.items() if family.gives in ("segments", "frames") and family.group == "audio"
 )
 if TYPE_CHECKING:
-    FrameFamily = SegmentFamily = str
+    FrameFamily = str
+    SegmentFamily = str
 else:
     FrameFamily, SegmentFamily = Literal[FRAME_FAMILIES], Literal[SEGMENT_FAMILIES]
 
