@@ -3,30 +3,22 @@
 from collections import Counter
 from functools import partial
 
-import numpy as np
 import pytest
-import shared_batches
 import shared_systems
 import torch
 from lightning_fabric import Fabric
 from pretend_device import DEVICE, OnDevice, WrongDevice, on_pretend_device
 from safetensors.torch import load_file
+from shared_fits import NAMES, PROVENANCE, make_cases
 from shared_systems import Case
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from semiser.faces import fit as faces
-from semiser.options.face_features import ExpressionTrainingOptions, MobileNetOptions
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
-from semiser.systems.avspnet import recognition as avspnet
-from semiser.systems.avspnet.options import AvspnetNetworkOptions, EndToEndOptions, RecognitionOptions
 from semiser.systems.mmmd import fit as mmmd
-from semiser.systems.mmmd.options import MmmdOptions, SaeOptions
 from semiser.systems.mssgan import fit as mssgan
 from semiser.training.run import TrainingRun
 
-STATISTICS = {"mean": np.zeros(1591), "std": np.ones(1591)}
-PROVENANCE = {**STATISTICS, "strategy": "global", "map": {"mean": np.zeros(6), "std": np.ones(6)}}
 NO_STOP = {"weighted_fusion", "pi_model", "chunks_mse", "chunks_hidden", "batch_norm"}  # of a kind with others
 STOPPED_AFTER = shared_systems.STOPPED_AFTER | {
     **{"mmmd_dnn": 3, "mmmd_epoch_wise": 7, "mmmd_streamed": 7, "mmmd_sae": 1},
@@ -34,55 +26,9 @@ STOPPED_AFTER = shared_systems.STOPPED_AFTER | {
 }
 
 
-def make_cases(folder) -> dict[str, Case]:
-    data = shared_batches.make_data()
-    (folder / "unlabelled").mkdir()
-    epoch_wise = shared_batches.VARIANTS["mmmd_epoch_wise"]
-    cases = {
-        "mmmd_dnn": Case(mmmd.fit, data, shared_batches.VARIANTS["dnn"]),  # what `mlp` of the baselines is, too
-        "mmmd_epoch_wise": Case(mmmd.fit, data, epoch_wise),
-        "mmmd_streamed": Case(mmmd.fit, shared_batches.streamed(data, folder / "unlabelled"), epoch_wise),
-        "mmmd_sae": Case(mmmd.fit, data, MmmdOptions(network=shared_batches.NETWORK, sae=SaeOptions(epochs=1))),
-    }
-    return cases | shared_systems.make_cases(folder) | {"end_to_end": end_to_end(), "expression": expression()}
-
-
-def end_to_end() -> Case:
-    """AV-SpNET's R: encoder and recognition from random weights."""
-    how = RecognitionOptions(hidden=(4,), optimiser="adam", learning_rate=0.01, epochs=2, batch_size=19, dropout=0)
-    network = AvspnetNetworkOptions(kernels=2, dense=6, latent=4, proxy_hidden=(4,))
-    options = EndToEndOptions(network=network, recognition=how, size=(20, 20))
-    return Case(avspnet.fit_end_to_end, shared_systems.make_samples("segments", 20, 20), options)
-
-
-def expression() -> Case:
-    """A face network on 24 grey pictures."""
-    network = MobileNetOptions(
-        input_size=16, channels=1, stem_channels=4, stages=((1, 4, 1, 1),), last_channels=8, divisor=4, dropout=0.1
-    )
-    options = ExpressionTrainingOptions(
-        network=network, classes=("happy", "sad"), epochs=2, batch_size=5, learning_rate=0.01
-    )
-    pictures = torch.randint(256, (24, 1, 16, 16), generator=torch.Generator().manual_seed(0))
-    rows = dict(zip(("train", "validation", "test"), torch.arange(24).split([12, 6, 6]), strict=True))
-    return Case(fit_faces, faces.FaceData(pictures.to(torch.uint8), torch.arange(24) % 2, rows), options)
-
-
-def fit_faces(data: faces.FaceData, options: ExpressionTrainingOptions, run: TrainingRun) -> torch.Tensor:
-    return torch.tensor(list(faces.fit(data, options, run).values()))
-
-
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory) -> dict[str, Case]:
     return make_cases(tmp_path_factory.mktemp("data"))
-
-
-NAMES = [
-    *("mmmd_dnn", "mmmd_epoch_wise", "mmmd_streamed", "mmmd_sae"),
-    *("consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling", "cmkt_streamed"),
-    *("ssgan", "ssbase", "recognition", "chunks", "chunks_ccc", "chunks_mse", "chunks_hidden", "encoder"),
-    *("front_end", "batch_norm", "end_to_end", "expression"),
-]
 
 
 def train(case: Case, folder, every_s: float = 1e9) -> torch.Tensor:

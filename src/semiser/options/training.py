@@ -30,7 +30,12 @@ class TrainingOptions(Options):
         devices: processes of this host that train one fold together, each on a GPU or, where there is none, on the CPU.
             They share every batch: `batch_size` of a system is that of all together. A run under torchrun takes its
             number of processes instead (docs/scale.md).
-        precision: as Lightning Fabric names it; parameters stay float32.
+        precision: as Lightning Fabric names it; parameters, Fourier transforms, covariances, losses and statistics
+            stay float32. `32-true` is what the published tables were made with. `bf16-mixed` is for GPUs from NVIDIA's
+            Ampere on, and CPUs that compute in bfloat16 (AVX512_BF16, AMX). `16-mixed` is for older GPUs, whose host
+            then waits in every step to see whether gradients overflowed; a CPU refuses it.
+        compile: MMMD's mixed steps as one graph by `torch.compile`, on a GPU also as CUDA graphs; draws are those of
+            steps that are not compiled. Not tried on a GPU; a minute of compiling is worth it in long trainings only.
         threads: of torch on a CPU; the networks here are small enough for one, and on a busy machine more are slower
             by far. None leaves it to torch.
         checkpoint_every_s: seconds between two checkpoints inside a fold; 0 writes one whenever it may.
@@ -43,6 +48,7 @@ class TrainingOptions(Options):
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = Field(default=1, ge=1)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    compile: Literal["none", "default", "cuda_graphs"] = "none"
     threads: int | None = Field(default=1, ge=1)
     checkpoint_every_s: float = Field(default=30.0, ge=0)
     confound_margin: float = Field(default=0.15, ge=0, le=1)
@@ -50,7 +56,9 @@ class TrainingOptions(Options):
 
     def in_one_process(self) -> "TrainingOptions":
         """The same for what this process does alone; where several train, their data lie on the CPU before."""
-        return self if self.devices == 1 else self.model_copy(update={"devices": 1, "accelerator": "cpu"})
+        if self.devices == 1:
+            return self
+        return self.model_copy(update={"devices": 1, "accelerator": "cpu", "precision": "32-true"})
 
 
 class SystemOptions(Options):

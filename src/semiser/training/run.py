@@ -5,11 +5,11 @@ import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import torch
 from torch import Tensor, distributed
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 logger = logging.getLogger(__name__)
+Step = TypeVar("Step", bound=Callable[..., Any])
 _CHECKPOINT = "checkpoint.ckpt"
 _SHOWN = 4  # values of an epoch that are said
 
@@ -65,10 +66,16 @@ class TrainingRun:
         from semiser.training.checkpoints import WholeCheckpoints
 
         self.fabric = fabric or Fabric(accelerator=options.accelerator, devices=1, precision=options.precision)
+        if options.precision == "16-mixed" and self.fabric.device.type == "cpu":  # Fabric would take bfloat16 instead
+            raise ValueError(
+                "training.precision: 16-mixed needs a GPU, since a CPU does not train in float16: take 32-true, or "
+                "bf16-mixed, whose numbers are as short"
+            )
         self.fabric.strategy.checkpoint_io = WholeCheckpoints()
         self.seed, self.folder, self.key = seed, folder, key
         self._every_s, self._saved_at = options.checkpoint_every_s, time.monotonic()
         self._parts_drawn = 0
+        self._compile, self._compiled = options.compile, dict[Any, Any]()
         self._first: tuple[int, float] | None = None  # epoch that this process logged first, and when
         self.curves: list[dict[str, Any]] = []
         self.provenance = Provenance()
@@ -107,6 +114,21 @@ class TrainingRun:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             yield
+
+    def graph(self, part: Step) -> Step:
+        """A part of a step, compiled as one graph where `training.compile` asks for it.
+
+        Args:
+            part: a function without a break in its graph: no draws on the CPU, no questions about values, networks
+                without Fabric's wrapper.
+        """
+        if self._compile == "none":
+            return part
+        if part not in self._compiled:
+            options = {"fallback_random": True, "triton.cudagraphs": self._compile == "cuda_graphs"}
+            self._compiled[part] = torch.compile(part, fullgraph=True, options=options)
+        torch.compiler.cudagraph_mark_step_begin()
+        return self._compiled[part]
 
     @property
     def own(self) -> slice:
@@ -197,6 +219,7 @@ class TrainingRun:
             return
         everything = {**state, "key": self.key, "curves": self.curves, "random": torch.get_rng_state()}
         everything["parts_drawn"] = self._parts_drawn
+        everything["precision"] = self.fabric.strategy.precision.state_dict()  # the scale of 16-mixed
         if self.fabric.device.type == "cuda":
             everything["random_cuda"] = torch.cuda.get_rng_state(self.fabric.device)
         try:
@@ -223,6 +246,7 @@ class TrainingRun:
                 state[name] = tree_map_only(Tensor, partial(sent, device=self.fabric.device), value)
         torch.set_rng_state(rest["random"])
         self._parts_drawn = rest.get("parts_drawn", 0)
+        self.fabric.strategy.precision.load_state_dict(rest.get("precision", {}))
         if "random_cuda" in rest and self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(rest["random_cuda"], self.fabric.device)
         self.curves = rest["curves"]

@@ -285,7 +285,7 @@ class MapClassifier(nn.Module):
         x = self.convolutions(x.reshape(len(x), *self.map_shape))
         if self.pool == "none":
             return x.flatten(1)
-        return statistics(x.flatten(2) if self.pool == "all" else x, self.statistics)
+        return statistics((x.flatten(2) if self.pool == "all" else x).float(), self.statistics)
 
 
 class Standardise(nn.Module):

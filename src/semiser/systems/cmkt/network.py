@@ -66,8 +66,8 @@ def padding_mask(frames: Tensor, length: int) -> Tensor:
 
 
 def pool_audio(h: Tensor, padding: Tensor) -> Tensor:
-    """Mean over the frames that hold audio: (B, T, H) and bool (B, T) -> (B, H)."""
-    return h.masked_fill(padding[..., None], 0).sum(1) / (~padding).sum(1, keepdim=True)
+    """Mean over the frames that hold audio: (B, T, H) and bool (B, T) -> (B, H), float32."""
+    return h.float().masked_fill(padding[..., None], 0).sum(1) / (~padding).sum(1, keepdim=True)
 
 
 def sinusoids(length: int, width: int) -> Tensor:

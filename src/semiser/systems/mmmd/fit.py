@@ -19,7 +19,7 @@ from semiser.data.vectors import FoldData
 from semiser.devices import fetched, sent
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.modalities import ATTRIBUTES, TEXTUAL
-from semiser.systems.mmmd.mixing import align, draw_lambda, draw_partners, mix, part_of, sharpen
+from semiser.systems.mmmd.mixing import Part, align, draw_lambda, draw_partners, mix, part_of, sharpen
 from semiser.systems.mmmd.network import Mmd, MmdLogits, probabilities
 from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.systems.mmmd.paths import Grouping, column_paths
@@ -55,7 +55,7 @@ class Context(NamedTuple):
     @property
     def mixmatch(self) -> MixMatchOptions:
         """Options of the mixed steps, which there are with MixMatch alone."""
-        assert self.options.mixmatch
+        assert self.options.mixmatch is not None
         return self.options.mixmatch
 
     def noise(self, size: int) -> Tensor:
@@ -360,14 +360,30 @@ def supervised_loss(
     return (globally + options.local_loss_weight * local) / (len(y) if size is None else size)
 
 
-def mixed_losses(network: Mmd, context: Context, step: Step, streamed: Tensor | None = None) -> dict[str, Tensor]:
-    """L_X and L_U of a batch (Eq. 7 to 17, 20, 21), with one forward pass over X'' and U'' together.
+class Mixture(NamedTuple):
+    """What is mixed in a step: this process's part, drawn, and on the device.
 
-    The first layer is affine. So it is computed once for each utterance, and the noise of the copies (Eq. 13) is drawn
-    where it leaves that layer. Since lambda' and 1 - lambda' add up to 1, mixing what it makes of two utterances is the
-    same as mixing their features, all modalities with the same lambda and permutation (Eq. 11): what it makes serves
-    guesses and mixture, and gradients reach it through both utterances.
+    Attributes:
+        x: features of the utterances that are needed, (U, D).
+        copies: which of them each row needed is a copy of.
+        part: which rows are mixed, and with which.
+        lam: lambda' of every row of the batch.
+        y: class numbers of the labelled utterances, (n,).
+        own: how many labelled rows are of this process.
+        unlabelled: utterances of the whole batch that have no label.
     """
+
+    x: Tensor
+    copies: Tensor
+    part: Part
+    lam: Tensor
+    y: Tensor
+    own: int
+    unlabelled: int
+
+
+def draw_mixture(context: Context, step: Step, streamed: Tensor | None = None) -> Mixture:
+    """Draw partners and lambda' of a step (Eq. 9, 10, 15); the host does what only it can, and sends it ahead."""
     data, run, mixmatch = context.data, context.run, context.mixmatch
     x, labelled, unlabelled = data.x, step.labelled, step.unlabelled
     if streamed is not None:
@@ -380,16 +396,36 @@ def mixed_losses(network: Mmd, context: Context, step: Step, streamed: Tensor | 
     size = len(copies)
     order = draw_partners(n, size - n, mixmatch.partners == "own")  # its first n rows are W_1
     lam = draw_lambda(size, mixmatch.alpha, x.device)
-    part, own_n = part_of(_own_rows(n, u, mixmatch.copies, run), order), len(run.share(labelled))
+    part = part_of(_own_rows(n, u, mixmatch.copies, run), order)
     used, copies = part.utterances(copies)
-    rows = rows[used if isinstance(used, slice) else sent(used, x.device)]
-    part = part.to(x.device)
+    if not isinstance(used, slice):
+        rows = rows[sent(used, x.device)]
+    own = len(run.share(labelled))
+    return Mixture(
+        x.index_select(0, rows), sent(copies, x.device), part.to(x.device), lam, data.y[step.labelled], own, u
+    )
+
+
+def mixed_losses(network: Mmd, context: Context, step: Step, streamed: Tensor | None = None) -> dict[str, Tensor]:
+    """L_X and L_U of a batch (Eq. 7 to 17, 20, 21)."""
+    bare = getattr(network, "module", network)  # a graph does not go through Fabric's wrapper
+    return context.run.graph(mixture_losses)(bare, context, draw_mixture(context, step, streamed))
+
+
+def mixture_losses(network: Mmd, context: Context, mixture: Mixture) -> dict[str, Tensor]:
+    """L_X and L_U of what was drawn, with one forward pass over X'' and U'' together; a graph without breaks.
+
+    The first layer is affine. So it is computed once for each utterance, and the noise of the copies (Eq. 13) is drawn
+    where it leaves that layer. Since lambda' and 1 - lambda' add up to 1, mixing what it makes of two utterances is the
+    same as mixing their features, all modalities with the same lambda and permutation (Eq. 11): what it makes serves
+    guesses and mixture, and gradients reach it through both utterances.
+    """
+    run, mixmatch, options = context.run, context.mixmatch, context.options.network
+    part, lam, own_n, n, u = mixture.part, mixture.lam, mixture.own, len(mixture.y), mixture.unlabelled
     network.train()
     with run.fabric.autocast():  # a method of the network is not under Fabric's own, as the network's call is
-        a = network.noisy_pre_activations(
-            x.index_select(0, rows), sent(copies, x.device), mixmatch.noise, size, part.needed
-        )
-    p = F.one_hot(data.y[step.labelled], len(data.classes)).float()
+        a = network.noisy_pre_activations(mixture.x, mixture.copies, mixmatch.noise, len(lam), part.needed)
+    p = F.one_hot(mixture.y, len(context.data.classes)).float()
     targets = p[:, None].expand(-1, len(network.path_names) + 1, -1)  # (n, P + 1, C)
     if u:
         with run.fabric.autocast():
@@ -405,10 +441,10 @@ def mixed_losses(network: Mmd, context: Context, step: Step, streamed: Tensor | 
     network.train()
     with run.own_draws(), run.fabric.autocast():
         logits = stacked(network.classify(a))
-    options, weights = context.options.network, context.weights["mixed"]
+    weights, size = context.weights["mixed"], run.divisor(len(lam) - n)
     losses = {"loss": labelled_mix_loss(logits[:own_n], targets[:own_n], options, weights, run.divisor(n))}
     if u:
-        losses["unlabelled_loss"] = unlabelled_mix_loss(logits[own_n:], targets[own_n:], options, run.divisor(size - n))
+        losses["unlabelled_loss"] = unlabelled_mix_loss(logits[own_n:], targets[own_n:], options, size)
     return losses
 
 
@@ -437,7 +473,7 @@ def guess_labels(network: Mmd, a: Tensor, options: MmmdOptions) -> Tensor:
     """
     network.eval()
     mixmatch = options.mixmatch
-    assert mixmatch
+    assert mixmatch is not None
     logits = network.classify(a)
     predicted = torch.softmax(stacked(logits), -1)
     if mixmatch.guess == "joint":
