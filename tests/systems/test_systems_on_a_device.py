@@ -1,7 +1,6 @@
 """Every system on a device with a memory of its own, which nobody here has: `pretend_device`."""
 
 from collections import Counter
-from functools import partial
 
 import pytest
 import shared_systems
@@ -144,8 +143,9 @@ def test_noise_that_is_copied_where_the_host_waits_is_counted(cases, tmp_path, m
 
 def test_a_question_about_gradients_is_counted(cases, tmp_path, monkeypatch):
     clip = torch.nn.utils.clip_grad_norm_
-    asking = partial(clip, error_if_nonfinite=True)
-    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *args, **named: asking(*args))
+    monkeypatch.setattr(
+        torch.nn.utils, "clip_grad_norm_", lambda *args, **named: clip(*args, **named | {"error_if_nonfinite": True})
+    )
     waits, steps = waits_in_steps(cases["pi_model"], tmp_path)
     assert {kind for kind, _ in waits} == {"a value is read"} and waits.total() == steps
 
