@@ -125,7 +125,7 @@ class TrainingRun:
         if self._compile == "none":
             return part
         if part not in self._compiled:
-            options = {"fallback_random": True, "triton.cudagraphs": self._compile == "cuda_graphs"}
+            options: dict[str, Any] = {"fallback_random": True, "triton.cudagraphs": self._compile == "cuda_graphs"}
             self._compiled[part] = torch.compile(part, fullgraph=True, options=options)
         torch.compiler.cudagraph_mark_step_begin()
         return self._compiled[part]
