@@ -29,7 +29,12 @@ def test_each_corpus_has_its_lines_and_each_kind_its_share():
         (True, "word2vec: a: 3 of 10 utterances are padded"),
         (False, "word2vec: a: 4 of 10 utterances are without known word"),
     ]
-    assert implausible("word2vec", facts, PlausibleFeaturesOptions())[0][0]
+    assert [warning for warning, _ in implausible("word2vec", facts, PlausibleFeaturesOptions())] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_lengths_that_a_family_pads_and_cuts_follow_from_its_frames():

@@ -43,12 +43,12 @@ class PlausibleFeaturesOptions(Options):
         lost: cannot be used by a family.
         without: have no value and are zeros, such as a transcript without a known word.
         cut: are longer than the family takes.
-        padded: are shorter than the family's fixed length.
+        padded: are shorter than the family's fixed length, as most are than STFT's 5.6 s; None: never a warning.
         stop_without_known_word: the run stops from this share on: vectors of another language, script or case.
     """
 
     lost: Share = 0.01
     without: Share = 0.5
     cut: Share = 0.1
-    padded: Share = 1.0
+    padded: Share | None = None
     stop_without_known_word: Share = 0.95

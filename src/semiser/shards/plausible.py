@@ -30,12 +30,12 @@ def beyond_lengths(families: Iterable[Family], utterances: UtteranceFile) -> dic
 
 def implausible(name: str, facts: Mapping[str, Any], options: PlausibleFeaturesOptions) -> list[tuple[bool, str]]:
     """Whether it is a warning, and a sentence, for all that is odd about a family by its summary."""
-    return [(share >= limit, said) for share, limit, said in _oddities(name, facts, options)]
+    return [(limit is not None and share >= limit, said) for share, limit, said in _oddities(name, facts, options)]
 
 
 def _oddities(
     name: str, facts: Mapping[str, Any], options: PlausibleFeaturesOptions
-) -> Iterator[tuple[float, float, str]]:
+) -> Iterator[tuple[float, float | None, str]]:
     for corpus, counts in facts["corpora"].items():
         of, where = counts["utterances"], f"{name}: {corpus}"
         if counts["lost"]:
