@@ -7,7 +7,7 @@ import torch
 from interruption import killed_after
 
 from semiser.data.vectors import FoldData
-from semiser.features.functionals import feature_names
+
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
 from semiser.systems.mmmd import guarded
