@@ -7,7 +7,7 @@ import torch
 from interruption import killed_after
 
 from semiser.data.vectors import FoldData
-
+from semiser.features.opensmile_sets import set_names
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
 from semiser.systems.mmmd import guarded
@@ -29,7 +29,7 @@ def data():
     parts = {"train": (0, 24), "unlabelled": (24, 48), "validation": (48, 48), "test": (48, 60)}
     rows = {role: torch.arange(*ends) for role, ends in parts.items()}
     hidden = torch.where(torch.arange(60) < 24, y, -1)
-    return FoldData(x, hidden, rows, ("a", "b", "c"), feature_names("IS10"))
+    return FoldData(x, hidden, rows, ("a", "b", "c"), set_names("IS10"))
 
 
 def _run(folder, key="k"):
