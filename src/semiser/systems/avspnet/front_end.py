@@ -24,6 +24,7 @@ from semiser.data.tables import family_of
 from semiser.features.segments import compute_segments
 from semiser.options.audio_features import SegmentsOptions
 from semiser.options.base import Options
+from semiser.options.families import DECLARED
 from semiser.shards.store import ShardFolder, shard_path
 from semiser.shards.table import footer_facts
 from semiser.systems.avspnet.network import AvSpNet
@@ -114,8 +115,9 @@ class FrontEnd:
 
     @property
     def sample_rate_hz(self) -> int:
-        """Rate of the signals that `segments` takes."""
-        return int(self.card["segments"]["sample_rate_hz"])
+        """Rate of the signals that its family of features takes."""
+        options = DECLARED[self.card.get("family", COLUMN)].options(**self.card["segments"])
+        return int(options.model_dump()["sample_rate_hz"])
 
     def segments(self, signal: np.ndarray) -> np.ndarray:
         """Spectrogram segments of a mono signal, (samples,) -> (S, bins, frames); see `compute_segments`.
