@@ -46,7 +46,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.addresses += [value for name, value in attributes if name in ("src", "href", "srcset", "data")]
-        if tag not in ("meta", "img", "wbr"):
+        if tag not in ("meta", "img", "wbr", "br"):
             self.open.append(tag)
 
     def handle_endtag(self, tag):
