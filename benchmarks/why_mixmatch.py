@@ -50,7 +50,7 @@ CORPORA = ("casia", "emodb", "nemo", "ased")
 SHARES = {"casia": (0.1, 0.25), "emodb": (0.1, 0.25), "nemo": (0.1, 0.25), "ased": (0.07,)}
 GROUPS = 4
 ALIGNED = {"alignment": "labelled", "temperature": 0.5}
-# Test: what it changes of MixMatch's options, and what else; docs/mmmd.md says what each is to tell.
+# Test: what it changes of MixMatch's options, and what else; docs/unlabelled.md says what each tells.
 TESTS: dict[str, tuple[dict[str, Any], str]] = {
     "published": ({}, ""),
     "oracle": ({}, "oracle"),

@@ -137,3 +137,17 @@ def test_a_training_killed_anywhere_ends_with_the_undisturbed_predictions(data, 
     run = _run(tmp_path / "b")
     assert torch.equal(guarded.fit(data, OPTIONS, run), undisturbed)
     assert run.curves == expected_run.curves
+
+
+def test_a_card_whose_votes_do_not_add_up_is_refused(data, tmp_path):
+    guarded.fit(data, OPTIONS, _run(tmp_path))
+    path = tmp_path / "card.json"
+    card = json.loads(path.read_text())
+    for wrong, said in (
+        ([*card["votes"][:-1], {**card["votes"][-1], "weight": 0.9}], "do not add up to 1"),
+        ([*card["votes"][:-1], {**card["votes"][-1], "temperature": 0}], "greater than 0"),
+        ([], "has 0"),
+    ):
+        path.write_text(json.dumps(card | {"votes": wrong}))
+        with pytest.raises(ValueError, match=rf"card\.json is no card of such a network: .*{said}"):
+            load(tmp_path)

@@ -6,16 +6,17 @@ labels, and one for each of the parts into which the labels are dealt sees those
 the labels that they have not seen decides how the groups are mixed: by cross entropy, and in doubt half and half, since
 the mean of two predictions is seldom much worse than the better one. It is ours and in no paper; its parts are
 cross-fitting, calibration by temperature (Guo et al., ICML 2017) and a convex combination of a supervised and a
-semi-supervised prediction (as in SafeW, Li et al., TPAMI 2021). docs/mmmd.md says how it was chosen.
+semi-supervised prediction (as in SafeW, Li et al., TPAMI 2021). docs/unlabelled.md says how it was chosen.
 """
 
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 
 from semiser.data.vectors import FoldData
@@ -65,8 +66,8 @@ class Vote(NamedTuple):
         weight: of the probabilities; all weights add up to 1.
     """
 
-    temperature: float
-    weight: float
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    weight: Annotated[float, Field(ge=0, le=1)]
 
 
 def fit(data: FoldData, options: GuardedOptions, run: TrainingRun) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from semiser.card import Card, Classes
 from semiser.data.scaling import Scaler
@@ -22,14 +22,6 @@ from semiser.training.saved import read_saved
 _ROUNDING = 1e-6
 
 
-class VoteFacts(BaseModel):
-    """What one of several networks counts, as `semiser.systems.mmmd.guarded.Vote`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    weight: Annotated[float, Field(gt=0, le=1)]
-
-
 class MmmdCard(Card):
     """What `semiser.systems.mmmd.fit` or `guarded` says of a network, or of several that vote.
 
@@ -42,7 +34,7 @@ class MmmdCard(Card):
     system: Literal["mmmd"]
     network: Literal["mmd", "guarded"]
     options: MmmdOptions
-    votes: Annotated[tuple[VoteFacts, ...], Field(max_length=1000)] = ()
+    votes: Annotated[tuple[Vote, ...], Field(max_length=1000)] = ()
     classes: Classes
     features: Annotated[dict[str, tuple[str, ...]], Field(min_length=1)]
     scaling: Literal["global", "speaker"]
@@ -71,15 +63,14 @@ def load(folder: Path) -> Loaded:
 
     prefixes = [f"{place}." for place in range(len(card.votes))] or [""]
     networks = [saved.build(make, prefix, [other for other in prefixes if other != prefix]) for prefix in prefixes]
-    votes = [Vote(vote.temperature, vote.weight) for vote in card.votes]
     mean, std = (values.numpy() for values in saved.statistics((len(names),)))
     scaling = {name: Scaler(mean[slice(*ranges[name])], std[slice(*ranges[name])]) for name in ranges
                if name not in ATTRIBUTES}  # fmt: skip
 
     def predict(features: Features) -> np.ndarray:
         x = np.concatenate([np.concatenate(features[column]) for column in ranges], axis=1)  # (N, D)
-        if votes:
-            voting = list(zip(networks, votes, strict=True))
+        if card.votes:
+            voting = list(zip(networks, card.votes, strict=True))
             return guarded.predict(voting, torch.from_numpy(x), options).numpy()
         return mmmd.predict(networks[0], torch.from_numpy(x), options).numpy()
 
