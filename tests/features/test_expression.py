@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from semiser.demo.clips import write_clip
-from semiser.demo.faces import draw_face, random_identity
 from semiser.demo.sound import SAMPLE_RATE_HZ
 from semiser.errors import Unusable
 from semiser.faces.network import build_expression_network, load_expression_network, to_input
@@ -39,15 +38,6 @@ def weights(tmp_path_factory):
     return save_network(tmp_path_factory.mktemp("network"))
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    """Nine sampled frames: three faces, two walls, four other faces."""
-    root = tmp_path_factory.mktemp("clips")
-    first, second = (draw_face(name, random_identity(3), size=160) for name in ("anger", "surprise"))
-    write_clip(root / "v.mp4", [first] * 15 + [WALL] * 12 + [second] * 23, np.zeros(2 * SAMPLE_RATE_HZ, np.float32))
-    return Source({"video_path": "v.mp4", "audio_path": "v.mp4", "start_s": None, "end_s": None}, root)
-
-
 def family_of(weights, **changes) -> Expression:
     return Expression(ExpressionOptions(weights=str(weights), **changes))
 
@@ -67,10 +57,10 @@ def test_faces_become_one_tensor_of_the_networks_size():
     assert stack_faces(crops, 16, 1).shape == (2, 1, 16, 16)
 
 
-def test_the_row_pools_the_frames_in_which_the_face_was_found(source, weights):
-    (row,) = family_of(weights).rows(source)
+def test_the_row_pools_the_frames_in_which_the_face_was_found(face_source, weights):
+    (row,) = family_of(weights).rows(face_source)
 
-    track = face_track(source, TrackOptions())
+    track = face_track(face_source, TrackOptions())
     assert [frame.found for frame in track] == [True] * 3 + [False] * 2 + [True] * 4
     found = [frame.crop for frame in track if frame.found]
     network, _ = load_expression_network(weights)
@@ -81,21 +71,21 @@ def test_the_row_pools_the_frames_in_which_the_face_was_found(source, weights):
     assert (row["frames_pooled"], row["frames"]) == (7, 9)
 
 
-def test_a_batch_gives_what_single_utterances_give(source, weights):
+def test_a_batch_gives_what_single_utterances_give(face_source, weights):
     family = family_of(weights, batch=2)
-    shorter = Source({**source.row, "start_s": 0.0, "end_s": 0.6}, source.root)
-    sources = (source, shorter)
+    shorter = Source({**face_source.row, "start_s": 0.0, "end_s": 0.6}, face_source.root)
+    sources = (face_source, shorter)
     for one, row in zip(sources, family.compute([family.prepare(one) for one in sources]), strict=True):
         (alone,) = family.rows(one)
         np.testing.assert_allclose(row["expression"], alone["expression"], atol=1e-5)
         assert row["frames"] == alone["frames"]
 
 
-def test_the_table_names_the_classes(source, weights, tmp_path):
+def test_the_table_names_the_classes(face_source, weights, tmp_path):
     family = family_of(weights)
     shards = ShardFolder(str(tmp_path))
     with shards.shard("tiny/00000", table_schema(family), {"key": "k"}) as writer:
-        writer.add({"utterance_id": "tiny/v", **next(family.rows(source))})
+        writer.add({"utterance_id": "tiny/v", **next(family.rows(face_source))})
 
     stored = pq.read_table(tmp_path / "tiny/00000-k.parquet")
     assert json.loads(stored.schema.field("expression").metadata[b"names"]) == list(EXPRESSIONS)

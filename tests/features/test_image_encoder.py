@@ -5,9 +5,6 @@ import json
 import numpy as np
 import pytest
 
-from semiser.demo.clips import write_clip
-from semiser.demo.faces import draw_face, random_identity
-from semiser.demo.sound import SAMPLE_RATE_HZ
 from semiser.errors import Unusable
 from semiser.features.face_track import face_track
 from semiser.features.family import Source
@@ -56,22 +53,13 @@ def clip(tmp_path_factory):
     return make("clip", tmp_path_factory.mktemp("clip"))
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    """Nine sampled frames: three faces, two walls, four other faces."""
-    root = tmp_path_factory.mktemp("clips")
-    first, second = (draw_face(name, random_identity(3), size=160) for name in ("anger", "surprise"))
-    write_clip(root / "v.mp4", [first] * 15 + [WALL] * 12 + [second] * 23, np.zeros(2 * SAMPLE_RATE_HZ, np.float32))
-    return Source({"video_path": "v.mp4", "audio_path": "v.mp4", "start_s": None, "end_s": None}, root)
-
-
-def row_of(source, **options):
+def row_of(face_source, **options):
     family = ImageEncoder(ImageEncoderOptions(**options))
-    (row,) = family.rows(source)
+    (row,) = family.rows(face_source)
     return family, row
 
 
-def own_call(checkpoint, source):
+def own_call(checkpoint, face_source):
     """Hidden states of each face by the model's own call on one picture after the other, and the embedding of CLIP."""
     import torch
     import transformers as t
@@ -81,7 +69,7 @@ def own_call(checkpoint, source):
     prepare = t.AutoImageProcessor.from_pretrained(checkpoint)
     model = whole.vision_model if kind == "clip" else whole
     states, embeddings = [], []
-    for frame in face_track(source, TrackOptions()):
+    for frame in face_track(face_source, TrackOptions()):
         if frame.found:
             pixels = prepare(frame.crop, return_tensors="pt")["pixel_values"]
             with torch.no_grad():
@@ -92,32 +80,35 @@ def own_call(checkpoint, source):
     return np.stack(states), embeddings  # (faces, layers, tokens, width)
 
 
-def test_frames_are_the_models_own_hidden_states_of_the_faces_that_were_found(checkpoint, source):
-    states, _ = own_call(checkpoint, source)
+def test_frames_are_the_models_own_hidden_states_of_the_faces_that_were_found(checkpoint, face_source):
+    states, _ = own_call(checkpoint, face_source)
     assert states.shape == (7, 3, 17, 12)  # a class token and 4 x 4 patches
     options = {"checkpoint": checkpoint, "pooling": "frames", "layers": [0, -1], "merge": "concatenate"}
-    _, row = row_of(source, **options)
+    _, row = row_of(face_source, **options)
     assert (row["frames"], row["cut_frames"]) == (7, 0)
     assert row["frame_time_s"] == pytest.approx([0, 0.24, 0.48, 1.2, 1.44, 1.68, 1.92], abs=1e-6)
     found = row["image_encoder"].reshape(7, 24)
     np.testing.assert_allclose(found, states[:, [0, 2], 0].reshape(7, 24), atol=1e-5)
-    _, row = row_of(source, **options, take="patches")
+    _, row = row_of(face_source, **options, take="patches")
     expected = states[:, [0, 2], 1:].mean(2).reshape(7, 24)
     np.testing.assert_allclose(row["image_encoder"].reshape(7, 24), expected, atol=1e-5)
 
 
-def test_clips_embedding_is_its_projection(clip, source):
-    _, embeddings = own_call(clip, source)
-    family, row = row_of(source, checkpoint=clip, take="embedding", pooling="mean_std")
+def test_clips_embedding_is_its_projection(clip, face_source):
+    _, embeddings = own_call(clip, face_source)
+    family, row = row_of(face_source, checkpoint=clip, take="embedding", pooling="mean_std")
     both = np.concatenate([np.mean(embeddings, 0), np.std(embeddings, 0)])
     np.testing.assert_allclose(row["image_encoder"], both, atol=1e-5)
     assert family.fields()[0].type.list_size == 12
 
 
-def test_a_batch_gives_what_single_utterances_give(checkpoint, source):
+def test_a_batch_gives_what_single_utterances_give(checkpoint, face_source):
     family = ImageEncoder(ImageEncoderOptions(checkpoint=checkpoint, pooling="frames", batch=3))
-    parts = [Source(source.row | {"start_s": start, "end_s": end}, source.root) for start, end in ((0, 0.6), (1.1, 2))]
-    sources = [*parts, source]
+    parts = [
+        Source(face_source.row | {"start_s": start, "end_s": end}, face_source.root)
+        for start, end in ((0, 0.6), (1.1, 2))
+    ]
+    sources = [*parts, face_source]
     together = list(family.compute([family.prepare(one) for one in sources]))
     for one, row in zip(sources, together, strict=True):
         (alone,) = family.rows(one)
@@ -127,23 +118,25 @@ def test_a_batch_gives_what_single_utterances_give(checkpoint, source):
 
 
 @pytest.mark.gpu
-def test_a_gpu_gives_the_cpus_values(checkpoint, source):
+def test_a_gpu_gives_the_cpus_values(checkpoint, face_source):
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("no GPU")
-    rows = [row_of(source, checkpoint=checkpoint, pooling="frames", device=device)[1] for device in ("cpu", "cuda")]
+    rows = [
+        row_of(face_source, checkpoint=checkpoint, pooling="frames", device=device)[1] for device in ("cpu", "cuda")
+    ]
     np.testing.assert_allclose(rows[1]["image_encoder"], rows[0]["image_encoder"], atol=1e-4)
 
 
-def test_every_nth_frame_and_the_end_that_is_cut(clip, source):
-    _, whole = row_of(source, checkpoint=clip, pooling="frames")
-    _, row = row_of(source, checkpoint=clip, pooling="frames", every=2, longest_s=1.5)
+def test_every_nth_frame_and_the_end_that_is_cut(clip, face_source):
+    _, whole = row_of(face_source, checkpoint=clip, pooling="frames")
+    _, row = row_of(face_source, checkpoint=clip, pooling="frames", every=2, longest_s=1.5)
     assert row["frame_time_s"] == pytest.approx([0, 0.48, 1.44], abs=1e-6) and row["cut_frames"] == 1
     np.testing.assert_allclose(
         row["image_encoder"].reshape(3, 12), whole["image_encoder"].reshape(7, 12)[[0, 2, 4]], atol=1e-5
     )
     with pytest.raises(Unusable, match="no face in 2 frames"):
-        row_of(Source(source.row | {"start_s": 0.7, "end_s": 1.0}, source.root), checkpoint=clip)
+        row_of(Source(face_source.row | {"start_s": 0.7, "end_s": 1.0}, face_source.root), checkpoint=clip)
 
 
 def test_what_does_not_fit_is_refused(clip, tmp_path):
@@ -158,10 +151,10 @@ def test_what_does_not_fit_is_refused(clip, tmp_path):
         ImageEncoderOptions(checkpoint=clip, precision="bf16")
 
 
-def test_an_embedding_whose_projection_is_missing_is_refused(tmp_path, source):
+def test_an_embedding_whose_projection_is_missing_is_refused(tmp_path, face_source):
     family = ImageEncoder(ImageEncoderOptions(checkpoint=make("clip_vision_model", tmp_path), take="embedding"))
     with pytest.raises(ValueError, match=r"lacks visual_projection\.weight, which makes the embedding"):
-        list(family.rows(source))
+        list(family.rows(face_source))
 
 
 def test_the_fingerprint_holds_the_hash_and_neither_place_nor_device_nor_batch(clip):
@@ -170,6 +163,6 @@ def test_the_fingerprint_holds_the_hash_and_neither_place_nor_device_nor_batch(c
     assert not {"checkpoint", "device", "batch", "precision"} & set(options)
 
 
-def test_a_device_that_is_not_there_is_named(clip, source):
+def test_a_device_that_is_not_there_is_named(clip, face_source):
     with pytest.raises(ValueError, match=r"image_encoder\.device: cuda:99 cannot be used here .* give cpu"):
-        row_of(source, checkpoint=clip, device="cuda:99")
+        row_of(face_source, checkpoint=clip, device="cuda:99")
