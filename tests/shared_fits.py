@@ -11,13 +11,14 @@ from semiser.options.face_features import ExpressionTrainingOptions, MobileNetOp
 from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.options import AvspnetNetworkOptions, EndToEndOptions, RecognitionOptions
 from semiser.systems.mmmd import fit as mmmd
-from semiser.systems.mmmd.options import MmmdOptions, SaeOptions
+from semiser.systems.mmmd import guarded
+from semiser.systems.mmmd.options import GuardedOptions, GuardOptions, MixMatchOptions, MmmdOptions, SaeOptions
 from semiser.training.run import TrainingRun
 
 STATISTICS = {"mean": np.zeros(1591), "std": np.ones(1591)}
 PROVENANCE = {**STATISTICS, "strategy": "global", "map": {"mean": np.zeros(6), "std": np.ones(6)}}
 NAMES = [
-    *("mmmd_dnn", "mmmd_epoch_wise", "mmmd_streamed", "mmmd_sae"),
+    *("mmmd_dnn", "mmmd_epoch_wise", "mmmd_streamed", "mmmd_sae", "mmmd_guarded"),
     *("consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling", "cmkt_streamed"),
     *("ssgan", "ssbase", "recognition", "chunks", "chunks_ccc", "chunks_mse", "chunks_hidden", "encoder"),
     *("front_end", "batch_norm", "end_to_end", "expression"),
@@ -34,8 +35,17 @@ def make_cases(folder) -> dict[str, Case]:
         "mmmd_epoch_wise": Case(mmmd.fit, data, epoch_wise),
         "mmmd_streamed": Case(mmmd.fit, shared_batches.streamed(data, folder / "unlabelled"), epoch_wise),
         "mmmd_sae": Case(mmmd.fit, data, MmmdOptions(network=shared_batches.NETWORK, sae=SaeOptions(epochs=1))),
+        "mmmd_guarded": Case(guarded.fit, data, several()),
     }
     return cases | shared_systems.make_cases(folder) | {"end_to_end": end_to_end(), "expression": expression()}
+
+
+def several() -> GuardedOptions:
+    """Networks with and without unlabelled speech, three of each."""
+    network = shared_batches.NETWORK.model_copy(update={"epochs": 2})
+    mixed = MmmdOptions(network=network, mixmatch=MixMatchOptions(alignment="labelled", guess="joint"))
+    supervised = MmmdOptions(network=network)
+    return GuardedOptions(supervised=supervised, semi_supervised=mixed, guard=GuardOptions(parts=2))
 
 
 def end_to_end() -> Case:

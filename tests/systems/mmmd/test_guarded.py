@@ -81,6 +81,8 @@ def test_groups_are_weighed_and_what_was_found_is_told():
     assert facts["semi_supervised_share"] == 1 and facts["held_out_mixture"] == facts["held_out_semi_supervised"]
     alone, facts = guarded.weigh([good], y, GuardOptions())
     assert [group.weight for group in alone] == [1] and set(facts) == {"held_out_supervised"}
+    with pytest.raises(ValueError, match=r"diverged: .* not finite\. Lower its learning rate"):
+        guarded.weigh([good, good * math.nan], y, GuardOptions())
 
 
 def test_no_network_learns_from_the_labels_that_it_is_asked_about(data, tmp_path, monkeypatch):

@@ -53,6 +53,8 @@ def test_alignment_scales_guesses_to_what_is_wanted():
     q = torch.tensor([[0.5, 0.3, 0.2]])
     found = align(q, torch.tensor([0.2, 0.3, 0.5]), torch.tensor([0.5, 0.3, 0.2]))
     torch.testing.assert_close(found, torch.tensor([[0.2, 0.3, 0.5]]))
+    unwanted = align(torch.tensor([[0.0, 1.0]]), torch.tensor([1.0, 0.0]), torch.tensor([0.5, 0.5]))
+    torch.testing.assert_close(sharpen(unwanted, 0.5), torch.tensor([[0.5, 0.5]]))
 
 
 def test_partners_apart_stay_in_their_part():

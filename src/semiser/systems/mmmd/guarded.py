@@ -177,7 +177,15 @@ def weigh(held_out: Sequence[Tensor], y: Tensor, options: GuardOptions) -> tuple
     Returns:
         The groups, and for the curves: the cross entropy of each group's calibrated predictions, of the mixture that is
         taken, and the share of the semi-supervised networks in it.
+
+    Raises:
+        ValueError: probabilities are not finite: a network diverged.
     """
+    if not all(p.isfinite().all() for p in held_out):
+        raise ValueError(
+            "the training diverged: a network's probabilities of held-out labels are not finite. Lower its learning "
+            "rate, or look at its features"
+        )
     temperatures = [best_temperature(p, y) for p in held_out]
     calibrated = [cooled(p, t) for p, t in zip(held_out, temperatures, strict=True)]
     names = ("supervised", "semi_supervised")

@@ -35,10 +35,10 @@ def align(q: Tensor, wanted: Tensor, found: Tensor) -> Tensor:
         found: how frequent it was among guesses before, broadcast to q.
 
     Returns:
-        (..., C).
+        (..., C); zeros where all of a guess is for classes that are not wanted, which `sharpen` takes for no opinion.
     """
     q = q * (wanted / found.clamp_min(1e-3))
-    return q / q.sum(-1, keepdim=True)
+    return q / q.sum(-1, keepdim=True).clamp_min(torch.finfo(q.dtype).tiny)
 
 
 def draw_partners(labelled: int, unlabelled: int, apart: bool) -> Tensor:
