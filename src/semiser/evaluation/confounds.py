@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from semiser.evaluation.cuts import grow_cuts
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.folds.table import each_fold
 
@@ -58,16 +59,11 @@ def _column(utterances: pa.Table, name: str) -> np.ndarray:
 
 def _predict(values: np.ndarray, labels: np.ndarray, train: np.ndarray, test: np.ndarray) -> np.ndarray | None:
     """Classes of the test rows; None where too few have the quantity."""
-    from sklearn.tree import DecisionTreeClassifier
-
     known = np.isfinite(values)
     if known.mean() < _KNOWN_SHARE or len(set(labels[train & known])) < 2:
         return None
-    values = np.where(known, values, np.median(values[known]))[:, None]
-    tree = DecisionTreeClassifier(
-        max_leaf_nodes=_LEAVES, min_samples_leaf=_LEAST_IN_A_LEAF, class_weight="balanced", random_state=0
-    )
-    return tree.fit(values[train], labels[train]).predict(values[test])
+    values = np.where(known, values, np.median(values[known]))
+    return grow_cuts(values[train], labels[train], _LEAVES, _LEAST_IN_A_LEAF).predict(values[test])
 
 
 def _scores(experiment: str, parts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -203,7 +203,7 @@ def _draw_confusion(axis: Axes, confusion: np.ndarray, classes: Sequence[str], v
     for row, column in np.ndindex(confusion.shape):
         colour = "white" if shares[row, column] > 0.55 else "black"
         text = f"{100 * shares[row, column]:.0f} %\n{confusion[row, column]}"
-        axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+        axis.text(column, row, text, ha="center", va="center", fontsize=8, color=colour, in_layout=False)
     ticks = range(len(classes))
     axis.set_xticks(ticks, classes, rotation=45, ha="right", rotation_mode="anchor")
     axis.set_yticks(ticks, classes)

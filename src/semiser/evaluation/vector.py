@@ -11,9 +11,17 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#8
 _STYLE = "<style>svg{color:#1c2127}@media (prefers-color-scheme: dark){svg{color:#e4e8ec;background:#14181c}}</style>"
 
 
+def lay_out(figure: Figure) -> None:
+    """Place what the figure's layout engine places, once: saving it then lays out nothing, in whichever format."""
+    if engine := figure.get_layout_engine():
+        engine.execute(figure)
+        figure.set_layout_engine(None)
+
+
 def as_svg(figure: Figure) -> str:
     """An `<svg>` element for a page: no ground of its own, black is the colour of the text around it."""
     text = io.StringIO()
+    lay_out(figure)
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "semiser"}):
         figure.savefig(text, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator")))
     found = text.getvalue()
