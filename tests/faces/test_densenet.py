@@ -64,3 +64,11 @@ def test_every_parameter_of_both_networks_gets_a_gradient():
 def test_input_runs_from_minus_one_to_one():
     faces = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 3, 1, 1)
     torch.testing.assert_close(to_input(faces).flatten(), torch.tensor([-1.0, -0.6, 1.0]))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pixels_lie_side_by_side_with_their_channels_inside(channels):
+    faces = torch.tensor([0, 51, 255, 102], dtype=torch.uint8).reshape(1, 1, 2, 2).expand(3, channels, 2, 2)
+    found = to_input(faces)
+    assert found.stride() == (4 * channels, 1, 2 * channels, channels)
+    torch.testing.assert_close(found[0, 0], torch.tensor([[-1.0, -0.6], [1.0, -0.2]]))

@@ -1,12 +1,14 @@
 """Drawn faces to train expression networks on: they cost nothing and mean nothing for real ones."""
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 
 from semiser.demo.faces import Pose, draw_face, random_identity
 from semiser.faces.crop import Face, crop_face
 from semiser.faces.fit import FaceData, stack_faces
-from semiser.options.face_features import ExpressionTrainingOptions, NetworkOptions
+from semiser.options.face_features import ExpressionTrainingOptions
 
 # Where the Haar square lies on a drawn head, in half frames times the head's size: mean and spread of 150 detections.
 _DRAWN_Y, _DRAWN_SIDE, _DRAWN_SIDE_SPREAD, _DRAWN_SHIFT_SPREAD = 0.047, 1.033, 0.05, 0.01
@@ -19,23 +21,28 @@ def draw_faces(options: ExpressionTrainingOptions, seed: int) -> FaceData:
         options: network (size and channels), classes, `drawn`.
         seed: of people, poses, light and strength of the expressions.
     """
-    people = options.drawn.train_identities + options.drawn.validation_identities
-    rng = np.random.default_rng([seed, 7_004])
-    keys = [
-        (person, label) for person in range(people) for label in range(len(options.classes))
-    ] * options.drawn.pictures
-    pictures = [
-        _draw_crop(options.classes[label], 10_000 * (seed + 1) + person, options.network, rng) for person, label in keys
-    ]
-    in_training = torch.tensor([person < options.drawn.train_identities for person, _ in keys])
-    rows = {"train": in_training.nonzero()[:, 0], "validation": (~in_training).nonzero()[:, 0]}
-    labels = torch.tensor([label for _, label in keys])
-    return FaceData(stack_faces(pictures), labels, rows | {"test": torch.arange(0)})
-
-
-def _draw_crop(expression: str, person: int, network: NetworkOptions, rng: np.random.Generator) -> np.ndarray:
-    """One drawn face of the network's size and channels, its square a little off as a detector's is."""
+    drawn, network = options.drawn, options.network
     size = max(64, 2 * network.input_size)  # the face takes half of the picture
+    people = drawn.train_identities + drawn.validation_identities
+    keys = [(person, name) for person in range(people) for name in options.classes] * drawn.pictures
+    faces = [
+        crop_face(picture, square, network.input_size, grey=network.channels == 1)
+        for picture, square in _draw(tuple(keys), size, seed)
+    ]
+    in_training = torch.tensor([person < drawn.train_identities for person, _ in keys])
+    rows = {"train": in_training.nonzero()[:, 0], "validation": (~in_training).nonzero()[:, 0]}
+    labels = torch.tensor([options.classes.index(name) for _, name in keys])
+    return FaceData(stack_faces(faces), labels, rows | {"test": torch.arange(0)})
+
+
+@lru_cache(maxsize=1)  # two networks learn from the same faces, one after the other
+def _draw(keys: tuple[tuple[int, str], ...], size: int, seed: int) -> list[tuple[np.ndarray, Face]]:
+    """A picture of every person and expression, with the square around the face, a little off as a detector's is."""
+    rng = np.random.default_rng([seed, 7_004])
+    return [_draw_one(expression, 10_000 * (seed + 1) + person, size, rng) for person, expression in keys]
+
+
+def _draw_one(expression: str, person: int, size: int, rng: np.random.Generator) -> tuple[np.ndarray, Face]:
     x, y = rng.uniform(-0.05, 0.05, 2)
     pose = Pose(x, y, roll_deg=rng.uniform(-5, 5), scale=rng.uniform(0.85, 1.05))
     picture = draw_face(
@@ -48,7 +55,7 @@ def _draw_crop(expression: str, person: int, network: NetworkOptions, rng: np.ra
         light=rng.uniform(-0.8, 0.8),
         size=size,
     )
-    return crop_face(picture, _drawn_square(pose, size, rng), network.input_size, grey=network.channels == 1)
+    return picture, _drawn_square(pose, size, rng)
 
 
 def _drawn_square(pose: Pose, size: int, rng: np.random.Generator) -> Face:

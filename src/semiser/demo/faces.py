@@ -17,10 +17,12 @@ EXPRESSIONS = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust"
 HAIR_STYLES = ("short", "side", "bob", "long")
 
 _OVERSAMPLE = 3
+_EDGE = 3  # pixels that a smooth edge reaches beyond its outline, and one more
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 _EYE_Y, _MOUTH_Y, _HEAD_Y = -0.06, 0.36, 0.03
 
 Colour = tuple[int, int, int]  # red, green, blue
+Region = tuple[slice, slice]  # rows and columns of a canvas
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +240,25 @@ class _Pen:
         at = np.asarray(points, float) @ self._rotation.T + self._origin
         return np.round(at * (1 << _SHIFT)).astype(np.int32)
 
-    def units(self) -> tuple[np.ndarray, np.ndarray]:
-        """x and y in half frames of every pixel, each (side, side)."""
-        row, column = np.mgrid[: self.side, : self.side]
-        offset = np.stack([column, row], -1) + 0.5 - self._origin
-        return tuple(np.moveaxis(offset @ np.linalg.inv(self._rotation).T, -1, 0))
+    def around(self, points: np.ndarray) -> Region:
+        """The rows and columns that an outline and its smooth edge lie in."""
+        at = self.pixels(points) / (1 << _SHIFT)
+        return self._clipped(at.min(axis=0) - _EDGE, at.max(axis=0) + _EDGE)
+
+    def _clipped(self, low: np.ndarray, high: np.ndarray) -> Region:
+        (left, top), (right, bottom) = (
+            np.clip(end, 0, self.side).astype(int).tolist() for end in (np.floor(low), np.ceil(high))
+        )
+        return slice(top, bottom), slice(left, right)
+
+    def units(self, region: Region, origin: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """x and y in half frames of a region's pixels, (rows, columns) each, from the head's origin or a pixel."""
+        origin = self._origin if origin is None else origin
+        rows, columns = region
+        right = np.arange(columns.start, columns.stop) + 0.5 - origin[0]
+        down = (np.arange(rows.start, rows.stop) + 0.5 - origin[1])[:, None]
+        (xx, xy), (yx, yy) = np.linalg.inv(self._rotation)
+        return right * xx + down * xy, right * yx + down * yy
 
     def fill(self, points: np.ndarray, colour: Colour) -> None:
         cv2.fillPoly(self.canvas, [self.pixels(points)], colour, cv2.LINE_AA, _SHIFT)
@@ -251,22 +267,20 @@ class _Pen:
         thickness = max(1, round(width * self._scale))
         cv2.polylines(self.canvas, [self.pixels(points)], False, colour, thickness, cv2.LINE_AA, _SHIFT)
 
-    def mask(self, points: np.ndarray) -> np.ndarray:
-        """1 inside the outline, (side, side, 1) float32, smooth at its edge."""
+    def mask(self, points: np.ndarray, region: Region) -> np.ndarray:
+        """1 inside the outline, (rows, columns, 1) float32 of a region, smooth at its edge."""
         mask = np.zeros((self.side, self.side), np.uint8)
         cv2.fillPoly(mask, [self.pixels(points)], 255, cv2.LINE_AA, _SHIFT)
-        return mask[..., None].astype(np.float32) / 255
+        return mask[region][..., None].astype(np.float32) / 255
 
     def stain(self, x: float, y: float, width: float, height: float, colour: Colour, strength: float) -> None:
         """A soft elliptic patch: radii in half frames, strength 0 to 1 in its middle."""
         reach = 2.2 * max(width, height) * self._scale
         centre = self.pixels(np.array([[x, y]]))[0] / (1 << _SHIFT)
-        low = np.clip(np.floor(centre - reach).astype(int), 0, self.side)
-        high = np.clip(np.ceil(centre + reach).astype(int), 0, self.side)
-        row, column = np.mgrid[low[1] : high[1], low[0] : high[0]]
-        offset = (np.stack([column, row], -1) + 0.5 - centre) @ np.linalg.inv(self._rotation).T
-        share = strength * np.exp(-((offset[..., :1] / width) ** 2) - (offset[..., 1:] / height) ** 2)
-        patch = self.canvas[low[1] : high[1], low[0] : high[0]]
+        region = self._clipped(centre - reach, centre + reach)
+        right, down = self.units(region, centre)
+        share = strength * np.exp(-((right / width) ** 2) - (down / height) ** 2)[..., None]
+        patch = self.canvas[region]
         patch[:] = np.round(patch + share * (np.array(colour) - patch)).astype(np.uint8)
 
 
@@ -327,13 +341,15 @@ def _draw_background(pen: _Pen, person: Identity) -> None:
 
 def _draw_head(pen: _Pen, person: Identity, actions: Actions, light: float) -> None:
     """The head as an ellipsoid under one light, with the soft shadows that make it a face."""
-    x, y = pen.units()
+    outline = _head_outline(person)
+    region = pen.around(outline)
+    x, y = pen.units(region)
     x, y = x / (0.52 * person.head_width), (y - _HEAD_Y) / (0.72 * person.head_height)
     depth = np.sqrt(np.clip(1 - x**2 - y**2, 0, 1))
     glow = 0.62 + 0.42 * np.clip(0.45 * light * x - 0.3 * y + 0.84 * depth, 0, 1)
-    head = pen.mask(_head_outline(person))
+    head, behind = pen.mask(outline, region), pen.canvas[region]
     skin = np.clip(glow[..., None] * np.array(person.skin), 0, 255)
-    pen.canvas[:] = np.round(pen.canvas * (1 - head) + skin * head).astype(np.uint8)
+    behind[:] = np.round(behind * (1 - head) + skin * head).astype(np.uint8)
     dark, rosy = _shade(person.skin, 0.5), _rgb(np.array(person.skin) * (1.02, 0.78, 0.76))
     lift = 0.03 * actions.cheek
     for side in (-1, 1):
@@ -355,11 +371,13 @@ def _draw_eye(pen: _Pen, person: Identity, actions: Actions, side: int, blink: f
     left, right = (x - half, _EYE_Y + tilt), (x + half, _EYE_Y - tilt)
     upper = _curve(left, (x - 0.5 * half, _EYE_Y - top), (x + 0.5 * half, _EYE_Y - top), right)
     lower = _curve(right, (x + 0.5 * half, _EYE_Y + bottom), (x - 0.5 * half, _EYE_Y + bottom), left)
-    inside = pen.mask(np.vstack([upper, lower]))
-    lids = pen.canvas.copy()
-    pen.fill(np.vstack([upper, lower]), (236, 234, 230))
+    opening = np.vstack([upper, lower])
+    region = pen.around(opening)
+    inside, lids = pen.mask(opening, region), pen.canvas.copy()
+    pen.fill(opening, (236, 234, 230))
     _draw_iris(pen, person, x)
-    pen.canvas[:] = np.round(pen.canvas * inside + lids * (1 - inside)).astype(np.uint8)
+    lids[region] = np.round(pen.canvas[region] * inside + lids[region] * (1 - inside)).astype(np.uint8)
+    pen.canvas[:] = lids
     pen.line(upper, _shade(person.hair, 0.6), 0.026)
     pen.line(lower, _shade(person.skin, 0.52), 0.012)
     pen.line(upper - np.array([0, 0.035]), _shade(person.skin, 0.6), 0.012)

@@ -61,9 +61,10 @@ def start_from(network: ExpressionNetwork, file: Path) -> None:
 def to_input(faces: Tensor) -> Tensor:
     """Faces as every expression network takes them: uint8 0 to 255 -> float32 -1 to 1, same shape.
 
-    Channels come last in memory: small convolutions are half as fast again that way.
+    Channels come last in memory, a single one, too: small convolutions are half as fast again that way.
     """
-    return (faces.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+    found = torch.empty(faces.shape, dtype=torch.float32, device=faces.device, memory_format=torch.channels_last)
+    return torch.div(faces, 127.5, out=found).sub_(1)
 
 
 def load_expression_network(folder: Path) -> tuple[ExpressionNetwork, Mapping[str, Any]]:
