@@ -41,7 +41,7 @@ from semiser.hold import hold_process
 from semiser.options.face_features import ExpressionTrainingOptions, NetworkOptions
 from semiser.options.training import TrainingOptions
 from semiser.training.batches import shuffled
-from semiser.training.run import TrainingRun
+from semiser.training.run import TrainingRun, bare
 from semiser.training.saved import keyed_folder, read_saved
 
 __all__ = ["Draw", "FaceData", "fit", "learning_rate", "load_expression_network", "read_faces", "stack_faces", "train"]
@@ -221,11 +221,18 @@ def _step(
     for group in optimiser.param_groups:
         group["lr"] = learning_rate(options, progress)
     faces = augment(data.faces[batch], options.flip, options.max_shift)
-    loss = F.cross_entropy(network(to_input(faces)), data.labels[batch])
+    loss = run.graph(batch_loss)(bare(network), to_input(faces), data.labels[batch], run)
     optimiser.zero_grad()
     run.fabric.backward(loss)
     optimiser.step()
-    return loss.detach()
+    return loss.detach().clone()  # a graph gives the next one in the same place
+
+
+def batch_loss(network: ExpressionNetwork, x: Tensor, y: Tensor, run: TrainingRun) -> Tensor:
+    """Cross entropy of a batch, a scalar; a graph without breaks."""
+    with run.fabric.autocast():
+        logits = network(x)
+    return F.cross_entropy(logits.float(), y)
 
 
 def learning_rate(options: ExpressionTrainingOptions, progress: float) -> float:

@@ -34,8 +34,9 @@ class TrainingOptions(Options):
             stay float32. `32-true` is what the published tables were made with. `bf16-mixed` is for GPUs from NVIDIA's
             Ampere on, and CPUs that compute in bfloat16 (AVX512_BF16, AMX). `16-mixed` is for older GPUs, whose host
             then waits in every step to see whether gradients overflowed; a CPU refuses it.
-        compile: MMMD's mixed steps as one graph by `torch.compile`, on a GPU also as CUDA graphs; draws are those of
-            steps that are not compiled. Not tried on a GPU; a minute of compiling is worth it in long trainings only.
+        compile: the networks' steps as graphs without breaks by `torch.compile`, which needs a C++ compiler; with
+            `cuda_graphs` those of one size also as CUDA graphs on a GPU. Draws are as without. Not tried on a GPU; a
+            minute of compiling is worth it in long trainings only.
         threads: of torch on a CPU; the networks here are small enough for one, and on a busy machine more are slower
             by far. None leaves it to torch.
         checkpoint_every_s: seconds between two checkpoints inside a fold; 0 writes one whenever it may.

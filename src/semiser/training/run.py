@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 Step = TypeVar("Step", bound=Callable[..., Any])
 _CHECKPOINT = "checkpoint.ckpt"
+_GRAPHS = 64  # of one part of a step
 _SHOWN = 4  # values of an epoch that are said
+
+
+def bare(network: torch.nn.Module) -> Any:
+    """A network without Fabric's wrapper, which no graph goes through; what it gives may be in short numbers."""
+    return getattr(network, "module", network)
 
 
 def device_of(options: TrainingOptions) -> torch.device:
@@ -75,7 +81,7 @@ class TrainingRun:
         self.seed, self.folder, self.key = seed, folder, key
         self._every_s, self._saved_at = options.checkpoint_every_s, time.monotonic()
         self._parts_drawn = 0
-        self._compile, self._compiled = options.compile, dict[Any, Any]()
+        self._compile, self._compiled, self._in_step = options.compile, dict[Any, Any](), set[Any]()
         self._first: tuple[int, float] | None = None  # epoch that this process logged first, and when
         self.curves: list[dict[str, Any]] = []
         self.provenance = Provenance()
@@ -118,16 +124,24 @@ class TrainingRun:
     def graph(self, part: Step) -> Step:
         """A part of a step, compiled as one graph where `training.compile` asks for it.
 
+        A part that comes again begins another step, behind which a GPU may use the memory of what the parts gave anew.
+
         Args:
             part: a function without a break in its graph: no draws on the CPU, no questions about values, networks
-                without Fabric's wrapper.
+                without Fabric's wrapper (`bare`) under `fabric.autocast`.
         """
         if self._compile == "none":
             return part
         if part not in self._compiled:
             options: dict[str, Any] = {"fallback_random": True, "triton.cudagraphs": self._compile == "cuda_graphs"}
-            self._compiled[part] = torch.compile(part, fullgraph=True, options=options)
-        torch.compiler.cudagraph_mark_step_begin()
+            # a break is an error; batches of several sizes and lengths each may have a graph
+            self._compiled[part] = torch.compile(  # type: ignore[call-overload]  # torch's own types lack the limit
+                part, fullgraph=True, recompile_limit=_GRAPHS, options=options
+            )
+        if part in self._in_step:
+            torch.compiler.cudagraph_mark_step_begin()
+            self._in_step.clear()
+        self._in_step.add(part)
         return self._compiled[part]
 
     @property

@@ -53,7 +53,7 @@ from semiser.systems.avspnet.options import (
 from semiser.systems.avspnet.segments import family_of_segments
 from semiser.training.channels_last import channels_last
 from semiser.training.processes import fit_in_processes
-from semiser.training.run import TrainingRun
+from semiser.training.run import TrainingRun, bare
 from semiser.training.saved import keyed_folder, read_saved
 
 logger = logging.getLogger(__name__)
@@ -344,7 +344,8 @@ def train_epoch(
     network, optimiser = state["network"], state["optimiser"]
     for batch in part.stream.batches(options.batch_size, run.seed, state["epoch"], first=state["step"]):
         network.train()
-        losses, _, _ = _batch_losses(network, batch, part, statistics, options, run)
+        x, y, size = _own_segments(batch, part, statistics, run)
+        losses, _ = run.graph(part_losses)(bare(network), x, y, size, options.reduction, len(batch.utterance), run)
         optimiser.zero_grad()
         run.fabric.backward(total_loss(losses, options.alpha))
         optimiser.step()
@@ -355,21 +356,21 @@ def train_epoch(
         run.save_checkpoint(state)
 
 
-def _batch_losses(
-    network: nn.Module,
-    batch: Batch,
-    part: Part,
-    statistics: Statistics,
-    options: PretrainingOptions,
-    run: TrainingRun,
-) -> tuple[dict[str, Tensor], Tensor, Outputs]:
-    """Of this process's part of a batch: what it adds to the losses, proxy classes, and what the network gives."""
+def _own_segments(batch: Batch, part: Part, statistics: Statistics, run: TrainingRun) -> tuple[Tensor, Tensor, float]:
+    """This process's part of a batch: standardised segments, their proxy classes, and the divisor of their losses."""
     rows, device = run.share(torch.arange(len(batch.utterance))), run.fabric.device
     utterance = batch.utterance[rows]
     x = statistics.standardise(sent(batch.x[COLUMN][rows], device), sent(part.group[utterance], device))
-    y, outputs = sent(part.y[utterance], device), network(x)
-    size = run.divisor(len(batch.utterance))
-    return front_end_losses(outputs, x, y, size, options.reduction, len(batch.utterance)), y, outputs
+    return x, sent(part.y[utterance], device), run.divisor(len(batch.utterance))
+
+
+def part_losses(
+    network: AvSpNet, x: Tensor, y: Tensor, size: float, reduction: Reduction, segments: int, run: TrainingRun
+) -> tuple[dict[str, Tensor], Outputs]:
+    """`front_end_losses` of this process's part of a batch, and what the network gives; a graph without breaks."""
+    with run.fabric.autocast():
+        outputs = Outputs(*(None if values is None else values.float() for values in network(x)))
+    return front_end_losses(outputs, x, y, size, reduction, segments), outputs
 
 
 def front_end_losses(
@@ -421,12 +422,12 @@ def _held_out_figures(
 ) -> dict[str, float]:
     """Mean losses of held-out segments, and the UAR of their proxy classes."""
     network.eval()
-    as_means = options.model_copy(update={"reduction": "mean"})
     found: dict[str, list[Tensor]] = {}
     sizes: list[int] = []
     counts = torch.zeros(4, dtype=torch.int64, device=run.fabric.device)  # of true and predicted class
     for batch in part.stream.in_order(options.batch_size):
-        losses, y, outputs = _batch_losses(network, batch, part, statistics, as_means, run)
+        x, y, size = _own_segments(batch, part, statistics, run)
+        losses, outputs = part_losses(bare(network), x, y, size, "mean", len(batch.utterance), run)
         for name, loss in losses.items():
             found.setdefault(name, []).append(loss)
         sizes.append(len(batch.utterance))

@@ -29,7 +29,7 @@ from semiser.systems.avspnet.front_end import (
 from semiser.systems.avspnet.network import Encoder, dense_head
 from semiser.systems.avspnet.options import EndToEndOptions, RecognitionOptions
 from semiser.training.batches import shuffled
-from semiser.training.run import TrainingRun
+from semiser.training.run import TrainingRun, bare
 from semiser.training.saved import CARD, Saved, read_facts, read_saved
 
 logger = logging.getLogger(__name__)
@@ -107,18 +107,23 @@ def _train(network: nn.Module, data: SampleData, options: RecognitionOptions, ru
         losses = []
         for batch in shuffled(rows).split(options.batch_size):
             own = run.share(batch)
-            with run.own_draws():
-                logits = network(x[own])
-            mean = F.cross_entropy(logits, y[own], reduction="sum") / run.divisor(len(batch))
+            mean = run.graph(batch_loss)(bare(network), x[own], y[own], run.divisor(len(batch)), run)
             optimiser.zero_grad()
             run.fabric.backward(mean * len(batch) if options.reduction == "sum" else mean)
             optimiser.step()
-            losses.append(mean.detach())
+            losses.append(mean.detach().clone())  # a graph gives the next one in the same place
         mean_loss = run.average(torch.stack(losses)).mean().item()
         run.log(epoch, options.epochs, loss=mean_loss, **_validation_uar(network, data))
         state["epoch"] = epoch + 1
         run.save_checkpoint(state)
     return network
+
+
+def batch_loss(network: nn.Module, x: Tensor, y: Tensor, size: float, run: TrainingRun) -> Tensor:
+    """Cross entropy of this process's part of a batch over `TrainingRun.divisor`, a scalar; a graph without breaks."""
+    with run.own_draws(), run.fabric.autocast():
+        logits = network(x)
+    return F.cross_entropy(logits.float(), y, reduction="sum") / size
 
 
 def _make_optimiser(network: nn.Module, options: RecognitionOptions) -> torch.optim.Optimizer:

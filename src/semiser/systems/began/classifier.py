@@ -31,7 +31,7 @@ from semiser.systems.began.encoder import COLUMN, load_feature_map
 from semiser.systems.began.network import ChunkMap, FeatureMap, MapClassifier, Standardise
 from semiser.systems.began.options import DIMENSIONS, BeganFitOptions, ClassifierOptions
 from semiser.training.channels_last import channels_last
-from semiser.training.run import TrainingRun
+from semiser.training.run import TrainingRun, bare
 from semiser.training.saved import WEIGHTS, file_sha256, read_saved
 
 MAP = "map"
@@ -152,14 +152,13 @@ def _train_epoch(data: SampleData, options: BeganFitOptions, state: dict[str, An
         if how.input_noise:
             noise = torch.randn(len(batch), *x.shape[1:], dtype=x.dtype, device=x.device)
             noisy = noisy + how.input_noise * run.share(noise)
-        with run.own_draws():
-            output = state["network"](noisy)
         if options.task == "emotion":
             size = len(batch) if weights is None else weights[data.y[data.utterance[batch]]].sum()
-            loss = F.cross_entropy(output, data.y[data.utterance[own]], weights, reduction="sum") / run.divisor(size)
+            y, divisor = data.y[data.utterance[own]], run.divisor(size)
+            loss = run.graph(emotion_loss)(bare(state["network"]), noisy, y, weights, divisor, run)
         else:  # a concordance is of the whole batch
             target = data.about["dimensions"][data.utterance[batch]]
-            loss = dimension_loss(run.joined(output, len(batch)), target, how.dimension_loss)
+            loss = run.graph(dimensions_loss)(bare(state["network"]), noisy, target, how.dimension_loss, run)
         state["optimiser"].zero_grad()
         run.fabric.backward(loss)
         state["optimiser"].step()
@@ -169,6 +168,22 @@ def _train_epoch(data: SampleData, options: BeganFitOptions, state: dict[str, An
     run.log(state["epoch"], options.classifier.epochs, loss=mean_loss, **_validate(data, options, state))
     state |= {"epoch": state["epoch"] + 1, "step": 0, "sum": 0.0}
     run.save_checkpoint(state)
+
+
+def emotion_loss(
+    network: Classifier, x: Tensor, y: Tensor, weights: Tensor | None, size: float | Tensor, run: TrainingRun
+) -> Tensor:
+    """Cross entropy of this process's part of a batch over `TrainingRun.divisor`, a scalar; a graph without breaks."""
+    with run.own_draws(), run.fabric.autocast():
+        output = network(x)
+    return F.cross_entropy(output.float(), y, weights, reduction="sum") / size
+
+
+def dimensions_loss(network: Classifier, x: Tensor, target: Tensor, kind: str, run: TrainingRun) -> Tensor:
+    """`dimension_loss` of a whole batch, of which x is this process's part, a scalar; a graph without breaks."""
+    with run.own_draws(), run.fabric.autocast():
+        output = network(x)
+    return dimension_loss(run.joined(output.float(), len(target)), target, kind)
 
 
 def _training_samples(data: SampleData, options: BeganFitOptions) -> Tensor:

@@ -43,7 +43,7 @@ from semiser.systems.began.options import BeganNetworkOptions, CepstrumOptions, 
 from semiser.training.channels_last import Network, channels_last
 from semiser.training.experiment import CURVES_SCHEMA
 from semiser.training.processes import fit_in_processes
-from semiser.training.run import TrainingRun
+from semiser.training.run import TrainingRun, bare
 from semiser.training.saved import keyed_folder, read_saved
 
 logger = logging.getLogger(__name__)
@@ -144,16 +144,25 @@ def step_discriminator(
         run: backward.
         size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
     """
-    size = size or len(x)
-    with torch.no_grad():
-        fake = state["generator"](z)
-    both = torch.cat([x, fake])
-    real, generated = reconstruction_loss(both, state["discriminator"](both)).split([len(x), len(fake)])
-    real, generated = real.sum() / size, generated.sum() / size
+    d, g = bare(state["discriminator"]), bare(state["generator"])
+    real, generated = run.graph(real_and_generated)(d, g, x, z, size or len(x), run)
     state["d_optimiser"].zero_grad()
     run.fabric.backward(discriminator_loss(real, generated, state["k"]), model=state["discriminator"])
     state["d_optimiser"].step()
     return real.detach()
+
+
+def real_and_generated(
+    d: Autoencoder, g: Decoder, x: Tensor, z: Tensor, size: float, run: TrainingRun
+) -> tuple[Tensor, Tensor]:
+    """L(x) and L(G(z_D)), without a gradient of G, of this process's part of a batch; a graph without breaks."""
+    with run.fabric.autocast():
+        with torch.no_grad():
+            fake = g(z).float()
+        both = torch.cat([x, fake])
+        reconstructed = d(both).float()
+    real, generated = reconstruction_loss(both, reconstructed).split([len(x), len(fake)])
+    return real.sum() / size, generated.sum() / size
 
 
 def step_generator(state: dict[str, Any], z: Tensor, run: TrainingRun, size: float | None = None) -> Tensor:
@@ -166,13 +175,20 @@ def step_generator(state: dict[str, Any], z: Tensor, run: TrainingRun, size: flo
         size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
     """
     discriminator = state["discriminator"].requires_grad_(False)
-    fake = state["generator"](z)
-    loss = reconstruction_loss(fake, discriminator(fake)).sum() / (size or len(z))
+    loss = run.graph(generated_loss)(bare(discriminator), bare(state["generator"]), z, size or len(z), run)
     state["g_optimiser"].zero_grad()
     run.fabric.backward(loss, model=state["generator"])
     state["g_optimiser"].step()
     discriminator.requires_grad_(True)
     return loss.detach()
+
+
+def generated_loss(d: Autoencoder, g: Decoder, z: Tensor, size: float, run: TrainingRun) -> Tensor:
+    """L(G(z_G)) of this process's part of a batch, a scalar; a graph without breaks."""
+    with run.fabric.autocast():
+        fake = g(z).float()
+        reconstructed = d(fake).float()
+    return reconstruction_loss(fake, reconstructed).sum() / size
 
 
 def _log(state: dict[str, Any], options: EncoderOptions, run: TrainingRun) -> None:

@@ -214,14 +214,15 @@ class Decoder(nn.Module):
         super().__init__()
         self.layout, self.fold = Layout.of(shape, options), options.fold
         n = options.filters
-        self.code = nn.Linear(options.code, n * math.prod(self.layout.last))
+        self.first = (n, *self.layout.last)
+        self.code = nn.Linear(options.code, math.prod(self.first))
         layers = _repeated(n, options.convolutions)
         for stride in reversed(self.layout.strides):
             layers += [nn.Upsample(scale_factor=stride, mode="nearest"), *_repeated(n, options.convolutions)]
         self.convolutions = nn.Sequential(*layers, _convolution(n, math.prod(options.fold)))
 
     def forward(self, h: Tensor) -> Tensor:
-        start = self.code(h).unflatten(1, (-1, *self.layout.last))
+        start = self.code(h).unflatten(1, self.first)
         return unfold(self.convolutions(start), self.fold)
 
 

@@ -34,7 +34,7 @@ from semiser.systems.cmkt.options import (
     Unlabelled,
     WeightedFusion,
 )
-from semiser.training.run import TrainingRun
+from semiser.training.run import TrainingRun, bare
 from semiser.training.saved import Saved, read_saved
 
 PSEUDO_LABELS = "pseudo_labels.parquet"
@@ -242,37 +242,82 @@ def step_losses(
         labelled, unlabelled: None where they take no part.
         epoch: of the stage.
     """
-    options, run = context.options, context.run
-    state["network"].train()
     both = joined([batch for batch in (labelled, unlabelled) if batch])
-    n, u = (len(batch.rows) if batch else 0 for batch in (labelled, unlabelled))
-    logits = _augmented_logits(state["network"], context, both, n)
-    own_n = _part_size(n, run)
-    losses: dict[str, Tensor] = {}
-    total = logits.new_zeros(())
-    if labelled:
-        losses["loss"] = total = labelled_loss(logits[:own_n], context.y[run.share(labelled.rows)], run.divisor(n))
-    if isinstance(how, ConsistentRandom | WeightedFusion):
+    rows, n = both.rows, len(labelled.rows) if labelled else 0
+    before = Averages(state["ensemble"][rows], state["visits"][rows]) if isinstance(how, TemporalEnsembling) else None
+    network = bare(state["network"].train())
+    found = context.run.graph(batch_losses)(network, context, how, both, n, unlabelled, before)
+    weights = {"loss": 1.0}
+    if found.given:
         assert unlabelled
+        _record(state["pseudo_labels"][epoch], unlabelled.rows, found.given)
+        weights["unlabelled_loss"] = context.options.unlabelled_weight  # Eq. 1
+    if found.after:
+        state["ensemble"][rows], state["visits"][rows] = found.after
+    if isinstance(how, PiModel | TemporalEnsembling):
+        weights["consistency"] = consistency_weight(how, epoch / context.options.optimisation.epochs)
+    terms = [weight * found.losses[name] for name, weight in weights.items() if name in found.losses]
+    return found.losses | {"total": sum(terms[1:], terms[0])}
+
+
+class Averages(NamedTuple):
+    """What temporal ensembling knows of utterances: Z, (B, C), and in how many epochs each was seen, (B,)."""
+
+    ensemble: Tensor
+    visits: Tensor
+
+
+class Found(NamedTuple):
+    """What a batch gives: losses by name, scalars; what the unlabelled part was taught; the averages behind it."""
+
+    losses: dict[str, Tensor]
+    given: PseudoLabels | None
+    after: Averages | None
+
+
+def batch_losses(
+    network: SpeechTransformer,
+    context: Context,
+    how: Unlabelled | None,
+    both: FrameBatch,
+    n: int,
+    unlabelled: FrameBatch | None,
+    before: Averages | None,
+) -> Found:
+    """The parts of L(B) of this process's part of both batches; a graph without breaks.
+
+    Args:
+        network: without Fabric's wrapper.
+        context, how: as in `step_losses`.
+        both: n labelled utterances, then unlabelled ones.
+        n: may be 0.
+        unlabelled: the latter by themselves, where they take part.
+        before: the averages of all utterances, which temporal ensembling needs.
+    """
+    run = context.run
+    losses: dict[str, Tensor] = {}
+    own_n, given, after = _part_size(n, run), None, None
+    logits = _augmented_logits(network, context, both, n)
+    if n:
+        losses["loss"] = labelled_loss(logits[:own_n], context.y[run.share(both.rows[:n])], run.divisor(n))
+    if isinstance(how, ConsistentRandom | WeightedFusion):
+        assert unlabelled is not None
         p_v = context.visual[unlabelled.rows]
-        p_a = _guesses(state["network"], unlabelled, run) if how.needs_audio else None
+        p_a = _guesses(network, unlabelled, run) if how.needs_audio else None
         given = consistent_random(p_a, p_v, how) if how.kind == "consistent_random" else weighted_fusion(p_a, p_v, how)
-        _record(state["pseudo_labels"][epoch], unlabelled.rows, given)
         own = PseudoLabels(run.share(given.target), run.share(given.mask))
-        losses["unlabelled_loss"] = pseudo_label_loss(logits[own_n:], own, run.divisor(u))
+        losses["unlabelled_loss"] = pseudo_label_loss(logits[own_n:], own, run.divisor(len(unlabelled.rows)))
         losses["kept"] = given.mask.mean()
-        total = total + options.unlabelled_weight * losses["unlabelled_loss"]  # Eq. 1
     elif how:
-        losses["consistency"] = _consistency(state, context, how, both, n, logits)
-        total = total + consistency_weight(how, epoch / options.optimisation.epochs) * losses["consistency"]
-    return losses | {"total": total}
+        losses["consistency"], after = _consistency(network, context, how, both, n, logits, before)
+    return Found(losses, given, after)
 
 
 def _augmented_logits(network: nn.Module, context: Context, both: FrameBatch, n: int) -> Tensor:
     """Logits of the own rows of a batch with n labelled utterances, under SpecAugment and dropout; (own rows, C)."""
     x = spec_augment(both.x, both.frames, context.options.augment)
-    with context.run.own_draws():
-        return network(*(context.own_rows(values, n) for values in (x, both.frames)))
+    with context.run.own_draws(), context.run.fabric.autocast():
+        return network(*(context.own_rows(values, n) for values in (x, both.frames))).float()
 
 
 def labelled_loss(logits: Tensor, y: Tensor, size: float) -> Tensor:
@@ -282,8 +327,8 @@ def labelled_loss(logits: Tensor, y: Tensor, size: float) -> Tensor:
 
 def _guesses(network: nn.Module, batch: FrameBatch, run: TrainingRun) -> Tensor:
     """`weak_predictions` of a batch, each process of its part; (B, C)."""
-    with run.own_draws():
-        own = weak_predictions(network, FrameBatch(*map(run.share, batch)))
+    with run.own_draws(), run.fabric.autocast():
+        own = weak_predictions(network, FrameBatch(*(run.share(values) for values in batch)))
     return run.whole(own, len(batch.rows))
 
 
@@ -342,26 +387,26 @@ def _record(labels: Tensor, rows: Tensor, given: PseudoLabels) -> None:
 
 
 def _consistency(
-    state: dict[str, Any],
+    network: SpeechTransformer,
     context: Context,
     how: PiModel | TemporalEnsembling,
     both: FrameBatch,
     n: int,
     logits: Tensor,
-) -> Tensor:
+    before: Averages | None,
+) -> tuple[Tensor, Averages | None]:
     """The squared error of two noisy predictions of labelled and unlabelled utterances, or of one and their average."""
     z = torch.softmax(logits.float(), -1)
     size = context.run.divisor(len(both.rows))
     if how.kind == "pi_model":
-        again = _augmented_logits(state["network"], context, both, n)
-        return consistency_loss(z, torch.softmax(again.float(), -1), torch.ones(len(z), device=z.device), size)
-    average, visits = state["ensemble"][both.rows], state["visits"][both.rows]
+        again = _augmented_logits(network, context, both, n)
+        return consistency_loss(z, torch.softmax(again.float(), -1), torch.ones(len(z), device=z.device), size), None
+    assert before is not None
+    average, visits = before
     target, known = unbiased(average, visits, how.momentum), (visits > 0).float()
     loss = consistency_loss(z, context.own_rows(target, n), context.own_rows(known, n), size)
     whole = context.all_rows(z, n, len(both.rows) - n)
-    state["ensemble"][both.rows] = how.momentum * average + (1 - how.momentum) * whole
-    state["visits"][both.rows] = visits + 1
-    return loss
+    return loss, Averages(how.momentum * average + (1 - how.momentum) * whole, visits + 1)
 
 
 def consistency_loss(z: Tensor, target: Tensor, known: Tensor, size: float | None = None) -> Tensor:

@@ -25,7 +25,7 @@ from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOption
 from semiser.systems.mmmd.paths import Grouping, column_paths
 from semiser.systems.mmmd.sae import pretrain
 from semiser.training.batches import planned, repeated, shuffled
-from semiser.training.run import TrainingRun
+from semiser.training.run import TrainingRun, bare
 
 Paths = dict[str, list[int]]
 
@@ -333,10 +333,32 @@ def _labelled_loss(network: nn.Module, context: Context, step: Step) -> dict[str
     rows = run.share(step.labelled)
     noise = run.share(context.noise(len(step.labelled)))
     x = context.data.x.index_select(0, rows).add_(noise, alpha=options.input_noise)
-    with run.own_draws():
-        logits = network(x)
-    size = run.divisor(len(step.labelled))
-    return {"loss": supervised_loss(logits, context.data.y[rows], options, context.weights[step.phase], size)}
+    part = LabelledPart(x, context.data.y[rows], context.weights[step.phase], run.divisor(len(step.labelled)))
+    return {"loss": run.graph(labelled_part_loss)(bare(network), part, options, run)}
+
+
+class LabelledPart(NamedTuple):
+    """This process's part of a labelled batch.
+
+    Attributes:
+        x: features, (B, D).
+        y: class numbers, (B,).
+        weights: of the classes, (C,); None weighs all alike.
+        size: of the whole batch (`TrainingRun.divisor`).
+    """
+
+    x: Tensor
+    y: Tensor
+    weights: Tensor | None
+    size: float
+
+
+def labelled_part_loss(network: Mmd, part: LabelledPart, options: MmdOptions, run: TrainingRun) -> Tensor:
+    """What this process adds to the loss of a labelled batch, a scalar; a graph without breaks."""
+    with run.own_draws(), run.fabric.autocast():
+        logits = network(part.x)
+    logits = MmdLogits(logits.local.float(), logits.globally.float())
+    return supervised_loss(logits, part.y, options, part.weights, part.size)
 
 
 def supervised_loss(
@@ -408,8 +430,7 @@ def draw_mixture(context: Context, step: Step, streamed: Tensor | None = None) -
 
 def mixed_losses(network: Mmd, context: Context, step: Step, streamed: Tensor | None = None) -> dict[str, Tensor]:
     """L_X and L_U of a batch (Eq. 7 to 17, 20, 21)."""
-    bare = getattr(network, "module", network)  # a graph does not go through Fabric's wrapper
-    return context.run.graph(mixture_losses)(bare, context, draw_mixture(context, step, streamed))
+    return context.run.graph(mixture_losses)(bare(network), context, draw_mixture(context, step, streamed))
 
 
 def mixture_losses(network: Mmd, context: Context, mixture: Mixture) -> dict[str, Tensor]:

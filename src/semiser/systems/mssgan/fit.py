@@ -27,7 +27,7 @@ from semiser.folds.soft_labels import credited
 from semiser.systems.mssgan.network import Critic, Criticised, Generators, Shape
 from semiser.systems.mssgan.options import CropOptions, GanOptions, MssganOptions
 from semiser.training.batches import planned, repeated
-from semiser.training.run import TrainingRun
+from semiser.training.run import TrainingRun, bare
 from semiser.training.saved import Saved, read_saved
 
 if TYPE_CHECKING:
@@ -173,48 +173,82 @@ def train_step(context: Context, batch: Batch, state: dict[str, Any], run: Train
 
 def supervised_step(context: Context, batch: Batch, state: dict[str, Any], run: TrainingRun) -> dict[str, Tensor]:
     """Eq. 1: the critic learns from labels alone."""
-    with run.own_draws():
-        logits = state["critic"].train()(batch.labelled).logits
-    loss = supervised_loss(logits, batch.targets, context.weights, run.divisor(batch.labelled_count))
+    loss = run.graph(critic_loss)(bare(state["critic"].train()), batch, context.weights, run)
     _descend(loss, state["critic"], state["critic_adam"], run)
     return {"loss": loss.detach()}
 
 
+def critic_loss(critic: Critic, batch: Batch, weights: Tensor | None, run: TrainingRun) -> Tensor:
+    """Eq. 1 of this process's part of a batch, a scalar; a graph without breaks."""
+    with run.own_draws(), run.fabric.autocast():
+        logits = critic(batch.labelled).logits
+    return supervised_loss(logits, batch.targets, weights, run.divisor(batch.labelled_count))
+
+
 def discriminator_step(context: Context, batch: Batch, state: dict[str, Any], run: TrainingRun) -> dict[str, Tensor]:
     """Adam updates the weights of D and C with L_dis (Eq. 4, 6); those of G stay as they are."""
-    critic, gan = state["critic"].train(), context.options.gan
+    critic, generators, gan = state["critic"].train(), state["generators"].train(), context.options.gan
     assert gan
-    with torch.no_grad():
-        generated = state["generators"].train()(run.share(draw_noise(context, batch.labelled_count)))
-    real = real_samples(batch)
-    with run.own_draws():
-        first, second = critic(real), critic(real)  # two passes, each with its own dropout
-        of_generated = critic(generated).logits
-    labelled, both = (run.divisor(n) for n in (batch.labelled_count, batch.labelled_count + batch.unlabelled_count))
-    losses = {
-        "loss": supervised_loss(first.logits[: len(batch.targets)], batch.targets, context.weights, labelled),
-        "generated_loss": -log_generated(of_generated).sum() / labelled,
-        "real_loss": -log_real(first.logits).sum() / both,
-        "consistency": consistency(first, second, gan, both),
-    }
+    z = run.share(draw_noise(context, batch.labelled_count))
+    losses = run.graph(discriminator_losses)(bare(critic), bare(generators), batch, z, context.weights, gan, run)
     total = losses["loss"] + losses["generated_loss"] + losses["real_loss"]
     _descend(total + gan.consistency_weight * losses["consistency"], critic, state["critic_adam"], run)
     return {name: loss.detach() for name, loss in losses.items()}
 
 
+def discriminator_losses(
+    critic: Critic,
+    generators: Generators,
+    batch: Batch,
+    z: Tensor,
+    weights: Tensor | None,
+    gan: GanOptions,
+    run: TrainingRun,
+) -> dict[str, Tensor]:
+    """The terms of L_dis (Eq. 4, 6) of this process's part of a batch by name, scalars; a graph without breaks."""
+    with torch.no_grad(), run.fabric.autocast():
+        generated = {name: x.float() for name, x in generators(z).items()}
+    real = real_samples(batch)
+    with run.own_draws(), run.fabric.autocast():
+        first, second = critic(real), critic(real)  # two passes, each with its own dropout
+        of_generated = critic(generated).logits
+    labelled, both = (run.divisor(n) for n in (batch.labelled_count, batch.labelled_count + batch.unlabelled_count))
+    return {
+        "loss": supervised_loss(first.logits[: len(batch.targets)], batch.targets, weights, labelled),
+        "generated_loss": -log_generated(of_generated).sum() / labelled,
+        "real_loss": -log_real(first.logits).sum() / both,
+        "consistency": consistency(first, second, gan, both),
+    }
+
+
 def generator_step(context: Context, batch: Batch, state: dict[str, Any], run: TrainingRun) -> dict[str, Tensor]:
     """Adam updates the weights of G with L_gen (Eq. 5, 7); those of D and C stay as they are."""
     critic, generators = state["critic"].train(), state["generators"].train()
-    with torch.no_grad(), run.own_draws():
-        real = critic(real_samples(batch)).representation
-    real = _means(real, batch.labelled_count + batch.unlabelled_count, run)
+    real = run.graph(real_means)(bare(critic), batch, run)
     with frozen(critic):
-        generated = generators(run.share(draw_noise(context, batch.labelled_count)))
-        with run.own_draws():
-            generated = critic(generated).representation
-        loss = matching_loss(_means(generated, batch.labelled_count, run), real)
+        z = run.share(draw_noise(context, batch.labelled_count))
+        loss = run.graph(generator_loss)(bare(critic), bare(generators), z, real, batch.labelled_count, run)
         _descend(loss, generators, state["generators_adam"], run)
     return {"generator_loss": loss.detach()}
+
+
+@torch.no_grad()
+def real_means(critic: Critic, batch: Batch, run: TrainingRun) -> Tensor:
+    """The mean representation of real samples in parts (`_means`), without gradient; a graph without breaks."""
+    with run.own_draws(), run.fabric.autocast():
+        real = critic(real_samples(batch)).representation
+    return _means(real, batch.labelled_count + batch.unlabelled_count, run)
+
+
+def generator_loss(
+    critic: Critic, generators: Generators, z: Tensor, real: Tensor, count: int, run: TrainingRun
+) -> Tensor:
+    """L_gen (Eq. 5, 7) of samples made of this process's part of the noise, a scalar; a graph without breaks."""
+    with run.fabric.autocast():
+        generated = {name: x.float() for name, x in generators(z).items()}
+        with run.own_draws():
+            representation = critic(generated).representation
+    return matching_loss(_means(representation, count, run), real)
 
 
 def _means(own: Tensor, count: int, run: TrainingRun) -> Tensor:
