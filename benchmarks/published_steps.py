@@ -91,7 +91,7 @@ def avspnet_steps(run: TrainingRun) -> Iterator[tuple[str, Step, float]]:
     whole = EndToEnd(size, 4).to(device, memory_format=torch.channels_last)
     of_whole = lambda: torch.nn.functional.cross_entropy(whole(x), y)  # noqa: E731
     yield "AV-SpNET, IEMOCAP, `random_end_to_end`", _descending(whole, of_whole), RECOGNITION
-    maps = torch.randn(32, whole.encoder.map_size, device=device)
+    maps = torch.randn(32, whole.encoder.widths["maps"], device=device)
     of_head = lambda: torch.nn.functional.cross_entropy(whole.head(maps), y)  # noqa: E731
     yield "AV-SpNET, IEMOCAP, recognition on eight front ends", _descending(whole.head, of_head), 8 * RECOGNITION
 

@@ -78,7 +78,8 @@ def test_embeddings_are_those_of_standardised_segments_by_the_frozen_encoder():
     segments = torch.randn(3, *SIZE)
     expected = model.encoder((segments - 0.5) / 2)
     torch.testing.assert_close(model(segments.numpy()), expected)
-    assert model(segments, "maps").shape == (3, model.encoder.map_size)
+    assert model(segments, "maps").shape == (3, model.encoder.widths["maps"])
+    assert model(segments, "statistics").shape == (3, model.encoder.widths["statistics"])
     own = Statistics(segments.mean(2), segments.std(2))  # of each segment
     standardised = (segments - segments.mean(2, keepdim=True)) / segments.std(2, keepdim=True)
     torch.testing.assert_close(model(segments, statistics=own), model.encoder(standardised))

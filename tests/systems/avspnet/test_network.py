@@ -11,10 +11,17 @@ TINY = AvspnetNetworkOptions(kernels=2, dense=6, latent=3, proxy_hidden=(5, 4))
 def test_the_papers_encoder_has_its_sizes_and_weights():
     encoder = Encoder(AvspnetNetworkOptions(), (200, 80))
     assert encoder.sizes == [(200, 80), (198, 78), (66, 26), (64, 24), (21, 8)]
-    assert encoder.map_size == 32 * 21 * 8
+    assert encoder.widths == {"maps": 32 * 21 * 8, "statistics": 2 * 32 * 21, "dense": 1024}
     convolutions = (9 * 1 * 32 + 32) + 3 * (9 * 32 * 32 + 32)
     norms, dense = 4 * 2 * 32, (32 * 21 * 8) * 1024 + 1024
     assert sum(weight.numel() for weight in encoder.parameters()) == convolutions + norms + dense
+
+
+def test_statistics_are_mean_and_deviation_of_each_bin_of_a_map_over_time():
+    encoder = Encoder(TINY, (20, 20))
+    encoder.stages = nn.Identity()
+    found = encoder.layer(torch.tensor([[[1.0, 3.0], [2.0, 2.0]]]), "statistics")
+    torch.testing.assert_close(found, torch.tensor([[2.0, 2.0, 1.0, 0.0]]), atol=2e-4, rtol=0)
 
 
 def test_only_the_first_convolution_of_a_stage_is_padded():

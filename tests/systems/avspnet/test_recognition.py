@@ -246,7 +246,7 @@ def test_a_step_with_the_sum_of_a_batch_is_as_many_times_larger(tmp_path):
     torch.testing.assert_close(moved["sum"] - begin, size * (moved["mean"] - begin), rtol=1e-3, atol=1e-7)
 
 
-@pytest.mark.parametrize("front_end", ["maps", "dense"])
+@pytest.mark.parametrize("front_end", ["maps", "dense", "statistics"])
 def test_end_to_end_the_encoder_is_trained_too(tmp_path, front_end):
     embedded = fold()
     x = embedded.x["embedding"].mean(1)[:, None, None] + torch.zeros(1, 20, 20)

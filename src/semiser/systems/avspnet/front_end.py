@@ -28,7 +28,7 @@ from semiser.options.families import DECLARED
 from semiser.shards.store import ShardFolder, shard_path
 from semiser.shards.table import footer_facts
 from semiser.systems.avspnet.network import AvSpNet
-from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions
+from semiser.systems.avspnet.options import AvspnetNetworkOptions, Layer, PretrainingOptions
 from semiser.training.channels_last import channels_last
 from semiser.training.saved import CARD, read_saved
 
@@ -131,13 +131,13 @@ class FrontEnd:
 
     @torch.no_grad()
     def __call__(
-        self, segments: np.ndarray | Tensor, layer: str = "dense", statistics: Statistics | None = None
+        self, segments: np.ndarray | Tensor, layer: Layer = "dense", statistics: Statistics | None = None
     ) -> Tensor:
         """Embeddings of segments as extracted, in 32 bits.
 
         Args:
             segments: ln magnitudes, (S, bins, frames).
-            layer: `dense`, or `maps`: the flattened feature maps before it.
+            layer: `dense`, or of the feature maps before it: `maps`, flattened, or `statistics` over time.
             statistics: of shape (S, bins) or (1, bins), such as the speaker's own; None takes the background's.
 
         Returns:
@@ -148,8 +148,7 @@ class FrontEnd:
         x = torch.tensor(np.asarray(segments), dtype=torch.float32, device=device)
         group = torch.arange(len(x)) if len(statistics.mean) > 1 else torch.zeros(len(x), dtype=torch.long)
         x = statistics.to(device).standardise(x, group.to(device))
-        forward = self.encoder if layer == "dense" else self.encoder.maps
-        return torch.cat([forward(part) for part in x.split(_BATCH)])
+        return torch.cat([self.encoder.layer(part, layer) for part in x.split(_BATCH)])
 
     @torch.no_grad()
     def reconstruct(self, segments: np.ndarray, statistics: Statistics | None = None) -> np.ndarray | None:
@@ -255,7 +254,7 @@ def embed_utterances(
     front_end: FrontEnd,
     table: pa.dataset.Dataset,
     utterances: pa.Table,
-    layer: str,
+    layer: Layer,
     folder: Path,
     reuse: bool = True,
 ) -> pa.dataset.Dataset:
@@ -265,7 +264,7 @@ def embed_utterances(
         front_end: whose card says by which statistics its input is standardised.
         table: of `segments`.
         utterances: rows of the `utterances` table.
-        layer: `dense` or `maps`.
+        layer: of the front end.
         folder: where the table goes.
         reuse: read what was computed before from the same segments by the same front end.
 
@@ -287,8 +286,8 @@ def embed_utterances(
     if not (reuse and store.report(layer, key)):
         stream = SampleStream(table, [COLUMN], speakers.utterance_ids, block_rows=_BATCH)
         statistics = sum_moments(stream, speakers.group).by_group() if by_speaker else None
-        size = front_end.encoder.dense.out_features if layer == "dense" else front_end.encoder.map_size
-        with store.shard(layer, _embedding_schema(size), family_of(table) | {"key": key}) as writer:
+        schema = _embedding_schema(front_end.encoder.widths[layer])
+        with store.shard(layer, schema, family_of(table) | {"key": key}) as writer:
             for batch in stream.in_order(_BATCH):
                 own = _of_segments(statistics, speakers.group[batch.utterance])
                 values = front_end(batch.x[COLUMN], layer, own).numpy(force=True)

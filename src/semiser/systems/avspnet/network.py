@@ -7,12 +7,14 @@ own size (3), the dense layers have ReLU, the latent layer none, un-pooling repe
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from semiser.systems.avspnet.options import AvspnetNetworkOptions
+from semiser.systems.avspnet.options import AvspnetNetworkOptions, Layer
 
 Size = tuple[int, int]
+_LEAST_VARIANCE = 1e-8
 
 
 class Outputs(NamedTuple):
@@ -31,7 +33,7 @@ class Encoder(nn.Module):
 
     Attributes:
         sizes: of the feature maps after each layer, from the input to the last pooling.
-        map_size: values of the flattened feature maps.
+        widths: values of a segment by layer: the flattened feature `maps`, their `statistics` over time, `dense`.
 
     Shape:
         input (B, bins, frames), output (B, D), all at least 0. 200 x 80 -> 198 x 78 -> 66 x 26 -> 64 x 24 -> 21 x 8.
@@ -49,16 +51,25 @@ class Encoder(nn.Module):
             nn.MaxPool2d(options.pool),
         )
         self.sizes = stage_sizes(size, options.pool)
-        self.map_size = kernels * self.sizes[-1][0] * self.sizes[-1][1]
-        self.dense = nn.Linear(self.map_size, options.dense)
+        bins, frames = self.sizes[-1]
+        self.widths: dict[Layer, int] = {
+            "maps": kernels * bins * frames,
+            "statistics": 2 * kernels * bins,
+            "dense": options.dense,
+        }
+        self.dense = nn.Linear(self.widths["maps"], options.dense)
 
-    def maps(self, x: Tensor) -> Tensor:
-        """Flattened feature maps, (B, bins, frames) -> (B, map_size)."""
-        return self.stages(x[:, None]).flatten(1)
+    def layer(self, x: Tensor, name: Layer) -> Tensor:
+        """What a layer makes of segments, (B, bins, frames) -> (B, widths[name])."""
+        maps = self.stages(x[:, None])
+        if name == "statistics":
+            deviation = (maps.var(-1, correction=0) + _LEAST_VARIANCE).sqrt()  # a root has no gradient at 0
+            return torch.cat([maps.mean(-1), deviation], 1).flatten(1)
+        return maps.flatten(1) if name == "maps" else F.relu(self.dense(maps.flatten(1)))
 
     def forward(self, x: Tensor) -> Tensor:
         """Embeddings."""
-        return F.relu(self.dense(self.maps(x)))
+        return self.layer(x, "dense")
 
 
 class Decoder(nn.Module):

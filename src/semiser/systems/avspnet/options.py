@@ -35,6 +35,7 @@ VARIANTS: tuple[VariantName, ...] = (*FRONT_ENDS, END_TO_END)
 Proxy = Literal["arousal", "valence"]
 PROXIES: tuple[Proxy, ...] = get_args(Proxy)
 Reduction = Literal["sum", "mean"]
+Layer = Literal["dense", "maps", "statistics"]  # of a front end
 
 
 class Recipe(NamedTuple):
@@ -122,7 +123,8 @@ class RecognitionOptions(Options):
 
     Attributes:
         front_end: what it takes: the `maps` of the encoder's convolutions, flattened, as section 2.3 stacks three
-            layers on them; or the encoder's `dense` layer, the first of the three, frozen like them.
+            layers on them; the encoder's `dense` layer, the first of the three, frozen like them; or, ours, the
+            `statistics` of the maps over time, mean and deviation, which do not know when something was said.
         hidden: units of its hidden layers; the paper's are (1024, 512, 128), with `dense` (512, 128).
         dropout: before the output layer.
         reduction: of the cross entropy over a batch: `sum` as Eq. 6 is printed, or `mean`. A step of SGD is as many
@@ -134,7 +136,7 @@ class RecognitionOptions(Options):
         scaling: how the network's input is standardised in each fold; None leaves it as it is.
     """
 
-    front_end: Literal["dense", "maps"] = "maps"
+    front_end: Layer = "maps"
     hidden: tuple[int, ...] = (1024, 512, 128)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     reduction: Reduction = "sum"

@@ -85,14 +85,13 @@ class EndToEnd(nn.Module):
     def __init__(self, options: EndToEndOptions, classes: int):
         super().__init__()
         how = options.recognition
-        self.encoder, self.maps = Encoder(options.network, options.size), how.front_end == "maps"
-        inputs = self.encoder.map_size if self.maps else options.network.dense
-        if self.maps:
+        self.encoder, self.layer = Encoder(options.network, options.size), how.front_end
+        if self.layer != "dense":
             del self.encoder.dense  # the first of the three layers stands in the head
-        self.head = dense_head(inputs, how.hidden, classes, how.dropout)
+        self.head = dense_head(self.encoder.widths[self.layer], how.hidden, classes, how.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.encoder.maps(x) if self.maps else self.encoder(x))
+        return self.head(self.encoder.layer(x, self.layer))
 
 
 def _train(network: nn.Module, data: SampleData, options: RecognitionOptions, run: TrainingRun) -> nn.Module:
