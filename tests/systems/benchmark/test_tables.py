@@ -38,6 +38,17 @@ def test_p_is_corrected_among_the_methods_with_the_same_labels():
     assert tests["supervised"].tolist() == [True, False, False]
 
 
+def test_what_unlabelled_speech_is_worth_is_a_family_of_its_own():
+    pairs = {"mixmatch/share=0.1 - dnn/share=0.1": 0.01, "self_training/share=0.1 - logistic/share=0.1": 0.02,
+             "mixmatch/share=0.1 - logistic/share=0.1": 0.5}  # fmt: skip
+    tests = paired_tests([Measured("all", {}, {name: entry(0.1, p) for name, p in pairs.items()})])
+    assert tests["p_holm"].tolist() == pytest.approx([0.03, 0.04, 0.5])
+    assert tests["supervised"].tolist() == [True, True, False]
+    assert (
+        tests["p_holm_supervised"][:2].tolist() == pytest.approx([0.02, 0.02]) and tests["p_holm_supervised"].isna()[2]
+    )
+
+
 def test_the_ranking_says_which_methods_differ():
     found = ranking(MEASURED, paired_tests(MEASURED)).set_index(["share", "rank"])
     assert found["method"].tolist() == ["mixmatch", "svm", "dnn", "svm"]
