@@ -1,25 +1,25 @@
-"""Pre-training of AV-SpNET from Parquet shards against the floor of its convolutions.
+"""Pre-training of AV-SpNET from Parquet shards against its floor.
 
-    python benchmarks/avspnet_pretrain.py [--variant avspnet_arousal] [--kernels 32] [--batch 32] [--batches 4]
+    python benchmarks/avspnet_pretrain.py [--variant avspnet_arousal] [--kernels 32] [--batch 32] [--batches 2]
         [--rounds 5] [--precision 32-true] [--accelerator cpu] [--threads 1]
 
 Ours is an epoch of `semiser.systems.avspnet.pretraining` over random segments in a table on disk: reading,
-standardising, forward, losses, backward, Adam. The floor is forward and backward of the same convolutions alone, each
-on a resident random tensor of its input's size, in the same precision and memory format. Both, and reading alone, run
-in turn in this process. Prints segments per second, the ratio, and the share of the time that reading alone would take.
+standardising, forward, losses, backward, Adam. The floor is that of `floor.py`: the convolutions and products of these
+steps at the rate that the library reaches on them, and their memory traffic. Both take turns in this process; reading
+alone is timed behind them.
 """
 
 import argparse
+import itertools
+import math
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor, nn
+from floor import Floor, compare, seconds
 
 from semiser.features.spectra import matrix_field
 from semiser.options.training import TrainingOptions
@@ -32,33 +32,25 @@ from semiser.systems.avspnet.pretraining import Background, make_background, tra
 from semiser.training.run import TrainingRun
 
 SIZE = (200, 80)
-Convolution = nn.Conv2d | nn.ConvTranspose2d
 
 
 def main() -> None:
-    """Time ours, the floor and reading in turn; print medians and ratios."""
+    """Time ours and the floor in turn, then reading, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--variant", default="avspnet_arousal", choices=FRONT_ENDS[1:])
     parser.add_argument("--kernels", type=int, default=32)
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--batches", type=int, default=4)
+    parser.add_argument("--batches", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precision", default="32-true")
     parser.add_argument("--accelerator", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        seconds = _measure(arguments, Path(folder))
-    medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}  # the first round warms up
-    segments = arguments.batch * arguments.batches
-    ratios = sorted(one / other for one, other in zip(seconds["ours"][1:], seconds["floor"][1:], strict=True))
-    print(", ".join(f"{name} {segments / median:.1f} segments/s" for name, median in medians.items()))
-    print(f"ours / floor in time = {statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})")
-    print(f"reading alone / ours = {medians['reading'] / medians['ours']:.3f}")
+        _measure(arguments, Path(folder))
 
 
-def _measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
-    """Seconds of every round, by what was timed."""
+def _measure(arguments: argparse.Namespace, folder: Path) -> None:
     network_options = AvspnetNetworkOptions(kernels=arguments.kernels)
     segments = arguments.batch * arguments.batches
     options = PretrainingOptions(
@@ -78,63 +70,22 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[floa
     background = _background(folder, segments, options)
     part, _ = background.parts(recipe.proxy)
     statistics_ = background.statistics.to(run.fabric.device)
-    inputs = _convolution_inputs(network.module, arguments.batch, run.fabric.device)
+    epochs = itertools.count()
 
-    def ours(number: int) -> None:
-        state = {"network": network, "optimiser": optimiser, "epoch": number, "step": 0, "sums": {}}
+    def ours() -> None:
+        state = {"network": network, "optimiser": optimiser, "epoch": next(epochs), "step": 0, "sums": {}}
         with progress("ours", len(part.stream), "segments") as bar:
             train_epoch(part, statistics_, options, state, run, bar)
 
-    def floor(_: int) -> None:
-        for _ in range(arguments.batches):
-            for convolution, x in inputs:
-                convolution.zero_grad()
-                with run.fabric.autocast():
-                    y = convolution(x)
-                y.sum().backward()
-
-    def reading(number: int) -> None:
-        for _ in part.stream.batches(arguments.batch, 0, number):
+    def reading() -> None:
+        for _ in part.stream.batches(arguments.batch, 0, next(epochs)):
             pass
 
-    seconds: dict[str, list[float]] = {"ours": [], "floor": [], "reading": []}
-    for number in range(arguments.rounds + 1):
-        for name, work in (("ours", ours), ("floor", floor), ("reading", reading)):
-            seconds[name].append(_seconds(work, number))
-    return seconds
-
-
-def _seconds(work: Callable[[int], None], number: int) -> float:
-    _wait()
-    started = time.perf_counter()
-    work(number)
-    _wait()
-    return time.perf_counter() - started
-
-
-def _wait() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def _convolution_inputs(network: AvSpNet, batch: int, device: torch.device) -> list[tuple[Convolution, Tensor]]:
-    """Every convolution with a random input of its size; the first one's needs no gradient, as in training."""
-    found: list[tuple[Convolution, Tensor]] = []
-
-    def remember(module: Convolution, given: tuple[Tensor, ...]) -> None:
-        x = torch.randn_like(given[0]).contiguous(memory_format=torch.channels_last)
-        found.append((module, x.requires_grad_(bool(found))))
-
-    handles = [
-        layer.register_forward_pre_hook(remember)
-        for layer in network.modules()
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
-    ]
-    with torch.no_grad():
-        network(torch.randn(batch, *SIZE, device=device))
-    for handle in handles:
-        handle.remove()
-    return found
+    device = run.fabric.device.type
+    floor = Floor(ours, [*network.parameters()] * arguments.batches, 4 * segments * math.prod(SIZE))
+    compare(ours, floor, arguments.rounds, device, f"{arguments.batches} steps")
+    alone = statistics.median(seconds(reading, device) for _ in range(arguments.rounds))
+    print(f"reading alone: {1000 * alone:.2f} ms")
 
 
 def _background(folder: Path, segments: int, options: PretrainingOptions) -> Background:

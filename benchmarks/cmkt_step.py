@@ -1,23 +1,20 @@
-"""A step of CMKT (guess, SpecAugment, both losses, clipping, Adamax) against the floor of its matrix products.
+"""A step of CMKT (guess, SpecAugment, both losses, clipping, Adamax) against its floor.
 
     python benchmarks/cmkt_step.py [--size small] [--steps 20]
     python benchmarks/cmkt_step.py --size published --device cuda --precision bf16 [--compile]
 
-The floor is the time that the products of the step's linear layers and of attention take alone, with the shapes that
-they have in the step: forward and twice as much backward for the 2 x 32 utterances that are learnt from, forward for
-the 32 that are guessed. Both run in turn in this process; prints medians, steps per second and the ratio.
+The floor is that of `floor.py`: the step's own matrix products at the rate that the library reaches on them, and its
+memory traffic. Both run in turn in this process; prints medians, steps per second and the ratio.
 """
 
 import argparse
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from floor import Floor, compare
 
 from semiser.data.frames import FrameBatch
 from semiser.options.training import TrainingOptions
@@ -35,7 +32,7 @@ SIZES = {
 
 
 def main() -> None:
-    """Time step and floor in turn, print medians and the ratio."""
+    """Time step and floor in turn and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--fusion", choices=("consistent_random", "weighted_fusion"), default="weighted_fusion")
@@ -47,37 +44,20 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     device = torch.device(arguments.device)
-    network, frames, width = SIZES[arguments.size]
+    options, frames, width = SIZES[arguments.size]
     autocast = torch.autocast(device.type, torch.bfloat16) if arguments.precision == "bf16" else nullcontext()
     with tempfile.TemporaryDirectory() as folder:
         run = TrainingRun(Path(folder), 0, TrainingOptions(accelerator=arguments.device), "benchmark")
-    step = _make_step(network, frames, width, arguments, run, autocast)
-    floor = _make_floor(network, frames, width, device, torch.bfloat16 if arguments.precision == "bf16" else None)
-    times: dict[str, list[float]] = {"step": [], "floor": []}
-    for number in range(arguments.steps + 3):
-        for name, function in (("step", step), ("floor", floor)):
-            seconds = _time(function, device)
-            if number >= 3:  # the first ones warm up
-                times[name].append(seconds)
-    medians = {name: statistics.median(values) for name, values in times.items()}
+    step, network, inputs = _make_step(options, frames, width, arguments, run, autocast)
     facts = f"{arguments.size}, {frames} frames x {width}, {device}, {arguments.precision}, {arguments.fusion}"
     print(facts + (", compiled" if arguments.compile else ""))
-    print(", ".join(f"{name} {1000 * value:.2f} ms" for name, value in medians.items()))
-    print(f"{1 / medians['step']:.1f} steps/s, step / floor = {medians['step'] / medians['floor']:.2f}")
-
-
-def _time(function: Callable[[], object], device: torch.device) -> float:
-    started = time.perf_counter()
-    function()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - started
+    compare(step, Floor(step, network.parameters(), inputs), arguments.steps, device.type)
 
 
 def _make_step(
     options: TransformerOptions, frames: int, width: int, arguments, run: TrainingRun, autocast
-) -> Callable[[], None]:
-    """The step of `semiser.systems.cmkt.fit` on random utterances of full length."""
+) -> tuple[Callable[[], None], SpeechTransformer, int]:
+    """The step of `semiser.systems.cmkt.fit` on random utterances of full length, its network, bytes of the batches."""
     device = run.fabric.device
     how = ConsistentRandom() if arguments.fusion == "consistent_random" else WeightedFusion()
     chosen = CmktOptions(network=options, unlabelled=how)
@@ -105,31 +85,7 @@ def _make_step(
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
 
-    return step
-
-
-def _make_floor(options: TransformerOptions, frames: int, width: int, device, dtype) -> Callable[[], Tensor]:
-    """The step's matrix products and nothing else."""
-    hidden, rows = options.hidden, BATCH * frames
-    linear = [(hidden, 3 * hidden), (hidden, hidden), (hidden, options.feedforward), (options.feedforward, hidden)]
-    linear *= options.blocks
-    linear += [(width, hidden)] if width != hidden else []
-    draw = lambda *shape: torch.randn(*shape, device=device, dtype=dtype)  # noqa: E731
-    products = [(draw(rows, inside), draw(inside, outside)) for inside, outside in linear]
-    heads = BATCH * options.heads, hidden // options.heads
-    products += [
-        (draw(heads[0], frames, heads[1]), draw(heads[0], heads[1], frames)),  # scores
-        (draw(heads[0], frames, frames), draw(heads[0], frames, heads[1])),  # their weighted sums
-    ] * options.blocks
-
-    def floor() -> Tensor:
-        with torch.no_grad():
-            for _ in range(2 * 3 + 1):  # in units of 32 utterances: forward, and twice as much backward
-                for left, right in products:
-                    last = left @ right
-        return last
-
-    return floor
+    return step, network, sum(batch.x.nbytes for batch in batches)
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def _training(
     if mode:
         for method in ("noisy_pre_activations", "classify"):
             setattr(network.module, method, torch.compile(getattr(network.module, method), mode=mode))
-    context = mmmd.Context(data, OPTIONS, mmmd.one_hot_ranges(data), {"mixed": None}, run)
+    context = mmmd.make_context(data, OPTIONS, run, {"guessed": mmmd.label_shares(data, OPTIONS)})
 
     def step(labelled: Tensor, unlabelled: Tensor) -> None:
         if mode:

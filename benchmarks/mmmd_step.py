@@ -1,20 +1,22 @@
-"""A mixed step of mmmd_epoch_wise (guess, sharpen, mix, both losses, Adam) against the plain loop over paths.
+"""A mixed step of mmmd_epoch_wise (guess, sharpen, mix, losses, Adam) against its floor and the plain loop over paths.
 
     python benchmarks/mmmd_step.py [--batch 256] [--steps 10] [--device cpu]
 
 Plain is how the algorithm reads: a module per path, a tensor per modality, a forward pass for each of the K copies, for
 X'' and for each copy in U''. Ours stacks paths and inputs. Both have the 10 acoustic paths, text (4,200 values), topic
-and accent, d = 2,048, and the same losses; both run in turn in this process on one thread. Prints times and the ratio;
-on a CPU that of the thread's own time too, which other programs on the machine disturb less.
+and accent, d = 2,048, and the same losses. The floor is that of `floor.py`: the products and Fourier transforms of our
+step at the rate that the library reaches on them, and its memory traffic. All run in turn in this process on one
+thread.
 """
 
 import argparse
+import itertools
 import statistics
 import tempfile
-import time
 from pathlib import Path
 
 import torch
+from floor import Floor, compare, seconds
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -112,7 +114,7 @@ def our_step(network: Mmd, optimiser, context: mmmd.Context, labelled: Tensor, u
 
 
 def main() -> None:
-    """Time both steps in turn, print medians and the ratio."""
+    """Time steps and floor in turn and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--steps", type=int, default=10)
@@ -129,28 +131,29 @@ def main() -> None:
     training = TrainingOptions(accelerator="cpu" if arguments.device == "cpu" else "cuda")
     with tempfile.TemporaryDirectory() as folder:
         run = TrainingRun(Path(folder), 0, training, "")
-    context = mmmd.Context(data, OPTIONS, mmmd.one_hot_ranges(data), {"mixed": None}, run)
+    context = mmmd.make_context(data, OPTIONS, run, {"guessed": mmmd.label_shares(data, OPTIONS)})
     tables = {name: data.x[:, first:end].contiguous() for name, (first, end) in data.ranges.items()}
     optimisers = [mmmd.make_optimiser(ours, OPTIONS.network), torch.optim.Adam(plain.parameters(), 1e-3)]
     steps = {
         "plain": lambda *rows: plain_step(plain, optimisers[1], tables, data.y, *rows),
         "ours": lambda *rows: our_step(ours, optimisers[0], context, *rows),
     }
-    clocks = {"wall": time.perf_counter} | ({"CPU": time.thread_time} if arguments.device == "cpu" else {})
-    times: dict[tuple[str, str], list[float]] = {(clock, name): [] for clock in clocks for name in steps}
-    for number in range(arguments.steps + 2):
-        rows = torch.randperm(ROWS)[: 2 * arguments.batch].to(arguments.device).split(arguments.batch)
-        for name, step in steps.items():
-            started = {clock: now() for clock, now in clocks.items()}
-            step(*rows)
-            if arguments.device != "cpu":
-                torch.cuda.synchronize()
-            if number >= 2:  # the first two warm up
-                for clock, now in clocks.items():
-                    times[clock, name].append(now() - started[clock])
-    for clock in clocks:
-        plain_s, ours_s = (statistics.median(times[clock, name]) for name in steps)
-        print(f"{clock} time: plain {1000 * plain_s:.1f} ms, ours {1000 * ours_s:.1f} ms, ratio {ours_s / plain_s:.3f}")
+    batches = [
+        torch.randperm(ROWS)[: 2 * arguments.batch].to(arguments.device).split(arguments.batch) for _ in range(9)
+    ]
+    both = {name: _on_each(step, batches) for name, step in steps.items()}
+    pairs = [[seconds(step, arguments.device) for step in both.values()] for _ in range(arguments.steps + 2)][2:]
+    plain_s, ours_s = (statistics.median(times) for times in zip(*pairs, strict=True))
+    print(f"plain {1000 * plain_s:.1f} ms, ours {1000 * ours_s:.1f} ms, ratio {ours_s / plain_s:.3f}")
+    inputs = 4 * 2 * arguments.batch * data.x.shape[1]
+    floor = Floor(both["ours"], ours.parameters(), inputs)
+    compare(both["ours"], floor, arguments.steps, arguments.device)
+
+
+def _on_each(step, batches: list[tuple[Tensor, ...]]):
+    """The step without arguments, on one batch after the other."""
+    rows = itertools.cycle(batches)
+    return lambda: step(*next(rows))
 
 
 def make_data(rows: int, device: str) -> FoldData:
@@ -163,7 +166,9 @@ def make_data(rows: int, device: str) -> FoldData:
         first, end = ranges[name]
         x[:, first:end] = F.one_hot(torch.randint(SIZES[name], (rows,), device=device), SIZES[name]).float()
     names = (*set_names("IS10"), *(f"other_{number}" for number in range(start - SIZES["is10"])))
-    return FoldData(x, torch.randint(CLASSES, (rows,), device=device), {}, tuple("abcdef"), names, ranges)
+    return FoldData(
+        x, torch.randint(CLASSES, (rows,), device=device), {"train": torch.arange(rows)}, tuple("abcdef"), names, ranges
+    )
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ def _training(folder: Path, rows: int, limit_mb: float, arguments: argparse.Name
     data, run = _data(folder, rows, limit_mb, arguments.block, arguments.device)
     network = mmmd.make_network(data, OPTIONS.network, seed=0).to(data.x.device)
     optimiser = mmmd.make_optimiser(network, OPTIONS.network)
-    context = mmmd.Context(data, OPTIONS, mmmd.one_hot_ranges(data), {"mixed": None}, run)
+    context = mmmd.make_context(data, OPTIONS, run, {"guessed": mmmd.label_shares(data, OPTIONS)})
     train, none, batches = data.rows["train"], data.rows["train"][:0], _batches(data)
 
     def step() -> None:

@@ -1,22 +1,21 @@
-"""Crops per second of a step of MSSGAN against the networks' own forward and backward passes; share of data loading.
+"""A step of MSSGAN (drawing crops, both networks, both Adams) against its floor; share of drawing the crops.
 
-    python benchmarks/mssgan_step.py [--features fbank+dface] [--batch 64] [--steps 10] [--device cpu] [--small]
+    python benchmarks/mssgan_step.py [--features fbank+dface] [--batch 8] [--steps 10] [--device cpu] [--small]
 
 A step is what training does for every batch of Algorithm 1: draw the crops, L_dis and Adam on critic, L_gen and Adam on
-generators. The floor is the passes that these need and nothing else, on a batch that lies ready: the critic forward and
-backward twice on real crops and once on generated ones, the generators forward; then the critic forward on real crops
-and on generated ones and the way back to the generators' weights. Both run in turn in this process on one thread. A
-crop is a labelled or an unlabelled one; each is read from the tensors in memory that a fold's data are.
+generators. The floor is that of `floor.py`: the step's own convolutions and products at the rate that the library
+reaches on them, and its memory traffic. Both run in turn in this process on one thread. A crop is a labelled or an
+unlabelled one; each is read from the tensors in memory that a fold's data are.
 """
 
 import argparse
+import itertools
 import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from floor import Floor, compare, seconds
 
 from semiser.data.samples import SampleData
 from semiser.options.training import TrainingOptions
@@ -34,11 +33,12 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--features", default="fbank+dface")
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--small", action="store_true", help="16-32-64 channels instead of the published ones")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     options = MssganOptions(
         network=SMALL if arguments.small else CtGanOptions(),
         crop=CropOptions(kept_frames=192),
@@ -62,50 +62,22 @@ def make_data(features: str) -> SampleData:
 
 
 def measure(context: mssgan.Context, run: TrainingRun, steps: int) -> None:
-    """Time step, floor and drawing in turn, and print the medians."""
-    state = mssgan.make_state(context, run)
-    plan = mssgan.plan_epoch(context, state)
+    """Time step and floor in turn, then drawing, and print."""
+    state, device = mssgan.make_state(context, run), run.fabric.device.type
+    plan = itertools.cycle(mssgan.plan_epoch(context, state))
     targets = context.data.about["target"]
-    ready = mssgan.draw_batch(context, *plan[0], targets, run)
-    times: dict[str, list[float]] = {"step": [], "floor": [], "drawing": []}
-    for number in range(steps + 2):
-        labelled, unlabelled = plan[number % len(plan)]
-        drawing, batch = timed(lambda: mssgan.draw_batch(context, labelled, unlabelled, targets, run))  # noqa: B023
-        step, _ = timed(lambda: mssgan.train_step(context, batch, state, run))  # noqa: B023
-        floor, _ = timed(lambda: floor_passes(context, ready, state))
-        if number >= 2:  # the first two warm up
-            for name, seconds in (("step", drawing + step), ("floor", floor), ("drawing", drawing)):
-                times[name].append(seconds)
-    median = {name: statistics.median(values) for name, values in times.items()}
-    crops = 2 * context.options.optimisation.batch_size
-    print(f"step     {1000 * median['step']:8.1f} ms  {crops / median['step']:8.1f} crops/s")
-    print(f"floor    {1000 * median['floor']:8.1f} ms  {crops / median['floor']:8.1f} crops/s")
-    ratio = statistics.median(floor / step for floor, step in zip(times["floor"], times["step"], strict=True))
-    print(f"crops/s of a step, as a ratio to the floor: {ratio:.2f}")
-    print(f"share of drawing the crops in a step: {100 * median['drawing'] / median['step']:.2f} %")
 
+    def draw() -> mssgan.Batch:
+        return mssgan.draw_batch(context, *next(plan), targets, run)
 
-def floor_passes(context: mssgan.Context, batch: mssgan.Batch, state: dict) -> None:
-    """Forward and backward passes without losses, optimisers and data."""
-    critic, generators = state["critic"], state["generators"]
-    real, noise = mssgan.real_samples(batch), mssgan.draw_noise(context, len(batch.targets))
-    with torch.no_grad():
-        generated = generators(noise)
-    outputs = [critic(real), critic(real), critic(generated)]
-    sum(logits.sum() + representation.sum() for logits, representation in outputs).backward()
-    with torch.no_grad():
-        critic(real)
-    with mssgan.frozen(critic):
-        critic(generators(noise)).representation.sum().backward()
+    def step() -> None:
+        mssgan.train_step(context, draw(), state, run)
 
-
-def timed(function: Callable) -> tuple[float, object]:
-    """Seconds that a call takes, and what it returns."""
-    begun = time.perf_counter()
-    result = function()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - begun, result
+    parameters = [*state["critic"].parameters(), *state["generators"].parameters()]
+    inputs = sum(x.nbytes for x in mssgan.real_samples(draw()).values())
+    compare(step, Floor(step, parameters, inputs), steps, device)
+    drawing = statistics.median(seconds(draw, device) for _ in range(steps))
+    print(f"drawing the crops of a step: {1000 * drawing:.2f} ms")
 
 
 if __name__ == "__main__":
