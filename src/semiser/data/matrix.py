@@ -14,6 +14,7 @@ from semiser.data.pooling import needs_pooling, pooled_matrix, pooled_names, poo
 from semiser.data.scaling import scale
 from semiser.data.tables import family_of, roles_as_tensors
 from semiser.data.vectors import FoldData
+from semiser.devices import placed
 from semiser.folds.rows import FoldRows
 from semiser.options.training import ScalingOptions
 from semiser.provenance import Provenance
@@ -65,7 +66,7 @@ class MatrixFeatures:
         y = torch.from_numpy(rows.y())
         data = FoldData(tensor, y, roles_as_tensors(rows), rows.classes, self.names, self.ranges)
         statistics = {"strategy": scaling.strategy, "mean": mean, "std": std, "as_is": sorted(self.as_is)}
-        return data.to(device), Provenance(statistics, self.families)
+        return placed(data, device), Provenance(statistics, self.families)
 
 
 def read_matrix(

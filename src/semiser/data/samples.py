@@ -15,6 +15,7 @@ from torch import Tensor
 
 from semiser.data.scaling import scale
 from semiser.data.tables import family_of, roles_as_tensors
+from semiser.devices import placed
 from semiser.folds.rows import FoldRows
 from semiser.options.training import ScalingOptions
 from semiser.provenance import Provenance
@@ -126,7 +127,7 @@ class SampleFeatures:
             classes=rows.classes,
             about={name: torch.from_numpy(values[rows.numbers]) for name, values in self.about.items()},
         )
-        return data.to(device), Provenance(scaling, self.families)
+        return placed(data, device), Provenance(scaling, self.families)
 
     def _scaled(
         self, values: np.ndarray, utterance: np.ndarray, rows: FoldRows, scaling: ScalingOptions

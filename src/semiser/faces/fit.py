@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from semiser import __version__
 from semiser.card import Card
-from semiser.devices import sent
+from semiser.devices import placed, sent
 from semiser.errors import Unusable
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.faces.crop import resize_face
@@ -173,8 +173,8 @@ def fit(
     network = build_expression_network(options.network, len(options.classes))
     if options.initial_weights:
         start_from(network, Path(options.initial_weights))
-    network, optimiser = run.fabric.setup(network, _make_optimiser(network, options))
-    data = data.to(run.fabric.device)
+    network, optimiser = run.setup(network, _make_optimiser(network, options))
+    data = placed(data, run.fabric.device)
     state = {"network": network, "optimiser": optimiser, "epoch": 0, "best_uar": -1.0, "best": {}}
     run.resume(state)
     for epoch in range(state["epoch"], options.epochs):

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from semiser.training.experiment import Experiment
 
 
+_SHARE = 0.75  # of a GPU's free memory that unlabelled vectors may take
+
+
 class FeatureSet(Options):
     """Features that a training reads.
 
@@ -56,7 +59,8 @@ class OnVectorsOptions(SystemOptions):
         social: which social attributes the modality social has.
         pooling: statistics over time that make a vector of a modality that is frames, segments or chunks.
         unlabelled_in_memory_mb: utterances that are unlabelled in every fold are streamed from their shards in every
-            epoch where their features are larger than this; 0 streams them always.
+            epoch where their features are larger than this, or than three quarters of what is free on a GPU; 0 streams
+            them always.
         block_rows: streamed utterances that are shuffled with each other; two such blocks are in memory.
     """
 
@@ -116,10 +120,13 @@ def read(work: "Work", setting: FeatureSet | None, folds: "pa.Table | None" = No
         folds: those of one experiment, where the work has several.
     """
     from semiser.data.streamed import read_vectors
+    from semiser.devices import free_bytes
+    from semiser.training.run import device_of
 
     options = work.options
     tables = _tables(work, options.columns if setting is None else setting.columns)
-    limits = options.unlabelled_in_memory_mb, options.block_rows
+    on_device_mb = _SHARE * free_bytes(device_of(work.training)) / 1e6
+    limits = min(options.unlabelled_in_memory_mb, on_device_mb), options.block_rows
     return work.open(
         lambda ids: read_vectors(tables, ids, work.folds, options.scaling, ATTRIBUTES, *limits, options.pooling),
         folds,

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, distributed
 
 from semiser import torchrun
+from semiser.devices import placed
 from semiser.hold import hold_process
 from semiser.options.training import TrainingOptions
 from semiser.training.hosts import Word, group, hand_over, hear, open_store, say, take_over
@@ -40,7 +41,7 @@ class _Training(NamedTuple):
         """Train as one of the processes of the group: what fit returned, on the CPU, and the run."""
         run = TrainingRun(**self.made_with, fabric=fabric)
         vars(run).update(self.handed_over)
-        return self.fit(self.data.to(fabric.device), self.options, run).cpu(), run
+        return self.fit(placed(self.data, fabric.device), self.options, run).cpu(), run
 
 
 def fit_in_processes(

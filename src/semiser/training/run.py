@@ -1,11 +1,12 @@
 """A training run: seed, device, the folder of its checkpoint, its curves."""
 
 import logging
+import math
 import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,11 +17,12 @@ from torch import Tensor, distributed
 from torch.utils._pytree import tree_map_only
 
 from semiser import __version__
-from semiser.devices import fetched, sent
+from semiser.devices import bytes_of, fetched, free_bytes, gib, sent
 from semiser.options.training import TrainingOptions
 from semiser.progress import duration, note
 from semiser.provenance import Provenance
 from semiser.publish import NO_ROOM
+from semiser.training.memory import Need, reckon
 from semiser.training.saved import write_saved
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class TrainingRun:
         folder: where checkpoint, weights and card go; with several processes the first alone writes.
         key: fingerprint of data, options and seed.
         curves: a row per logged value: epoch, name, value.
+        needs: what the parts of a step take on a device whose memory has a limit, by name, once they were reckoned.
         provenance: of the data, for the card.
     """
 
@@ -82,6 +85,10 @@ class TrainingRun:
         self._every_s, self._saved_at = options.checkpoint_every_s, time.monotonic()
         self._parts_drawn = 0
         self._compile, self._compiled, self._in_step = options.compile, dict[Any, Any](), set[Any]()
+        self._limited = free_bytes(self.fabric.device) < math.inf
+        self._trained: list[tuple[torch.nn.Module, torch.optim.Optimizer]] = []
+        self.needs: dict[str, Need] = {}
+        self._largest, self._reckoning = dict[Any, int](), False
         self._first: tuple[int, float] | None = None  # epoch that this process logged first, and when
         self.curves: list[dict[str, Any]] = []
         self.provenance = Provenance()
@@ -98,6 +105,11 @@ class TrainingRun:
         """Feature column to the family that computes it for a new utterance."""
         return self.provenance.families
 
+    def setup(self, network: torch.nn.Module, optimiser: torch.optim.Optimizer) -> tuple[Any, Any]:
+        """A network and its optimiser as Fabric sets them up; what they take on the device is known from then on."""
+        self._trained.append((network, optimiser))
+        return self.fabric.setup(network, optimiser)
+
     def seed_everything(self) -> None:
         """Seed torch's random state, from which all systems draw; the process is held meanwhile (`hold_process`)."""
         torch.manual_seed(self.seed)
@@ -109,6 +121,9 @@ class TrainingRun:
         With one process nothing happens; with several each has a random state of its own meanwhile, another one every
         time: between two times nothing else may have been drawn.
         """
+        if self._reckoning:
+            yield
+            return
         self._parts_drawn += 1
         if self.fabric.world_size == 1:
             yield
@@ -130,6 +145,17 @@ class TrainingRun:
             part: a function without a break in its graph: no draws on the CPU, no questions about values, networks
                 without Fabric's wrapper (`bare`) under `fabric.autocast`.
         """
+        call = self._graph(part)
+        if not self._limited:
+            return call
+
+        def with_room(*given: Any) -> Any:
+            self.need_room(part, given)
+            return call(*given)
+
+        return with_room  # type: ignore[return-value]  # the same arguments and result
+
+    def _graph(self, part: Step) -> Step:
         if self._compile == "none":
             return part
         if part not in self._compiled:
@@ -143,6 +169,32 @@ class TrainingRun:
             self._in_step.clear()
         self._in_step.add(part)
         return self._compiled[part]
+
+    def need_room(self, part: Callable[..., Any], given: Sequence[Any]) -> None:
+        """Refuse a step for which the device has no room, before it is taken: whenever its batch is larger than before.
+
+        Raises:
+            ValueError: it needs more than is free.
+        """
+        if (size := bytes_of(given)) <= self._largest.get(part, 0):
+            return
+        self._largest[part], device = size, self.fabric.device
+        present = [(network, optimiser.state) for network, optimiser in self._trained]
+        self._reckoning = True
+        try:
+            need = reckon(part, given, self._trained)
+        finally:
+            self._reckoning = False
+        held = need.networks + bytes_of([list(state.values()) for _, state in present])
+        held += bytes_of([parameter.grad for network, _ in present for parameter in network.parameters()])
+        self.needs[part.__name__] = need
+        logger.info("memory of a step on %s (%s): %s", device, part.__name__, need)
+        if need.total - held > (free := free_bytes(device)):
+            raise ValueError(
+                f"training.accelerator: a step needs {gib(need.total - held)} on {device} beside what lies there, and "
+                f"{gib(free)} are free ({need}). Take a smaller batch_size or network, training.precision=bf16-mixed, "
+                "more training.devices, a GPU with more memory, or training.accelerator=cpu"
+            )
 
     @property
     def own(self) -> slice:
@@ -175,7 +227,7 @@ class TrainingRun:
         if self.fabric.world_size == 1:
             return values
         total = values.detach().clone()
-        distributed.all_reduce(total)
+        self._sum(total)
         return total / self.fabric.world_size
 
     def whole(self, part: Tensor, size: int) -> Tensor:
@@ -184,8 +236,13 @@ class TrainingRun:
             return part
         rows = part.new_zeros(size, *part.shape[1:])
         rows[self.own] = part.detach()
-        distributed.all_reduce(rows)
+        self._sum(rows)
         return rows
+
+    def _sum(self, values: Tensor) -> None:
+        """The sum over the processes, in place; what is only reckoned stays here."""
+        if not self._reckoning:
+            distributed.all_reduce(values)
 
     def joined(self, part: Tensor, size: int) -> Tensor:
         """`whole`, for a loss that is no sum over rows: every process computes it on the whole batch.

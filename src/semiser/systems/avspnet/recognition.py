@@ -97,7 +97,7 @@ class EndToEnd(nn.Module):
 def _train(network: nn.Module, data: SampleData, options: RecognitionOptions, run: TrainingRun) -> nn.Module:
     """The network, trained on the labelled segments."""
     (x,), y = data.x.values(), data.y[data.utterance]  # -1 takes the last label, of segments that no role has
-    network, optimiser = run.fabric.setup(network, _make_optimiser(network, options))
+    network, optimiser = run.setup(network, _make_optimiser(network, options))
     state = {"network": network, "optimiser": optimiser, "epoch": 0}
     run.resume(state)
     rows = data.samples("train")

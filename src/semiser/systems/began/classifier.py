@@ -125,7 +125,7 @@ def fit(data: SampleData, options: BeganFitOptions, run: TrainingRun) -> Tensor:
     if how.standardise:
         network.standardise(x, _training_samples(data, options))
     optimiser = torch.optim.AdamW(network.parameters(), how.learning_rate, weight_decay=how.weight_decay)
-    network, optimiser = run.fabric.setup(network, optimiser)
+    network, optimiser = run.setup(network, optimiser)
     plain = {"epoch": 0, "step": 0, "sum": 0.0, "best_score": -math.inf, "best": {}}
     state = {"network": network, "optimiser": optimiser, **plain}
     run.resume(state)

@@ -140,7 +140,7 @@ def fresh_state(data: FoldData, options: MmmdOptions, run: TrainingRun) -> dict[
     """All that a training needs to go on after any step: `epoch_random` draws the steps of the epoch anew."""
     network = make_network(data, options.network, run.seed)
     averages = {"average": copy.deepcopy(network).to(data.x.device)} if options.network.ema_decay else {}
-    network, optimiser = run.fabric.setup(network, make_optimiser(network, options.network))
+    network, optimiser = run.setup(network, make_optimiser(network, options.network))
     for method in ("noisy_pre_activations", "classify"):
         network.mark_forward_method(method)
     plain = {"epoch": 0, "step": 0, "epoch_random": torch.get_rng_state(), "sums": {}, "counts": {}}

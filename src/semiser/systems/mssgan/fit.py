@@ -127,12 +127,12 @@ def make_state(context: Context, run: TrainingRun) -> dict[str, Any]:
     critic = Critic(shapes, len(data.classes) + (options.gan is not None), options.network)
     betas = (optimisation.beta1, 0.999)
     adam = torch.optim.Adam(critic.parameters(), optimisation.learning_rate, betas)
-    critic, adam = run.fabric.setup(critic, adam)
+    critic, adam = run.setup(critic, adam)
     state: dict[str, Any] = {"critic": critic, "critic_adam": adam}
     if options.gan:
         generators = Generators(shapes, options.network)
         adam = torch.optim.Adam(generators.parameters(), optimisation.learning_rate, betas)
-        state["generators"], state["generators_adam"] = run.fabric.setup(generators, adam)
+        state["generators"], state["generators_adam"] = run.setup(generators, adam)
     plain = {"epoch": 0, "step": 0, "epoch_random": torch.get_rng_state(), "sums": {}}
     return state | plain | {"best_uar": -1.0, "best": {}, "pseudo": {}}
 
