@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-BUDGET = {"speech_encoder": "batch_s", "image_encoder": "batch", "expression": "batch", "dface": "batch",
-          "sound_network": "batch"}  # fmt: skip
+BUDGET = {"speech_encoder": "batch_s", "wav2vec": "batch_s", "image_encoder": "batch", "expression": "batch",
+          "dface": "batch", "sound_network": "batch"}  # fmt: skip
 
 
 def main() -> None:

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from semiser.errors import Unusable
 from semiser.features import checkpoint as checkpoint_files
 from semiser.features.family import Source
-from semiser.features.wav2vec import Wav2Vec, Wav2VecExtractor
+from semiser.features.wav2vec import Wav2Vec
 from semiser.options.audio_features import Wav2VecOptions
+from semiser.shards.batches import compute_batches
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,28 @@ def checkpoint(transformers, tmp_path_factory):
     return folder
 
 
+class Sampled:
+    """An utterance of these samples."""
+
+    def __init__(self, signal):
+        self.signal = signal
+
+    def audio(self, sample_rate_hz):
+        assert sample_rate_hz == 16_000
+        return self.signal
+
+
+def extractor(options):
+    """Frames (T, width) of a signal by the family: its row without the padding at the head."""
+    family = Wav2Vec(options)
+
+    def extract(signal):
+        (row,) = family.rows(Sampled(signal))
+        return row["wav2vec"][-row["frames"] :]
+
+    return extract
+
+
 def _reference(transformers, checkpoint, signal):
     """Convolutional output (T, 8) and its projection (T, 12), by the model's own modules from the normalised signal."""
     import torch
@@ -52,9 +75,9 @@ def test_values_are_the_encoders(transformers, checkpoint):
         (160, 8),
         (160, 12),
     )  # (1600 - 5) // 2 + 1 = 798, (798 - 3) // 5 + 1 = 160
-    found = Wav2VecExtractor(Wav2VecOptions(checkpoint=checkpoint))(signal)
+    found = extractor(Wav2VecOptions(checkpoint=checkpoint))(signal)
     np.testing.assert_allclose(found, convolution, atol=1e-5)
-    projected = Wav2VecExtractor(Wav2VecOptions(checkpoint=checkpoint, output="projection"))(signal)
+    projected = extractor(Wav2VecOptions(checkpoint=checkpoint, output="projection"))(signal)
     np.testing.assert_allclose(projected, projection, atol=1e-5)
 
 
@@ -76,7 +99,7 @@ def test_a_layer_of_the_transformer_gives_its_states(transformers, tmp_path, nor
         states = model(torch.tensor(normalised)[None], output_hidden_states=True).hidden_states
     for layer in (1, 3):
         family = Wav2Vec(Wav2VecOptions(checkpoint=tmp_path, output=layer))
-        found = Wav2VecExtractor(family.options)(signal)
+        found = extractor(family.options)(signal)
         np.testing.assert_allclose(found, states[layer][0].numpy(), atol=1e-5)
         assert family.fields()[1].metadata[b"unit"] == f"wav2vec 2.0, output of transformer layer {layer}".encode()
     with pytest.raises(ValueError, match=r"output is layer 4: .* has 3"):
@@ -84,7 +107,7 @@ def test_a_layer_of_the_transformer_gives_its_states(transformers, tmp_path, nor
 
 
 def test_long_utterances_are_cut_before_the_encoder(transformers, checkpoint):
-    extract = Wav2VecExtractor(Wav2VecOptions(checkpoint=checkpoint, frames=20))
+    extract = extractor(Wav2VecOptions(checkpoint=checkpoint, frames=20))
     signal = voice(0.1)
     needed = 19 * 10 + 9  # samples under 20 frames of 9 (5 + 2 * 2), 10 apart
     assert extract(signal).shape == (20, 8)
@@ -94,11 +117,26 @@ def test_long_utterances_are_cut_before_the_encoder(transformers, checkpoint):
 
 @pytest.mark.parametrize("signal", [np.zeros(800), np.full(800, 0.5), voice(0.05)], ids=["silence", "dc", "50 ms"])
 def test_values_are_finite(checkpoint, signal):
-    assert np.isfinite(Wav2VecExtractor(Wav2VecOptions(checkpoint=checkpoint))(signal.astype(np.float32))).all()
+    assert np.isfinite(extractor(Wav2VecOptions(checkpoint=checkpoint))(signal.astype(np.float32))).all()
+
+
+@pytest.mark.parametrize("output", ["convolution", "projection", 1])
+def test_a_batch_gives_what_single_utterances_give(checkpoint, output):
+    family = Wav2Vec(Wav2VecOptions(checkpoint=checkpoint, output=output, frames=150))
+    sources = [Sampled(voice(seconds)) for seconds in (0.1, 0.02, 0.06, 0.0055, 0.09)]
+    batches = []
+    compute = family.compute
+    family.compute = lambda batch: batches.append(len(batch)) or compute(batch)
+    together = compute_batches(family, [family.prepare(source) for source in sources])
+    assert batches == [5]
+    for source, (row,) in zip(sources, together, strict=True):
+        (alone,) = family.rows(source)
+        assert row["frames"] == alone["frames"]
+        np.testing.assert_allclose(row["wav2vec"], alone["wav2vec"], atol=1e-5)
 
 
 def test_shorter_than_the_receptive_field_is_refused(checkpoint):
-    extract = Wav2VecExtractor(Wav2VecOptions(checkpoint=checkpoint))
+    extract = extractor(Wav2VecOptions(checkpoint=checkpoint))
     assert extract(voice(0.1)[:9]).shape == (1, 8)
     with pytest.raises(Unusable, match=r"the encoder takes 0.0005625 s"):
         extract(voice(0.1)[:8])

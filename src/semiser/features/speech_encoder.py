@@ -111,13 +111,17 @@ class SpeechEncoder(BatchedFamily[SpeechEncoderOptions, Sound]):
 class Encoder:
     """A model with how it takes sound."""
 
-    def __init__(self, folder: Path, device: str, precision: str):
+    def __init__(
+        self, folder: Path, device: str, precision: str = "float32", option: str = _OPTION, deepest: int | None = None
+    ):
         """Load a checkpoint that `check_checkpoint` found good.
 
         Args:
             folder: of the checkpoint.
             device: that it computes on.
             precision: that it computes in.
+            option: path of the family's options, for errors.
+            deepest: number of the last hidden state that will be asked for; None: all are there.
 
         Raises:
             ValueError: there is no such device.
@@ -125,13 +129,15 @@ class Encoder:
         from transformers import AutoFeatureExtractor, AutoModel, Wav2Vec2FeatureExtractor
 
         self._config, self._precision = _config(folder), precision
-        self._device = model_device(device, f"{_OPTION}.device")
+        self._device = model_device(device, f"{option}.device")
         self._kind = self._config["model_type"]
         model = AutoModel.from_pretrained(folder, use_safetensors=True, local_files_only=True)
         self._model = (model.get_encoder() if self._kind == _WHISPER else model).eval().to(self._device)
         if self._kind in _WAVE:
             self._alone = [_each_alone(self._model, "feature_extractor", channels_first=True)]
             self._alone += [_each_alone(self._model.encoder, "pos_conv_embed")]
+            if deepest is not None:  # one layer more than is asked for, for the last one is normalised
+                self._model.encoder.layers = self._model.encoder.layers[: deepest + 1]
         self._prepare = (
             AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
             if (folder / SETTINGS).is_file()
@@ -174,22 +180,47 @@ class Encoder:
         Returns:
             For each signal and layer, float32 of shape (T, width).
         """
+        inputs, given = self._inputs(batch)
+        with computing(self._device, self._precision):
+            states = self._model(inputs, output_hidden_states=True, **given).hidden_states
+        chosen = [self._of_each(states[number], batch) for number in layers]
+        return [list(of_sound) for of_sound in zip(*chosen, strict=True)]
+
+    def before_transformer(self, batch: Sequence[Sound], projected: bool) -> list[np.ndarray]:
+        """What the convolutions of a model that takes samples give, or its normalised projection.
+
+        Args:
+            batch: the signals.
+            projected: to the transformer's width.
+
+        Returns:
+            For each signal float32 of shape (T, width).
+        """
+        inputs, _ = self._inputs(batch)
+        with computing(self._device, self._precision):
+            values = self._model.feature_extractor(inputs).transpose(1, 2)  # (rows, width, T) -> (rows, T, width)
+            if projected:
+                values, _ = self._model.feature_projection(values)
+        return self._of_each(values, batch)
+
+    def _inputs(self, batch: Sequence[Sound]) -> "tuple[Tensor, dict[str, Tensor]]":
+        """A batch on the device, and what says where its padding lies; the convolutions are told, too."""
         import torch
 
         longest = max(len(sound.values) for sound in batch)
-        values = np.stack([_padded(sound.values, longest) for sound in batch])
-        given = {}
-        if self._kind in _WAVE:
-            frames = [self._states(sound.samples) for sound in batch]
-            for alone, lengths in zip(self._alone, ([sound.samples for sound in batch], frames), strict=True):
-                alone.own.lengths = lengths
-            mask = np.arange(longest) < np.array([[sound.samples] for sound in batch])
-            given = {"attention_mask": torch.from_numpy(mask.astype(np.int64)).to(self._device)}
-        with computing(self._device, self._precision):
-            inputs = torch.from_numpy(values).to(self._device)
-            states = self._model(inputs, output_hidden_states=True, **given).hidden_states
-        chosen = [states[number].float().cpu().numpy() for number in layers]
-        return [[self._frames(state[place], sound.samples) for state in chosen] for place, sound in enumerate(batch)]
+        values = torch.from_numpy(np.stack([_padded(sound.values, longest) for sound in batch])).to(self._device)
+        if self._kind not in _WAVE:
+            return values, {}
+        frames = [self._states(sound.samples) for sound in batch]
+        for alone, lengths in zip(self._alone, ([sound.samples for sound in batch], frames), strict=True):
+            alone.own.lengths = lengths
+        mask = np.arange(longest) < np.array([[sound.samples] for sound in batch])
+        return values, {"attention_mask": torch.from_numpy(mask.astype(np.int64)).to(self._device)}
+
+    def _of_each(self, states: "Tensor", batch: Sequence[Sound]) -> list[np.ndarray]:
+        """The frames of each signal in a state of the batch, (rows, T, width), on the host."""
+        found = states.float().cpu().numpy()
+        return [self._frames(state, sound.samples) for state, sound in zip(found, batch, strict=True)]
 
     def _states(self, samples: int) -> int:
         """Frames that the convolutions make of so many samples, none of them padded."""

@@ -181,12 +181,17 @@ class Wav2VecOptions(FamilyOptions, StoredOptions):
             normalised projection to the transformer's width (768 or 1024), or the number of a transformer layer, from
             1 on: its states, as wide, which have heard the whole utterance.
         frames: length of every matrix: shorter ones are padded at the head, longer utterances cut at the end.
+        device: that the model computes on; no part of a fingerprint.
+        batch_s: seconds of audio that the model takes at once, the padding of the shorter utterances counted; no part
+            of a fingerprint.
     """
 
     checkpoint: Path = Field(exclude=True)
     checkpoint_sha256: str | None = None
     output: Literal["convolution", "projection"] | Annotated[int, Field(ge=1)] = "convolution"
     frames: int = Field(default=445, ge=1)
+    device: str = Field(default="cpu", exclude=True)
+    batch_s: float = Field(default=60.0, gt=0, exclude=True)
 
 
 class VoiceOptions(AudioOptions):
