@@ -31,6 +31,7 @@ from pydantic import Field
 from semiser.corpora.files import printable
 from semiser.corpora.nxt import Element, UnreadableXml, read_elements
 from semiser.corpora.reader import Reader, ReaderOptions
+from semiser.corpora.text import is_there
 from semiser.corpora.utterance import Rejected, Utterance, Word
 
 MEETINGS = PurePosixPath("corpusResources/meetings.xml")
@@ -133,7 +134,7 @@ class _Draw:
 
 
 def _find_annotations(root: Path) -> PurePosixPath | None:
-    found = [root] if (root / MEETINGS).is_file() else sorted(p.parents[1] for p in root.glob(f"*/{MEETINGS}"))
+    found = [root] if is_there(root / MEETINGS) else sorted(p.parents[1] for p in root.glob(f"*/{MEETINGS}"))
     return PurePosixPath(found[0].relative_to(root).as_posix()) if found else None
 
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from semiser.corpora.emotions import canonical_emotion
 from semiser.corpora.files import Misfit, iter_files, printable, read_files
 from semiser.corpora.reader import Reader, ReaderOptions
-from semiser.corpora.text import UndecodableText, read_text
+from semiser.corpora.text import UndecodableText, is_there, read_text
 from semiser.corpora.transcripts import Transcripts
 from semiser.corpora.utterance import Entry, Rejected, Utterance
 
@@ -51,7 +51,7 @@ def _folder_of_speakers(path: PurePosixPath) -> PurePosixPath:
 
 def _list_texts(folder: Path) -> list[Path]:
     texts = (p for p in folder.iterdir() if p.suffix.lower() == ".txt" and not p.name.startswith("."))
-    return sorted(p for p in texts if p.is_file())
+    return sorted(p for p in texts if is_there(p))
 
 
 def _read_sentences(path: Path) -> dict[int, str]:

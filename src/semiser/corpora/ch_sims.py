@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from semiser.corpora.files import Misfit
 from semiser.corpora.reader import PaperCount, Reader, ReaderOptions
 from semiser.corpora.tables import describe_lines, read_lines, to_number
+from semiser.corpora.text import is_there
 from semiser.corpora.utterance import Rejected, Utterance
 
 TABLES = ("label.csv", "meta.csv")
@@ -32,7 +33,7 @@ def read(corpus: str, root: Path, options: ReaderOptions) -> Iterator[Utterance 
     Raises:
         ValueError: the table lacks columns or is in no known encoding.
     """
-    table = next((root / name for name in TABLES if (root / name).is_file()), None)
+    table = next((root / name for name in TABLES if is_there(root / name)), None)
     if table is not None:
         lines = read_lines(table, _NEEDED, "gb18030", columns=_COLUMNS)
         yield from describe_lines(corpus, table.name, lines, partial(_describe, corpus, root))

@@ -19,7 +19,7 @@ from semiser.corpora.files import Misfit
 from semiser.corpora.lists import check_scale
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.tables import describe_lines, read_lines, to_number
-from semiser.corpora.text import read_text
+from semiser.corpora.text import is_there, read_text
 from semiser.corpora.utterance import Rejected, Utterance
 
 EMOTIONS = ("happiness", "sadness", "anger", "surprise", "disgust", "fear")
@@ -68,7 +68,7 @@ def read(corpus: str, root: Path, options: CmuMoseiOptions) -> Iterator[Utteranc
 def _read_folds(root: Path, name: str | None) -> dict[str, str]:
     if name is None:
         return {}
-    if not (root / name).is_file():
+    if not is_there(root / name):
         raise FileNotFoundError(f"no {name} below the root: copy it from the CMU-MultimodalSDK, or leave out `folds`")
     found: dict[str, str] = {}
     try:

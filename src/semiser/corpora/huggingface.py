@@ -30,6 +30,7 @@ from semiser.corpora.manifest import TableOptions, describe_cells, name_columns
 from semiser.corpora.reader import Reader
 from semiser.corpora.suffixes import AUDIO, VIDEO
 from semiser.corpora.tables import describe_lines, read_lines
+from semiser.corpora.text import is_there
 from semiser.corpora.utterance import Rejected, Utterance
 from semiser.publish import publishing_on_disk
 
@@ -132,7 +133,7 @@ def _belongs(root: Path, path: PurePosixPath) -> bool:
 
 def _read_state(folder: Path) -> dict[str, Any]:
     path = folder / "state.json"
-    if not path.is_file():
+    if not is_there(path):
         return {}
     try:
         state = json.loads(path.read_text(encoding="utf-8"))

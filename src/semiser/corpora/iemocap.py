@@ -28,7 +28,7 @@ from typing import Literal
 from semiser.corpora.emotions import canonical_emotion
 from semiser.corpora.files import Misfit, iter_files, printable, read_files
 from semiser.corpora.reader import PaperCount, Reader, ReaderOptions
-from semiser.corpora.text import UndecodableText, read_text
+from semiser.corpora.text import UndecodableText, is_there, read_text
 from semiser.corpora.transcripts import Transcripts
 from semiser.corpora.utterance import Entry, Labels, Rejected, Utterance
 
@@ -123,7 +123,7 @@ def _iter_wavs(session: Path) -> Iterator[PurePosixPath]:
 
 def _find_video(root: Path, session: PurePosixPath, name: str) -> str | None:
     path = session / "dialog/avi/DivX" / f"{name}.avi"
-    return str(path) if (root / path).is_file() else None
+    return str(path) if is_there(root / path) else None
 
 
 def _read_dialogue(

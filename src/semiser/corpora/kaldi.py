@@ -59,7 +59,7 @@ def read(corpus: str, root: Path, options: KaldiOptions) -> Iterator[Entry]:
         )
         said = Transcripts(texts, folder / "text")
         tables = _Tables(recordings, speakers, genders, said, emotions, languages)
-        cut = (root / folder / "segments").is_file()
+        cut = is_there(root / folder / "segments")
         name = str(folder / ("segments" if cut else "wav.scp"))
         describe = partial(_describe, corpus, root, folder, options, tables, cut)
         yield from describe_lines(corpus, name, _read_pairs(root / name), describe)

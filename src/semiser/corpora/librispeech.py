@@ -109,7 +109,7 @@ def _seconds(path: Path) -> float:
 
 
 def _read_genders(root: Path) -> dict[str, str]:
-    path = next((p for p in (root / SPEAKERS, root / "LibriSpeech" / SPEAKERS) if p.is_file()), None)
+    path = next((p for p in (root / SPEAKERS, root / "LibriSpeech" / SPEAKERS) if is_there(p)), None)
     if path is None:
         return {}
     rows = (line.split("|") for line in read_text(path, "cp1252").splitlines() if not line.startswith(";"))

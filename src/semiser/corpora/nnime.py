@@ -25,7 +25,7 @@ from semiser.corpora.emotions import canonical_emotion
 from semiser.corpora.files import Misfit
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.tables import describe_lines, read_lines, to_number
-from semiser.corpora.text import check_encoding
+from semiser.corpora.text import check_encoding, is_there
 from semiser.corpora.utterance import Rejected, Utterance
 
 _NEEDED = ("utterance", "audio", "dialogue", "speaker", "start", "end")
@@ -93,7 +93,7 @@ def read(corpus: str, root: Path, options: NnimeOptions) -> Iterator[Utterance |
         ValueError: a table lacks columns or is in no known encoding.
     """
     names = {name: options.columns.get(name, name) for name in (*_NEEDED, *_FREE)}
-    if (root / options.table).is_file():
+    if is_there(root / options.table):
         lines = read_lines(root / options.table, {names[name] for name in _NEEDED}, options.encoding)
         ours = ((number, {name: cells.get(names[name], "") for name in names}) for number, cells in lines)
         traces = lru_cache(_DIALOGUES_HELD)(partial(_read_traces, root, options))

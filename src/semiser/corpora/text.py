@@ -46,7 +46,7 @@ def find_encoding(path: Path, *encodings: str) -> str:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a text file that a reader can do without.
+    """Whether there is a file that a reader can do without.
 
     Raises:
         UndecodableText: a pipe or a device stands there, which would count as absent without a word.
