@@ -17,6 +17,7 @@ from semiser.folds.make import make_folds
 from semiser.folds.options import FoldOptions
 from semiser.options.base import Options
 from semiser.options.training import ScalingOptions, TrainingOptions
+from semiser.training import side_by_side
 from semiser.training.experiment import experiment_on, run_variant
 
 
@@ -143,6 +144,18 @@ def test_variants_in_threads_draw_what_they_draw_one_after_the_other(tmp_path):
     with ThreadPoolExecutor(2) as pool:
         together = list(pool.map(partial(run, "together"), "ab"))
     assert together == alone
+
+
+def test_folds_side_by_side_leave_what_they_leave_one_after_the_other(tmp_path):
+    training = TrainingOptions(accelerator="cpu", seeds=(0, 1))
+    alone = run_variant(_experiment(tmp_path / "alone"), "a", _drawn, NoOptions(), training)
+    two = training.model_copy(update={"side_by_side": 2})
+    together = run_variant(_experiment(tmp_path / "together"), "a", _drawn, NoOptions(), two)
+    side_by_side.stop()
+    assert together[:2] == alone[:2]
+    assert [row | {"cost": None} for row in together.models] == [row | {"cost": None} for row in alone.models]
+    found, expected = (sorted((tmp_path / of).rglob("predictions.parquet")) for of in ("together", "alone"))
+    assert [path.read_bytes() for path in found] == [path.read_bytes() for path in expected] and len(found) == 6
 
 
 def test_a_training_leaves_the_random_state_as_it_was(experiment):

@@ -30,6 +30,9 @@ class TrainingOptions(Options):
         devices: processes of this host that train one fold together, each on a GPU or, where there is none, on the CPU.
             They share every batch: `batch_size` of a system is that of all together. A run under torchrun takes its
             number of processes instead (docs/scale.md).
+        side_by_side: trainings (folds, seeds) that run at once on a CPU, each in a process of its own, with the same
+            predictions as one after the other. 1: one after the other. None: one per core, as far as half of the free
+            memory goes, once a run has trained for a few seconds (docs/speed.md).
         precision: as Lightning Fabric names it; parameters, Fourier transforms, covariances, losses and statistics
             stay float32. `32-true` is what the published tables were made with. `bf16-mixed` is for GPUs from NVIDIA's
             Ampere on, and CPUs that compute in bfloat16 (AVX512_BF16, AMX). `16-mixed` is for older GPUs, whose host
@@ -48,6 +51,7 @@ class TrainingOptions(Options):
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     devices: int = Field(default=1, ge=1)
+    side_by_side: int | None = Field(default=1, ge=1)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     compile: Literal["none", "default", "cuda_graphs"] = "none"
     threads: int | None = Field(default=1, ge=1)

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -27,8 +28,9 @@ from semiser.provenance import Provenance
 from semiser.publish import publishing_on_disk
 from semiser.training.cost import measuring
 from semiser.training.processes import fit_in_processes
-from semiser.training.run import TrainingRun
+from semiser.training.run import TrainingRun, device_of
 from semiser.training.saved import CARD, file_sha256, is_whole, keyed_folder
+from semiser.training.side_by_side import train_all
 
 logger = logging.getLogger(__name__)
 
@@ -141,14 +143,14 @@ def run_variant(
     training: TrainingOptions,
     tabulate: Tabulate | None = None,
 ) -> Trained:
-    """Train and test one variant on every fold with every seed, one after the other.
+    """Train and test one variant on every fold with every seed: side by side where that pays, to the same bytes.
 
-    With `training.devices` above 1 that many processes train each fold together.
+    With `training.devices` above 1 that many processes train each fold together, one fold after the other.
 
     Args:
         experiment: data and folds.
         variant: name under which its models, predictions and curves go.
-        fit: the system; a function that can be imported by name where several processes train.
+        fit: the system; a function that can be imported by name where other processes train.
         options: the system's options.
         training: devices, seeds, checkpoints.
         tabulate: what becomes of the fit's result; None: classes with their probabilities.
@@ -157,56 +159,132 @@ def run_variant(
         Predictions, training curves, and where the models lie.
     """
     numbers = experiment.folds["fold"].unique().to_pylist()
-    predictions, curves, models = [], [], []
-    with progress(f"train {variant}", len(numbers) * len(training.seeds), "folds") as bar:
-        for seed in training.seeds:
-            for number in numbers:
-                found = _run_fold(
-                    experiment, variant, fit, options, training, seed, number, tabulate or tabulate_classes
-                )
-                predictions.append(found[0])
-                curves += found[1]
-                models.append(found[2])
-                bar.update()
-    return Trained(pa.concat_tables(predictions), pa.Table.from_pylist(curves, CURVES_SCHEMA), models)
+    tabulate = tabulate or tabulate_classes
+    folds = [
+        _Fold.of(experiment, variant, options, training, seed, number) for seed in training.seeds for number in numbers
+    ]
+    before = {place: fold.finished(experiment) for place, fold in enumerate(folds)}
+    found = {place: left for place, left in before.items() if left}
+    with progress(f"train {variant}", len(folds), "folds") as bar:
+        bar.update(len(found))
+        rest = [place for place in range(len(folds)) if place not in found]
+        call = partial(_training_of, experiment, folds, fit, options, training)
+        for place, outcome in train_all(rest, call, training):
+            found[place] = _publish(experiment, folds[place], outcome, tabulate)
+            bar.update()
+    all_left = [found[place] for place in range(len(folds))]
+    predictions = pa.concat_tables([left.predictions for left in all_left])
+    curves = pa.Table.from_pylist([row for left in all_left for row in left.curves], CURVES_SCHEMA)
+    return Trained(predictions, curves, [left.model for left in all_left])
 
 
-def _run_fold(
-    experiment: Experiment,
-    variant: str,
-    fit: Fit,
-    options: Options,
-    training: TrainingOptions,
-    seed: int,
-    number: int,
-    tabulate: Tabulate,
-) -> tuple[pa.Table, list[dict[str, Any]], dict[str, Any]]:
-    labels = {"variant": variant, "seed": seed, "fold": number}
-    fold = experiment.folds.filter(pc.equal(experiment.folds["fold"], number))
-    rows = _rows_of(experiment, fold)
-    key = _fingerprint(experiment, rows, options, training, seed)
-    parent = experiment.models / variant / f"seed-{seed}" / f"fold-{number:02d}"
-    folder, there = keyed_folder(parent, key, lambda folder: _finished(folder, key) is not None, training.reuse)
-    model = labels | {"folder": folder.relative_to(experiment.models).as_posix(), "key": key}
-    if there and (finished := _finished(folder, key)):
-        logger.info("%s seed %d fold %d: finished before with the same data and options", variant, seed, number)
-        return _under_its_name(finished[0], fold), finished[1], model | {"cost": _cost_of(folder)}
-    run = TrainingRun(folder, seed, training.in_one_process(), key)
-    data, run.provenance = experiment.features.of_fold(rows, run.fabric.device)
+class _Left(NamedTuple):
+    """What a fold left: predictions, curves, and where its model lies."""
+
+    predictions: pa.Table
+    curves: list[dict[str, Any]]
+    model: dict[str, Any]
+
+
+class _Fold(NamedTuple):
+    """A training: of a variant, a seed and a fold.
+
+    Attributes:
+        labels: variant, seed and fold.
+        key: fingerprint of data, options and seed.
+        folder: where it leaves everything.
+        there: whether it was finished there before.
+        model: the row of its model, but for what it cost.
+    """
+
+    labels: dict[str, Any]
+    key: str
+    folder: Path
+    there: bool
+    model: dict[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        experiment: Experiment,
+        variant: str,
+        options: Options,
+        training: TrainingOptions,
+        seed: int,
+        number: int,
+    ) -> "_Fold":
+        """The training of a fold with a seed, and where its results are or will be."""
+        rows = _rows_of(experiment, _table_of(experiment, number))
+        key = _fingerprint(experiment, rows, options, training, seed)
+        parent = experiment.models / variant / f"seed-{seed}" / f"fold-{number:02d}"
+        folder, there = keyed_folder(parent, key, lambda folder: _finished(folder, key) is not None, training.reuse)
+        labels = {"variant": variant, "seed": seed, "fold": number}
+        model = labels | {"folder": folder.relative_to(experiment.models).as_posix(), "key": key}
+        return cls(labels, key, folder, there, model)
+
+    def finished(self, experiment: Experiment) -> _Left | None:
+        """What was left before, None where it is to be trained."""
+        if not self.there or not (left := _finished(self.folder, self.key)):
+            return None
+        logger.info(
+            "%(variant)s seed %(seed)d fold %(fold)d: finished before with the same data and options", self.labels
+        )
+        return _Left(
+            _under_its_name(left[0], _table_of(experiment, self.labels["fold"])),
+            left[1],
+            self.model | {"cost": _cost_of(self.folder)},
+        )
+
+
+class _Outcome(NamedTuple):
+    """Of a training: what fit returned, the curves, and what it took."""
+
+    result: np.ndarray
+    curves: list[dict[str, Any]]
+    cost: dict[str, float]
+
+
+def _training_of(
+    experiment: Experiment, folds: list[_Fold], fit: Fit, options: Options, training: TrainingOptions, place: int
+) -> Callable[[], _Outcome]:
+    """The training of one of the folds, with its data, for this process or another one."""
+    fold = folds[place]
+    made_with = {"folder": fold.folder, "seed": fold.labels["seed"], "options": training, "key": fold.key}
+    device = device_of(training.in_one_process())
+    rows = _rows_of(experiment, _table_of(experiment, fold.labels["fold"]))
+    data, provenance = experiment.features.of_fold(rows, device)
+    return partial(_train, made_with, provenance, fit, data, options)
+
+
+def _train(made_with: dict[str, Any], provenance: Provenance, fit: Fit, data: Any, options: Options) -> _Outcome:
+    training: TrainingOptions = made_with["options"]
+    run = TrainingRun(**made_with | {"options": training.in_one_process()})
+    run.provenance = provenance
     with measuring() as cost:
-        probabilities = fit_in_processes(fit, data, options, training, run)
-    test = fold.filter(pc.equal(fold["role"], "test"))
-    table = tabulate(experiment, test, probabilities.numpy(force=True), labels, key)
-    curves = [{**labels, **row} for row in run.curves]
-    with publishing_on_disk(folder / _CURVES) as file:
+        result = fit_in_processes(fit, data, options, training, run)
+    return _Outcome(result.numpy(force=True), run.curves, cost)
+
+
+def _publish(experiment: Experiment, fold: _Fold, outcome: _Outcome, tabulate: Tabulate) -> _Left:
+    """Write what a training left; predictions, which name the rest, come last."""
+    rows = _table_of(experiment, fold.labels["fold"])
+    test = rows.filter(pc.equal(rows["role"], "test"))
+    table = tabulate(experiment, test, outcome.result, fold.labels, fold.key)
+    curves = [{**fold.labels, **row} for row in outcome.curves]
+    with publishing_on_disk(fold.folder / _CURVES) as file:
         file.write(json.dumps(curves).encode())
-    bound = {f"{name}_sha256": digest for name, digest in _parts(folder).items()}
-    with publishing_on_disk(folder / _COST) as file:
-        file.write(json.dumps(cost).encode())
+    bound = {f"{name}_sha256": digest for name, digest in _parts(fold.folder).items()}
+    with publishing_on_disk(fold.folder / _COST) as file:
+        file.write(json.dumps(outcome.cost).encode())
     table = table.replace_schema_metadata((table.schema.metadata or {}) | bound)
-    with publishing_on_disk(folder / _PREDICTIONS) as file:
+    with publishing_on_disk(fold.folder / _PREDICTIONS) as file:
         pq.write_table(table, file)
-    return table, curves, model | {"cost": cost}
+    return _Left(table, curves, fold.model | {"cost": outcome.cost})
+
+
+def _table_of(experiment: Experiment, number: int) -> pa.Table:
+    """Rows of a fold."""
+    return experiment.folds.filter(pc.equal(experiment.folds["fold"], number))
 
 
 def _rows_of(experiment: Experiment, fold: pa.Table) -> FoldRows:
