@@ -4,7 +4,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from semiser.systems.benchmark.tables import Measured, over_budgets, paired_tests, ranking
+from semiser.systems.benchmark.tables import Measured, described, over_budgets, paired_tests, ranking
 
 
 def entry(difference, p):
@@ -55,6 +55,11 @@ def test_the_ranking_says_which_methods_differ():
     assert found.loc[("0.1", 1), "ahead_of"] == "dnn, svm" and found.loc[("0.1", 1), "behind"] == ""
     assert found.loc[("0.1", 2), "ahead_of"] == "dnn" and found.loc[("0.1", 2), "behind"] == "mixmatch"
     assert found.loc[("1", 1), "ahead_of"] == ""
+
+
+def test_a_setting_that_is_no_column_stays_with_the_method():
+    found = described("avspnet_random/recognition=statistics/features=fbank/share=0.1")
+    assert found == {"method": "avspnet_random/recognition=statistics", "features": "fbank", "share": "0.1"}
 
 
 def test_a_method_alone_has_no_test_and_a_rank():

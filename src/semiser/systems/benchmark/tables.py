@@ -41,6 +41,7 @@ SUPERVISED = {
     **guests.SUPERVISED,
 }
 _HEARD = "unlabelled=target"  # in the name of a method that hears the tested corpus
+_IN_COLUMNS = ("modalities", "features", "unlabelled", "share")  # settings that are columns of `efficiency`
 COSTS = ("seconds", "processor_s", "memory_mib", "gpu_mib")
 
 
@@ -175,7 +176,7 @@ def efficiency(
             low, high = figure["ci95"]
             scores = {METRIC: figure["mean"], f"{METRIC}_std": figure["std"], "ci95_low": low, "ci95_high": high}
             rows.append(
-                {"tested": part.tested, **_described(variant), "labels": labels.get(share)}
+                {"tested": part.tested, **described(variant), "labels": labels.get(share)}
                 | scores
                 | costs.get(variant, {})
             )
@@ -283,11 +284,14 @@ def processor_hours(models: Sequence[Mapping[str, Any]]) -> float:
     return sum((row.get("cost") or {}).get("processor_s", 0.0) for row in models) / 3600
 
 
-def _described(variant: str) -> dict[str, str]:
+def described(variant: str) -> dict[str, str]:
+    """The columns of `efficiency` that a variant's name tells."""
     settings = settings_of(variant)
     features = settings.get("modalities", settings.get("features", ""))
     heard = {"unlabelled": settings["unlabelled"]} if "unlabelled" in settings else {}
-    return {"method": variant.split("/")[0], "features": features, **heard, "share": settings["share"]}
+    own = [f"{name}={value}" for name, value in settings.items() if name not in _IN_COLUMNS]
+    method = "/".join([variant.split("/")[0], *own])
+    return {"method": method, "features": features, **heard, "share": settings["share"]}
 
 
 def _method(variant: str) -> str:
