@@ -67,7 +67,7 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
     network = AvSpNet(network_options, SIZE, recipe.reconstruction, 2 if recipe.proxy else 0)
     network = network.to(memory_format=torch.channels_last)
     network, optimiser = run.fabric.setup(network, torch.optim.Adam(network.parameters(), options.learning_rate))
-    background = _background(folder, segments, options)
+    background = make_table_of_segments(folder, segments, options)
     part, _ = background.parts(recipe.proxy)
     statistics_ = background.statistics.to(run.fabric.device)
     epochs = itertools.count()
@@ -88,7 +88,7 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
     print(f"reading alone: {1000 * alone:.2f} ms")
 
 
-def _background(folder: Path, segments: int, options: PretrainingOptions) -> Background:
+def make_table_of_segments(folder: Path, segments: int, options: PretrainingOptions) -> Background:
     """A table of random segments, one per utterance, of which a few are held out beside the ones asked for."""
     shards, random = ShardFolder(str(folder / "segments")), np.random.default_rng(0)
     held_out = next(n for n in range(1, segments) if max(1, round(options.held_out_share * (segments + n))) == n)

@@ -45,7 +45,7 @@ def main() -> None:
     options = EncoderOptions(network=BeganNetworkOptions() if arguments.paper else SMALL, epochs=1)
     training = TrainingOptions(accelerator=arguments.device, checkpoint_every_s=1e9)
     with tempfile.TemporaryDirectory() as folder:
-        stream = _stream(Path(folder), arguments.steps * options.batch_size)
+        stream = make_stream(Path(folder), arguments.steps * options.batch_size)
         run = TrainingRun(Path(folder), 0, training, "benchmark")
         state = began._fresh_state(SHAPE, options, run)
         layout, epochs = state["discriminator"].module.encoder.map.layout, itertools.count()
@@ -59,7 +59,7 @@ def main() -> None:
         compare(ours, floor, arguments.rounds, arguments.device, f"{arguments.steps} steps")
 
 
-def _stream(folder: Path, count: int) -> SampleStream:
+def make_stream(folder: Path, count: int) -> SampleStream:
     """A table of chunks of noise, one per utterance, as the family `chunks` writes them."""
     fields = Chunks(options=ChunksOptions()).fields()
     schema = pa.schema([pa.field("utterance_id", pa.string()), fields[-1]])

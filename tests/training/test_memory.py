@@ -13,7 +13,7 @@ from semiser.data.vectors import FoldData
 from semiser.devices import bytes_placed, placed
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
-from semiser.training.memory import Need, optimiser_bytes, reckon
+from semiser.training.memory import Need, Trained, optimiser_bytes, reckon
 from semiser.training.run import TrainingRun
 
 CASES = [
@@ -38,7 +38,7 @@ def test_a_layer_is_reckoned_as_by_hand():
     """20 x 30 values in, 40 out, a batch of 20; 4 bytes each."""
     network, x = nn.Linear(30, 40, bias=False), torch.zeros(20, 30)
     adam = torch.optim.Adam(network.parameters())
-    need = reckon(lambda network, x: network(x).sum(), (network, x), [(network, adam)])
+    need = reckon(lambda network, x: network(x).sum(), (network, x), [Trained.of(network, adam)])
     weights = 40 * 30 * 4
     assert need.networks == weights and need.others == 0
     assert need.optimisers == 2 * weights + 4  # both moments and a step counter
@@ -48,7 +48,7 @@ def test_a_layer_is_reckoned_as_by_hand():
 
 def test_what_is_reckoned_is_what_the_allocator_gives():
     network, x = layers(), torch.randn(64, 1, 14, 14)
-    need = reckon(loss_of, (network, x), [(network, torch.optim.SGD(network.parameters()))])
+    need = reckon(loss_of, (network, x), [Trained.of(network, torch.optim.SGD(network.parameters()))])
     loss_of(network, x).backward()  # once, so that nothing is made for the first time
     network.zero_grad()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as found:
@@ -65,31 +65,31 @@ def test_nothing_of_the_network_changes():
     network, x = layers(), torch.randn(8, 1, 14, 14)
     optimiser = torch.optim.AdamW(network.parameters(), fused=True)
     before, random = {name: value.clone() for name, value in network.state_dict().items()}, torch.get_rng_state()
-    reckon(loss_of, (network, x), [(network, optimiser)])
+    reckon(loss_of, (network, x), [Trained.of(network, optimiser)])
     assert torch.equal(torch.get_rng_state(), random)
     assert not optimiser.state and all(parameter.grad is None for parameter in network.parameters())
     for name, value in network.state_dict().items():
         assert type(value) is torch.Tensor and torch.equal(value, before[name])
 
 
-def test_gradients_of_a_network_that_only_passes_them_on_count_as_another_parts():
+def test_a_network_that_stands_still_in_a_part_keeps_the_gradients_of_another():
     first, second = nn.Linear(3, 5, bias=False), nn.Linear(5, 1, bias=False)
-    trained = [(network, torch.optim.SGD(network.parameters())) for network in (first, second)]
-    second.requires_grad_(False)
+    trained = [Trained.of(network, torch.optim.Adam(network.parameters())) for network in (first, second)]
     part = lambda first, second, x: second(first(x)).sum()  # noqa: E731
-    assert reckon(part, (first, second, torch.zeros(2, 3)), trained).others == 0  # it gets none
-    second.requires_grad_(True)
-    alone = lambda second, x: second(x).sum()  # noqa: E731
-    assert reckon(alone, (second, torch.zeros(2, 5)), trained).others == 3 * 5 * 4
+    batch = (first, second, torch.zeros(2, 3))
+    together = reckon(part, batch, trained)
+    second.requires_grad_(False)
+    assert reckon(part, batch, trained)[:3] == (*together[:2], 5 * 4)
+    assert together.others == 0 and together.optimisers == 2 * (3 * 5 + 5) * 4 + 2 * 4
 
 
 def test_a_step_of_an_optimiser_that_went_on_from_a_checkpoint_keeps_no_more():
     network = nn.Linear(4, 4)
     optimiser = torch.optim.Adamax(network.parameters())
-    fresh = optimiser_bytes(optimiser)
+    fresh = optimiser_bytes(Trained.of(network, optimiser))
     network(torch.ones(1, 4)).sum().backward()
     optimiser.step()
-    assert optimiser_bytes(optimiser) == fresh == 2 * (16 + 4) * 4 + 2 * 4
+    assert optimiser_bytes(Trained.of(network, optimiser)) == fresh == 2 * (16 + 4) * 4 + 2 * 4
 
 
 @pytest.fixture(scope="module")

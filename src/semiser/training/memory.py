@@ -21,7 +21,18 @@ from semiser.devices import bytes_of, gib
 
 _SMALL = 7  # values
 
-Trained = Sequence[tuple[nn.Module, torch.optim.Optimizer]]
+
+class Trained(NamedTuple):
+    """A network, its optimiser, and the parameters that learn: in some parts of a step they may stand still."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    learning: list[nn.Parameter]
+
+    @classmethod
+    def of(cls, network: nn.Module, optimiser: torch.optim.Optimizer) -> "Trained":
+        """Whose parameters learn that have a gradient now."""
+        return cls(network, optimiser, [each for each in network.parameters() if each.requires_grad])
 
 
 class Need(NamedTuple):
@@ -50,20 +61,23 @@ class Need(NamedTuple):
         return ", ".join(f"{name} {gib(value)}" for name, value in named)
 
 
-def reckon(part: Callable[..., Any], given: Sequence[Any], trained: Trained) -> Need:
+def reckon(part: Callable[..., Any], given: Sequence[Any], trained: Sequence[Trained]) -> Need:
     """What a part of a step takes.
 
     Args:
         part: of `TrainingRun.graph`.
         given: its arguments; networks are among them.
-        trained: networks and optimisers of the training.
+        trained: all networks of the training.
     """
     step, reached = _passes(part, given)
-    networks = [network for network, _ in trained]
-    rest = [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
-    others = bytes_of([parameter for parameter in rest if id(parameter) not in reached])
-    held = bytes_of([tensor for network in networks for tensor in (*network.parameters(), *network.buffers())])
-    return Need(held, sum(optimiser_bytes(optimiser) for _, optimiser in trained), others, step)
+    others = bytes_of([each for one in trained for each in one.learning if id(each) not in reached])
+    held = bytes_of([tensor for one in trained for tensor in (*one.network.parameters(), *one.network.buffers())])
+    return Need(held, sum(map(optimiser_bytes, trained)), others, step)
+
+
+def given_bytes(given: Sequence[Any]) -> int:
+    """What the tensors among the arguments of a part take; those that other arguments have do not count."""
+    return bytes_of([value for value in tree_leaves(given) if isinstance(value, Tensor)])
 
 
 def _passes(part: Callable[..., Any], given: Sequence[Any]) -> tuple[int, set[int]]:
@@ -95,21 +109,19 @@ def _has_gradient(value: Tensor) -> bool:
     return value.requires_grad and value.dim() == 0
 
 
-def optimiser_bytes(optimiser: torch.optim.Optimizer) -> int:
+def optimiser_bytes(trained: Trained) -> int:
     """What an optimiser keeps beside the parameters, once it has taken a step.
 
     It takes one, on small tensors in their place: what is as large as those then is as large as the parameter.
     """
-    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-    small = {id(each): nn.Parameter(torch.zeros(_SMALL, dtype=each.dtype)) for each in parameters if each.requires_grad}
-    tried = copy.deepcopy(optimiser, small | {id(optimiser.state): defaultdict(dict)})
+    small = {id(each): nn.Parameter(torch.zeros(_SMALL, dtype=each.dtype)) for each in trained.learning}
+    tried = copy.deepcopy(trained.optimiser, small | {id(trained.optimiser.state): defaultdict(dict)})
     for parameter in small.values():
         parameter.grad = torch.zeros_like(parameter)
     tried.step()
     return sum(
         bytes_of(kept) // _SMALL * each.numel() if kept.numel() == _SMALL else bytes_of(kept)
-        for each in parameters
-        if id(each) in small
+        for each in trained.learning
         for kept in tried.state[small[id(each)]].values()
         if isinstance(kept, Tensor)
     )

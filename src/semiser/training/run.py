@@ -22,7 +22,7 @@ from semiser.options.training import TrainingOptions
 from semiser.progress import duration, note
 from semiser.provenance import Provenance
 from semiser.publish import NO_ROOM
-from semiser.training.memory import Need, reckon
+from semiser.training.memory import Need, Trained, given_bytes, reckon
 from semiser.training.saved import write_saved
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class TrainingRun:
         self._parts_drawn = 0
         self._compile, self._compiled, self._in_step = options.compile, dict[Any, Any](), set[Any]()
         self._limited = free_bytes(self.fabric.device) < math.inf
-        self._trained: list[tuple[torch.nn.Module, torch.optim.Optimizer]] = []
+        self._trained: list[Trained] = []
         self.needs: dict[str, Need] = {}
         self._largest, self._reckoning = dict[Any, int](), False
         self._first: tuple[int, float] | None = None  # epoch that this process logged first, and when
@@ -107,7 +107,7 @@ class TrainingRun:
 
     def setup(self, network: torch.nn.Module, optimiser: torch.optim.Optimizer) -> tuple[Any, Any]:
         """A network and its optimiser as Fabric sets them up; what they take on the device is known from then on."""
-        self._trained.append((network, optimiser))
+        self._trained.append(Trained.of(network, optimiser))
         return self.fabric.setup(network, optimiser)
 
     def seed_everything(self) -> None:
@@ -176,17 +176,17 @@ class TrainingRun:
         Raises:
             ValueError: it needs more than is free.
         """
-        if (size := bytes_of(given)) <= self._largest.get(part, 0):
+        if (size := given_bytes(given)) <= self._largest.get(part, 0):
             return
         self._largest[part], device = size, self.fabric.device
-        present = [(network, optimiser.state) for network, optimiser in self._trained]
         self._reckoning = True
         try:
             need = reckon(part, given, self._trained)
         finally:
             self._reckoning = False
-        held = need.networks + bytes_of([list(state.values()) for _, state in present])
-        held += bytes_of([parameter.grad for network, _ in present for parameter in network.parameters()])
+        states = [state for one in self._trained for state in one.optimiser.state.values()]
+        gradients = [parameter.grad for one in self._trained for parameter in one.learning]
+        held = need.networks + bytes_of(states) + bytes_of(gradients)
         self.needs[part.__name__] = need
         logger.info("memory of a step on %s (%s): %s", device, part.__name__, need)
         if need.total - held > (free := free_bytes(device)):
