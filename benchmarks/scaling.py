@@ -109,14 +109,14 @@ def _features(arguments: argparse.Namespace) -> Callable[[], None]:
 
 
 def _folds(arguments: argparse.Namespace) -> Callable[[], None]:
-    from semiser.datasets.arrow import ArrowDataset
+    from semiser.datasets.arrow import ArrowDataset, UtteranceFileDataset
     from semiser.folds.make import make_folds
     from semiser.folds.options import FoldOptions
 
-    utterances = ArrowDataset(filepath=str(arguments.folder / "utterances.parquet"))
+    utterances = UtteranceFileDataset(filepath=str(arguments.folder / "utterances.parquet"))
     folds = ArrowDataset(filepath=str(arguments.folder / "folds.parquet"))
     options = FoldOptions(experiment="e", corpora=["linked"], protocol={"kind": "k_fold", "k": 5})
-    return lambda: folds.save(make_folds(utterances.load(), options))
+    return lambda: folds.save(make_folds(utterances.load().read(), options))
 
 
 STEPS = {"ingest": _ingest, "features": _features, "again": _features, "folds": _folds}

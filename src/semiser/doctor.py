@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from semiser.corpora.options import CorpusOptions, IngestOptions
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Utterance
+from semiser.folds.table import ids_of
 from semiser.needs import configured_systems
 from semiser.options.base import Options, first_problem
 from semiser.options.face_features import NetworkFamilyOptions
@@ -153,7 +154,7 @@ def _tested(folds: pa.Table, utterances: pa.Table) -> tuple[dict[str, int], int]
     """Tested utterances by class, each counted once, and how many speakers are known among them."""
     tested = folds.filter(pc.equal(folds["role"], "test"))
     labels = dict(zip(tested["utterance_id"].to_pylist(), tested["label"].to_pylist(), strict=True))
-    heard = utterances.filter(pc.is_in(utterances["utterance_id"], tested["utterance_id"].combine_chunks()))
+    heard = utterances.filter(pc.is_in(utterances["utterance_id"], ids_of(tested)))
     return dict(sorted(Counter(labels.values()).items())), len(pc.unique(heard["speaker_id"]).drop_null())
 
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from fold_tables import options, speech, table
 
-from semiser.folds.make import FOLDS_SCHEMA, folds_hash, make_folds
+from semiser.folds.make import FOLDS_SCHEMA, check_folds, folds_hash, make_folds
 from semiser.folds.settings import join_experiments, take_experiment
 from semiser.folds.table import protocol_facts
 
@@ -24,6 +25,30 @@ def test_leave_one_speaker_out_has_the_worked_out_rows():
         ("e", 1, "x/b_anger_0", "test", "anger", "anger"),
         ("e", 1, "x/b_joy_0", "test", "joy", "joy"),
     ]
+
+
+def test_names_take_24_bytes_a_row_and_are_dictionaries_in_a_file_too(tmp_path):
+    rows = table(speech("abcd", per_class=5))
+    folds = make_folds(rows, options())
+    assert len({chunk.dictionary.buffers()[2].address for chunk in folds["utterance_id"].chunks}) == 1
+    assert sum(
+        chunk.indices.nbytes for name in folds.column_names if name != "fold" for chunk in folds[name].chunks
+    ) <= (
+        21 * len(folds)  # five columns of int32, and a bit that says what is null
+    )
+    pq.write_table(folds, tmp_path / "folds.parquet", row_group_size=7)
+    read = pq.read_table(tmp_path / "folds.parquet")
+    assert read.schema.equals(FOLDS_SCHEMA) and folds_hash(read) == folds_hash(folds)
+    check_folds(read, rows, options())
+
+
+def test_experiments_whose_names_differ_are_checked_together():
+    rows = table(speech("abc", per_class=2))
+    others = table(speech("bc", per_class=2))
+    parts = [make_folds(rows, options(experiment="one")), make_folds(others, options(experiment="two"))]
+    check_folds(join_experiments(parts), rows, options())
+    with pytest.raises(ValueError, match="experiment 'one', fold 0: 4 utterances such as x/a_anger_0 are not in"):
+        check_folds(join_experiments(parts), others, options())
 
 
 def test_permuting_the_test_labels_leaves_training_and_validation_unchanged():

@@ -49,6 +49,16 @@ def test_a_column_lacks_where_all_its_rows_are_null():
     assert not file.lacks("b", "audio_path")
 
 
+def test_what_is_read_whole_is_the_table_and_a_column_of_nothing_is_the_same_nulls_in_every_group():
+    groups = [_rows("a", "xy"), _rows("a", "z", video_path="z.mp4", emotion_votes=[None, "joy"]), _rows("b", "uv")]
+    whole = _file(*groups).read()
+    assert whole.equals(pa.concat_tables(groups)) and whole.schema == UTTERANCES_SCHEMA
+    first, _, last = whole["transcript"].chunks
+    assert first.buffers()[1].address == last.buffers()[1].address
+    two = _file(*groups).read(["video_path", "corpus"])
+    assert two.to_pydict() == {"video_path": [None, None, "z.mp4", None, None], "corpus": list("aaabb")}
+
+
 def test_no_utterances_have_no_corpora():
     assert _file().corpora == [] and UtteranceFile.in_memory(_rows("a", "")).corpora == []
 

@@ -19,6 +19,7 @@ from semiser.data.stream import SampleStream
 from semiser.data.vector_stream import VectorStream
 from semiser.data.vectors import FoldData
 from semiser.folds.rows import FoldRows
+from semiser.folds.table import ids_of
 from semiser.options.training import ScalingOptions
 from semiser.provenance import Provenance
 
@@ -140,8 +141,8 @@ def read_vectors(
         in_memory_mb: what those who are not may take in memory.
         block_rows: streamed utterances that are shuffled with each other.
     """
-    labelled = folds.filter(pc.not_equal(folds["role"], "unlabelled"))["utterance_id"]
-    used = pc.is_in(pa.array(utterance_ids), labelled.combine_chunks()).to_numpy(zero_copy_only=False)
+    labelled = ids_of(folds.filter(pc.not_equal(folds["role"], "unlabelled")))
+    used = pc.is_in(pa.array(utterance_ids), labelled).to_numpy(zero_copy_only=False)
     fields = [table.schema.field(column) for column, table in tables.items()]
     pooled = any(map(needs_pooling, fields))
     if pooled or np.sum(~used) * sum(field.type.list_size for field in fields) * 4 <= in_memory_mb * 1e6:

@@ -114,6 +114,7 @@ def _collect(tree: Tree, experiment: str) -> Iterator[Exported]:
         table = pq.read_table(path)
         pipeline = path.parent.name
         rows = table.to_pandas()[["experiment", "fold", "role", "utterance_id", "label", "true_label"]]
+        rows = rows.astype(dict.fromkeys(rows.columns.drop("fold"), "str"))  # categories before
         if rows["experiment"].nunique() == 1:  # else these are the folds of several settings, such as label budgets
             rows = rows.drop(columns="experiment")
         classes = sorted(rows["true_label"].dropna().unique())

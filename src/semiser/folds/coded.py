@@ -31,10 +31,23 @@ def encode_column(table: pa.Table, name: str) -> Coded:
 
 def encode(column: pa.Array | pa.ChunkedArray) -> Coded:
     """The codes of a column into its sorted names."""
-    names = pc.unique(column).drop_null()
+    names = pc.cast(pc.unique(column).drop_null(), pa.string())
     names = names.take(pc.sort_indices(names))
     codes = pc.fill_null(pc.index_in(column, value_set=names), ABSENT)
     return Coded(to_numpy(codes).astype(np.int64), names.to_pylist())
+
+
+def split_names(column: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
+    """A column's names in no order, and the place among them of each of its values: without a copy where it is
+    dictionary-encoded and all chunks have the same names.
+    """
+    column = column.dictionary_encode()
+    names = [chunk.dictionary for chunk in column.chunks]
+    if any(not each.equals(names[0]) for each in names[1:]):
+        return split_names(column.unify_dictionaries())
+    if not names:
+        return pa.array([], column.type.value_type), pa.array([], column.type.index_type)
+    return names[0], pa.concat_arrays([chunk.indices for chunk in column.chunks])
 
 
 def to_numpy(column: pa.Array | pa.ChunkedArray) -> np.ndarray:

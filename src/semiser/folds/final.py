@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from semiser.folds.table import FOLDS_SCHEMA
+from semiser.folds.table import FOLDS_SCHEMA, with_strings
 
 
 def join_folds(folds: pa.Table, keep_validation: bool = False) -> pa.Table:
@@ -21,7 +21,7 @@ def join_folds(folds: pa.Table, keep_validation: bool = False) -> pa.Table:
     Returns:
         A table of `FOLDS_SCHEMA` with the protocol of the folds: fold 0, in the order of ids, without a test part.
     """
-    table = folds.append_column("tested", pc.equal(folds["role"], "test"))
+    table = with_strings(folds).append_column("tested", pc.equal(folds["role"], "test"))
     order = pc.sort_indices(table, [("utterance_id", "ascending"), ("tested", "ascending"), ("fold", "ascending")])
     table = table.take(order).combine_chunks()
     ids = table["utterance_id"].combine_chunks()
@@ -35,4 +35,4 @@ def join_folds(folds: pa.Table, keep_validation: bool = False) -> pa.Table:
     columns = {name: chosen[name] for name in FOLDS_SCHEMA.names}
     columns["role"] = pc.if_else(trains, "train", chosen["role"])
     columns["fold"] = pa.array(np.zeros(len(chosen), np.int32))
-    return pa.table(columns, schema=FOLDS_SCHEMA).replace_schema_metadata(folds.schema.metadata)
+    return pa.table(columns).cast(FOLDS_SCHEMA).replace_schema_metadata(folds.schema.metadata)

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from semiser.folds.coded import ABSENT, Coded, encode_column, to_numpy
+from semiser.folds.coded import ABSENT, Coded, encode, encode_column, split_names, to_numpy
 from semiser.folds.options import CrossCorpus, FoldOptions
 from semiser.folds.table import ACTED, ROLES, TEST, TRAIN, UNLABELLED, VALIDATION, each_fold, protocol_facts
 
@@ -29,20 +29,27 @@ def check_folds(folds: pa.Table, utterances: pa.Table, options: FoldOptions) -> 
     """
     acted = set(options.acted_corpora)
     classes = protocol_facts(folds).get("classes") or pc.unique(folds["label"].drop_null()).to_pylist()
-    speakers = encode_column(utterances, "speaker_id")
+    speakers, corpora = encode_column(utterances, "speaker_id"), encode(utterances["corpus"])
+    ids, places = None, None
     for experiment, number, fold in each_fold(folds):
         where = f"experiment {experiment!r}, fold {number}"
         roles = to_numpy(pc.fill_null(pc.index_in(fold["role"], value_set=pa.array(ROLES)), ABSENT))
-        place = pc.index_in(fold["utterance_id"], value_set=utterances["utterance_id"])
-        _check_rows(fold, roles, place, where)
-        _check_acted(utterances["corpus"].take(place), roles, acted, where)
+        names, indices = split_names(fold["utterance_id"])
+        if places is None or not names.equals(ids):  # the folds of one experiment have the same names
+            ids, places = names, pc.index_in(names, value_set=utterances["utterance_id"])
+        place = places.take(indices)
+        _check_rows(fold, names, to_numpy(indices), roles, place, where)
+        corpus = corpora.codes[to_numpy(place)]
+        _check_acted(corpora.names, corpus, roles, acted, where)
         _check_speakers(speakers, to_numpy(place), roles, options, where)
         if isinstance(options.protocol, CrossCorpus):
-            _check_corpora(utterances["corpus"].take(place), roles, where)
+            _check_corpora(corpora.names, corpus, roles, where)
         _check_parts(fold, roles, classes, where)
 
 
-def _check_rows(fold: pa.Table, roles: np.ndarray, place: pa.ChunkedArray, where: str) -> None:
+def _check_rows(
+    fold: pa.Table, names: pa.Array, indices: np.ndarray, roles: np.ndarray, place: pa.Array, where: str
+) -> None:
     if (roles == ABSENT).any():
         raise ValueError(f"{where}: unknown role among {pc.unique(fold['role']).to_pylist()}; roles are {ROLES}")
     if place.null_count:
@@ -50,22 +57,21 @@ def _check_rows(fold: pa.Table, roles: np.ndarray, place: pa.ChunkedArray, where
         raise ValueError(
             f"{where}: {place.null_count} utterances such as {unknown} are not in utterances; remake folds"
         )
-    seen = fold["utterance_id"].value_counts()
-    repeated = seen.filter(pc.greater(seen.field("counts"), 1))
+    repeated = np.flatnonzero(np.bincount(indices, minlength=len(names)) > 1)
     if len(repeated):
-        name = repeated.field("values")[0].as_py()
-        used = fold.filter(pc.equal(fold["utterance_id"], name))["role"].to_pylist()
+        first = indices[np.isin(indices, repeated)][0]
+        used = [ROLES[code] for code in roles[indices == first]]
         raise ValueError(
-            f"{where}: {len(repeated)} utterances have more than one row, such as {name} ({', '.join(used)}); "
+            f"{where}: {len(repeated)} utterances have more than one row, such as {names[first]} ({', '.join(used)}); "
             "an utterance plays one role in a fold"
         )
 
 
-def _check_acted(corpora: pa.ChunkedArray, roles: np.ndarray, acted: set[str], where: str) -> None:
+def _check_acted(names: list[str], corpora: np.ndarray, roles: np.ndarray, acted: set[str], where: str) -> None:
     """An acted corpus has the role acted throughout, and no other corpus has it: nothing acted is ever tested."""
-    named = to_numpy(pc.is_in(corpora, value_set=pa.array(sorted(acted), pa.string())))
+    named = np.isin(corpora, [code for code, name in enumerate(names) if name in acted])
     if (wrong := named != (roles == ACTED)).any():
-        corpus, role = corpora.filter(pa.array(wrong))[0].as_py(), ROLES[roles[wrong][0]]
+        corpus, role = names[corpora[wrong][0]], ROLES[roles[wrong][0]]
         raise ValueError(
             f"{where}: {int(wrong.sum())} utterances such as one of {corpus} have the role {role}; the role acted "
             f"belongs to the corpora named in acted ({', '.join(sorted(acted)) or 'none'}) and to them alone"
@@ -88,10 +94,11 @@ def _check_speakers(speakers: Coded, place: np.ndarray, roles: np.ndarray, optio
         )
 
 
-def _check_corpora(corpora: pa.ChunkedArray, roles: np.ndarray, where: str) -> None:
-    names = np.asarray(corpora.to_pylist())
-    if both := sorted(set(names[(roles == TRAIN) | (roles == VALIDATION)]) & set(names[roles == TEST])):
-        raise ValueError(f"{where}: {', '.join(both)} gives labels and is tested; across corpora it may do one of them")
+def _check_corpora(names: list[str], corpora: np.ndarray, roles: np.ndarray, where: str) -> None:
+    both = np.intersect1d(corpora[(roles == TRAIN) | (roles == VALIDATION)], corpora[roles == TEST])
+    if len(both):
+        said = ", ".join(names[code] for code in both)
+        raise ValueError(f"{where}: {said} gives labels and is tested; across corpora it may do one of them")
 
 
 def _check_parts(fold: pa.Table, roles: np.ndarray, classes: list[str], where: str) -> None:

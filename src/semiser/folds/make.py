@@ -1,6 +1,7 @@
 """Folds as data: one table says which utterance plays which role in which fold, and a check refuses leaks."""
 
 import json
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -36,10 +37,12 @@ def make_folds(utterances: pa.Table, options: FoldOptions, everyone: pa.Table | 
             do not pass the check.
     """
     rows, left_out = select_rows(utterances, options, everyone)
+    constant = _constant_columns(rows, options.experiment)
+    pa.default_memory_pool().release_unused()  # what the choice of rows took for a moment
     tables, described = [], []
     for fold, part in enumerate(each_test_part(rows, options)):
         roles = complete_roles(rows, part, options, fold)
-        tables.append(_fold_table(rows, roles, options.experiment, fold))
+        tables.append(_fold_table(rows, constant, roles, fold))
         across = dict(zip(("trained_on", "tested_on"), part.corpora, strict=True)) if part.corpora else {}
         described.append({"fold": fold, "test": part.name, **across, **_role_counts(rows, roles)})
     facts = _facts(rows, options, left_out, described)
@@ -48,19 +51,32 @@ def make_folds(utterances: pa.Table, options: FoldOptions, everyone: pa.Table | 
     return table
 
 
-def _fold_table(rows: Rows, roles: np.ndarray, experiment: str, fold: int) -> pa.Table:
+def _constant_columns(rows: Rows, experiment: str) -> dict[str, pa.DictionaryArray]:
+    """What no fold changes: for every row its experiment, utterance and class."""
+    everyone = np.arange(len(rows.table))
+    return {
+        "experiment": _named(np.zeros(len(everyone)), [experiment]),
+        "utterance_id": _named(everyone, rows.table["utterance_id"].combine_chunks()),
+        "true_label": _named(rows.label.codes, rows.label.names),
+    }
+
+
+def _fold_table(rows: Rows, constant: Mapping[str, pa.DictionaryArray], roles: np.ndarray, fold: int) -> pa.Table:
     inside = np.flatnonzero(roles != ABSENT)
-    role, known = roles[inside], rows.label.codes[inside]
-    names = pa.array(rows.label.names, pa.string())
-    columns = [
-        pa.repeat(experiment, len(inside)),
-        pa.array(np.full(len(inside), fold, np.int32)),
-        rows.table["utterance_id"].take(pa.array(inside)),
-        pa.array(ROLES).take(pa.array(role)),
-        names.take(pa.array(known, mask=(known == ABSENT) | (role == UNLABELLED))),
-        names.take(pa.array(known, mask=known == ABSENT)),
-    ]
-    return pa.table(columns, schema=FOLDS_SCHEMA)
+    role = roles[inside]
+    label = np.where(role == UNLABELLED, ABSENT, rows.label.codes[inside])
+    columns = {
+        **(constant if len(inside) == len(roles) else {name: each.take(inside) for name, each in constant.items()}),
+        "fold": pa.array(np.full(len(inside), fold, np.int32)),
+        "role": _named(role, ROLES),
+        "label": _named(label, rows.label.names),
+    }
+    return pa.table({name: columns[name] for name in FOLDS_SCHEMA.names}, schema=FOLDS_SCHEMA)
+
+
+def _named(codes: np.ndarray, names: pa.Array | Sequence[str]) -> pa.DictionaryArray:
+    names = names if isinstance(names, pa.Array) else pa.array(names, pa.string())
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes == ABSENT), names)
 
 
 def _role_counts(rows: Rows, roles: np.ndarray) -> dict:

@@ -61,9 +61,13 @@ def select_rows(
     _require_corpora(utterances, options)
     wanted = pa.array([*options.corpora, *options.unlabelled_corpora, *options.acted_corpora])
     table = utterances.select([name for name in utterances.column_names if name in {*_COLUMNS, options.target}])
-    table = table.filter(pc.is_in(table["corpus"], value_set=wanted)).combine_chunks()
-    table = table.take(pc.sort_indices(table["utterance_id"]))
-    if pc.count_distinct(table["utterance_id"]).as_py() < len(table):
+    inside = pc.is_in(table["corpus"], value_set=wanted)
+    table = table if pc.all(inside).as_py() else table.filter(inside)
+    ids = table["utterance_id"]
+    if not pc.all(pc.less_equal(ids[:-1], ids[1:])).as_py():  # ingest writes them in order
+        table = table.take(pc.sort_indices(ids)).combine_chunks()
+        ids = table["utterance_id"]
+    if pc.any(pc.equal(ids[1:], ids[:-1])).as_py():
         raise ValueError("utterances: an utterance_id occurs more than once; ids must be unique, ingest again")
     is_target = to_numpy(pc.is_in(table["corpus"], value_set=pa.array(options.corpora)))
     is_acted = to_numpy(pc.is_in(table["corpus"], value_set=pa.array(options.acted_corpora, pa.string())))
@@ -79,7 +83,7 @@ def select_rows(
     left_out += _count_dropped(table, words, bare, "no label, and folds.unlabelled_rows is false")
     own = pc.fill_null(pc.cast(table[options.target].combine_chunks(), pa.string()), "(none)")
     left_out += _count_dropped(table, own, ~kept & is_acted, "acted: emotion {} has no counterpart in the mapping")
-    table = table.filter(pa.array(kept))
+    table = table if kept.all() else table.filter(pa.array(kept))
     rows = Rows(
         table, encode(table["corpus"]), encode_column(table, "speaker_id"), Coded(label.codes[kept], label.names),
         is_target[kept], is_acted[kept],

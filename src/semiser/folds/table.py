@@ -3,28 +3,49 @@
 `label` is what training may see: the class of train, acted, validation and test rows, null for unlabelled ones.
 `true_label` is the class of every row whose class is known, hidden or not. It is there to measure the precision of
 pseudo-labels afterwards, and is never read in training.
+
+Names are dictionary-encoded, utterances among them: a row and fold takes 24 bytes in memory, however long its id. What
+a kernel of Arrow wants as strings, such as the values of `is_in`, is cast (`ids_of`).
 """
 
 import hashlib
 import json
 from collections.abc import Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from semiser.folds.coded import split_names, to_numpy
 
 ROLES = ("train", "unlabelled", "validation", "test", "acted")
 TRAIN, UNLABELLED, VALIDATION, TEST, ACTED = range(len(ROLES))  # codes of ROLES
 
+_NAMES = pa.dictionary(pa.int32(), pa.string())
 FOLDS_SCHEMA = pa.schema(
     [
-        ("experiment", pa.string()),
+        ("experiment", _NAMES),
         ("fold", pa.int32()),
-        ("utterance_id", pa.string()),
-        ("role", pa.string()),
-        ("label", pa.string()),
-        ("true_label", pa.string()),
+        ("utterance_id", _NAMES),
+        ("role", _NAMES),
+        ("label", _NAMES),
+        ("true_label", _NAMES),
     ]
 )
+
+
+def ids_of(folds: pa.Table) -> pa.Array:
+    """The utterances of a folds table, each once, as strings."""
+    return pc.cast(pc.unique(folds["utterance_id"]), pa.string())
+
+
+def with_strings(folds: pa.Table) -> pa.Table:
+    """The same table with strings in the place of dictionaries, for tools that know none."""
+    kinds = [
+        (field.name, field.type.value_type if pa.types.is_dictionary(field.type) else field.type)
+        for field in folds.schema
+    ]
+    return folds.cast(pa.schema(kinds, folds.schema.metadata))
 
 
 def protocol_facts(folds: pa.Table) -> dict:
@@ -49,10 +70,14 @@ def folds_hash(folds: pa.Table) -> str:
 
 def each_fold(folds: pa.Table) -> Iterator[tuple[str, int, pa.Table]]:
     """Experiment, number and rows of every fold, in the order of experiments and numbers."""
-    keys = folds.select(["experiment", "fold"]).group_by(["experiment", "fold"]).aggregate([])
-    for key in keys.sort_by([("experiment", "ascending"), ("fold", "ascending")]).to_pylist():
-        inside = pc.and_(pc.equal(folds["experiment"], key["experiment"]), pc.equal(folds["fold"], key["fold"]))
-        yield key["experiment"], key["fold"], folds.filter(inside)
+    names, indices = split_names(folds["experiment"])
+    codes, numbers = to_numpy(indices), folds["fold"].to_numpy()
+    for experiment, code in sorted((name, code) for code, name in enumerate(names.to_pylist())):
+        inside = codes == code
+        for number in np.unique(numbers[inside]).tolist():
+            rows = np.flatnonzero(inside & (numbers == number))
+            whole = rows[-1] - rows[0] + 1 == len(rows)  # as they are made: no copy
+            yield experiment, number, folds.slice(rows[0], len(rows)) if whole else folds.take(rows)
 
 
 def count_left_out(before: pa.Table, after: pa.Table, reason: str) -> list[dict]:

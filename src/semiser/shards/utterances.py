@@ -1,6 +1,7 @@
 """The table of utterances as a Parquet file, read shard by shard where it need not be held."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import IO
 
 import pyarrow as pa
@@ -79,8 +80,34 @@ class UtteranceFile:
             yield held
 
     def read(self, columns: list[str] | None = None) -> pa.Table:
-        """Some columns of all utterances, or the whole table."""
-        return self._parquet.read(columns)
+        """Some columns of all utterances, or the whole table; a column that holds nothing takes next to nothing."""
+        schema = self._parquet.schema_arrow
+        if columns is not None:
+            schema = pa.schema([schema.field(name) for name in columns], schema.metadata)
+        groups = [self._read_group(number, schema) for number in range(self._parquet.num_row_groups)]
+        return pa.concat_tables(groups) if groups else schema.empty_table()
+
+    def _read_group(self, number: int, schema: pa.Schema) -> pa.Table:
+        """A row group, whose columns of nothing but nulls are not read: they are the same nulls in every group."""
+        empty = {name for name in schema.names if self._is_empty(number, name)}
+        held = self._parquet.read_row_group(number, [name for name in schema.names if name not in empty])
+        rows = self._parquet.metadata.row_group(number).num_rows
+        arrays = [
+            self._nulls(rows, field.type) if field.name in empty else held[field.name].combine_chunks()
+            for field in schema
+        ]
+        return pa.table(arrays, schema=schema)
+
+    def _is_empty(self, number: int, name: str) -> bool:
+        """Whether a row group's column is known to hold nothing but nulls; lists are not asked."""
+        if name not in self._leaves:
+            return False
+        found = self._column(number, name)
+        return found.statistics is not None and found.statistics.null_count == found.num_values
+
+    @cache  # noqa: B019 as long as the file is open
+    def _nulls(self, rows: int, kind: pa.DataType) -> pa.Array:
+        return pa.nulls(rows, kind)
 
     def _column(self, group: int, name: str) -> pq.ColumnChunkMetaData:
         return self._parquet.metadata.row_group(group).column(self._leaves[name])

@@ -20,7 +20,7 @@ from torch import Tensor
 from semiser import __version__
 from semiser.folds.final import join_folds
 from semiser.folds.rows import FoldRows
-from semiser.folds.table import protocol_facts
+from semiser.folds.table import ids_of, protocol_facts
 from semiser.options.base import Options
 from semiser.options.training import TrainingOptions
 from semiser.progress import progress
@@ -122,7 +122,7 @@ def experiment_on(
         read: gives the features of the utterances with these ids, in this order.
         models: folder of the experiment's models.
     """
-    used = utterances.filter(pc.is_in(utterances["utterance_id"], folds["utterance_id"]))
+    used = utterances.filter(pc.is_in(utterances["utterance_id"], ids_of(folds)))
     ids = used["utterance_id"].to_pylist()
     return Experiment(
         folds=folds,
@@ -373,13 +373,13 @@ def tabulate_classes(
     predicted = [experiment.classes[number] for number in probabilities.argmax(axis=1)]
     ids = test["utterance_id"].to_pylist()
     columns = {
-        "experiment": test["experiment"].combine_chunks(),
+        "experiment": pc.cast(test["experiment"], pa.string()),
         "variant": pa.array([labels["variant"]] * len(ids), pa.string()),
         "seed": pa.array([labels["seed"]] * len(ids), pa.int64()),
         "fold": pa.array([labels["fold"]] * len(ids), pa.int32()),
         "utterance_id": pa.array(ids, pa.string()),
         "speaker_id": pa.array([speakers[name] for name in ids], pa.string()),
-        "target": test["label"].combine_chunks(),
+        "target": pc.cast(test["label"], pa.string()),
         "prediction": pa.array(predicted, pa.string()),
         "probabilities": pa.array(list(probabilities.astype(np.float32)), pa.list_(pa.float32())),
     }

@@ -86,13 +86,14 @@ def pretrain(work: Work[TrainAvspnetOptions]) -> tuple[dict[str, Any], "pa.Table
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from semiser.folds.table import ids_of
     from semiser.systems.avspnet.pretraining import left_out, make_background, refuse_tested_speakers
     from semiser.training.experiment import CURVES_SCHEMA
 
     options, utterances = work.options, work.utterances
     voices = utterances.filter(pc.is_in(utterances["corpus"], pa.array(options.background.corpora)))
     if not options.background.transductive:
-        tested = work.folds.filter(pc.equal(work.folds["role"], "test"))["utterance_id"]
+        tested = ids_of(work.folds.filter(pc.equal(work.folds["role"], "test")))
         refuse_tested_speakers(voices, utterances.filter(pc.is_in(utterances["utterance_id"], tested)))
     proxies = {proxy: work.table_if_on(f"proxy_{proxy}") for proxy in PROXIES}
     segments = _segments(work)
@@ -190,6 +191,7 @@ def read(work: Work[TrainAvspnetOptions], setting: Setting) -> "Experiment":
 
     from semiser.data.samples import read_samples
     from semiser.folds.settings import take_experiment
+    from semiser.folds.table import ids_of
     from semiser.options.training import ScalingOptions
     from semiser.systems.avspnet.front_end import COLUMN, embed_utterances, load_front_end
     from semiser.training.run import device_of
@@ -201,7 +203,7 @@ def read(work: Work[TrainAvspnetOptions], setting: Setting) -> "Experiment":
         return work.open(partial(read_samples, {COLUMN: segments}, scaling=scaling, band_axis=0), own)
     folder = Path(work.models, setting.front_end)
     front_end, recognition = load_front_end(folder), work.options.active_recognition[setting.recognition]
-    targets = work.utterances.filter(pc.is_in(work.utterances["utterance_id"], work.folds["utterance_id"]))
+    targets = work.utterances.filter(pc.is_in(work.utterances["utterance_id"], ids_of(work.folds)))
     table = embed_utterances(
         front_end.to(device_of(work.training)),
         segments,
@@ -240,13 +242,14 @@ def _counts(work: Work, tasks: "dict[str, dict[str, Any]]") -> list[dict[str, An
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    from semiser.folds.table import ids_of
     from semiser.systems.avspnet.counts import count_segments, counts_beside
 
     options, table = work.options, work.utterances
-    used = work.folds["utterance_id"]
+    used = ids_of(work.folds)
     ids = {
         corpus: table["utterance_id"].filter(
-            pc.and_(pc.equal(table["corpus"], corpus), pc.is_in(table["utterance_id"], used.combine_chunks()))
+            pc.and_(pc.equal(table["corpus"], corpus), pc.is_in(table["utterance_id"], used))
         )
         for corpus in options.corpora
     }

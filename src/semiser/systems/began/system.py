@@ -69,9 +69,8 @@ def always_unlabelled(folds: "pa.Table") -> list[str]:
     import pyarrow.compute as pc
 
     rows = folds.filter(pc.equal(folds["role"], "unlabelled"))
-    counts = rows.group_by("utterance_id").aggregate([("fold", "count")])
-    everywhere = pc.equal(counts["fold_count"], len(pc.unique(folds["fold"])))
-    found = sorted(counts.filter(everywhere)["utterance_id"].to_pylist())
+    names, times = pc.value_counts(pc.cast(rows["utterance_id"], "string")).flatten()
+    found = sorted(names.filter(pc.equal(times, len(pc.unique(folds["fold"])))).to_pylist())
     if not found:
         raise ValueError(
             "no utterance is unlabelled in every fold: BEGAN has nothing to learn from; name a corpus in "

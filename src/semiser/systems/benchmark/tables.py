@@ -19,7 +19,7 @@ from semiser.evaluation.confounds import confounds_of, over_draws
 from semiser.evaluation.report import evaluate
 from semiser.evaluation.significance import LEVEL, holm
 from semiser.evaluation.tasks import settings_of
-from semiser.folds.table import ROLES, TEST, TRAIN
+from semiser.folds.table import ROLES, TEST, TRAIN, each_fold
 from semiser.systems.benchmark import guests
 from semiser.systems.benchmark.options import EVERYONE, TrainBenchmarkOptions
 from semiser.systems.system import Work
@@ -122,7 +122,9 @@ def _take(rows: pa.Table, part: _Part) -> pa.Table:
 
 def _told_by_files(work: Work[TrainBenchmarkOptions], part: _Part) -> dict[str, dict[str, float]]:
     """Share to quantity to the UAR of a tree on it alone, mean over draws, on the test utterances of a part."""
-    folds = work.folds.filter(pc.invert(pc.match_substring(work.folds["experiment"], _HEARD)))  # the same labels
+    folds = work.folds.filter(
+        pc.invert(pc.match_substring(pc.cast(work.folds["experiment"], "string"), _HEARD))
+    )  # the same labels
     if part.folds is not None:
         folds = _take(folds, part)
     elif part.ids is not None:
@@ -254,11 +256,9 @@ def ranking(measured: Sequence[Measured], tests: pd.DataFrame) -> pd.DataFrame:
 
 def _labels(work: Work[TrainBenchmarkOptions]) -> dict[str, float]:
     """Share, as in a variant's name, to the training labels of a fold, mean over folds and draws."""
-    train = work.folds.filter(pc.equal(work.folds["role"], ROLES[TRAIN]))
-    counts = train.group_by(["experiment", "fold"]).aggregate([("utterance_id", "count")]).to_pylist()
     found = defaultdict(list)
-    for row in counts:
-        found[settings_of(row["experiment"])["share"]].append(row["utterance_id_count"])
+    for experiment, _, fold in each_fold(work.folds):
+        found[settings_of(experiment)["share"]].append(pc.sum(pc.equal(fold["role"], ROLES[TRAIN])).as_py())
     return {share: float(np.mean(values)) for share, values in found.items()}
 
 
