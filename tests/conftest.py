@@ -8,6 +8,24 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two busy threads on two cores m
 
 import pytest
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--pretend-device`: what asks for the CPU is on a pretended GPU (`pretend_device`), in every test."""
+    parser.addoption("--pretend-device", action="store_true", help="put trainings onto a pretended GPU")
+
+
+@pytest.fixture(autouse=True)
+def pretended(request: pytest.FixtureRequest):
+    """The pretended GPU where it is asked for."""
+    if not request.config.getoption("--pretend-device"):
+        yield None
+        return
+    from pretend_device import on_pretend_device
+
+    with on_pretend_device() as device:
+        yield device
+
+
 PROJECT_ROOT = Path(__file__).parents[1]
 
 

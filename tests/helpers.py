@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,11 @@ from safetensors.torch import load_file
 from semiser.corpora.utterance import UTTERANCES_SCHEMA
 from semiser.shards.table import Receipt, ShardedTable
 from semiser.training.saved import write_saved
+
+
+def fitted(fit: Any, data: Any, options: Any, run: Any) -> Any:
+    """What a system's `fit` gives, on the CPU, of data that are put onto the run's device, as an experiment does."""
+    return fit(data.to(run.fabric.device), options, run).cpu()
 
 
 def voice(seconds: float = 1.0, rate: int = 16_000, pitch_hz: float = 120.0, seed: int = 0) -> np.ndarray:

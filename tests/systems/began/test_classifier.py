@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers import fitted
 from safetensors.torch import load_file
 
 from semiser.data.samples import SampleData
@@ -117,7 +118,7 @@ CEPSTRAL = SCRATCH.model_copy(
     ],
 )
 def test_both_kinds_learn_what_can_be_learnt(options, data, tmp_path):
-    probabilities = began_classifier.fit(data, options, _run(tmp_path))
+    probabilities = fitted(began_classifier.fit, data, options, _run(tmp_path))
     torch.testing.assert_close(probabilities.sum(1), torch.ones(6))
     assert (probabilities.argmax(1) == data.y[24:]).float().mean() > 0.8
 
@@ -125,7 +126,7 @@ def test_both_kinds_learn_what_can_be_learnt(options, data, tmp_path):
 def test_the_pooled_values_are_standardised_by_the_training_chunks_alone(tmp_path):
     data = _data()
     data.x["map"][36:] += 100  # the chunks of validation and test
-    began_classifier.fit(data, RICH, _run(tmp_path))
+    fitted(began_classifier.fit, data, RICH, _run(tmp_path))
     weights = load_file(tmp_path / "model.safetensors")
     x = data.x["map"][:36]
     expected = torch.cat([x.mean(-1), x.diff(dim=-1).abs().mean(-1)], 1)
@@ -137,7 +138,7 @@ def test_the_pooled_values_are_standardised_by_the_training_chunks_alone(tmp_pat
 def test_two_units_learn_arousal_and_valence_without_the_utterances_that_have_none(tmp_path, loss):
     data = _data()
     run = _run(tmp_path)
-    found = began_classifier.fit(data, _with(task="dimensions", dimension_loss=loss, epochs=30), run)
+    found = fitted(began_classifier.fit, data, _with(task="dimensions", dimension_loss=loss, epochs=30), run)
     assert found.shape == (6, 2) and found.isfinite().all()
     assert (began_classifier.concordance(found, data.about["dimensions"][24:]) > 0.6).all()
     assert "validation_ccc" in {row["name"] for row in run.curves}
@@ -147,7 +148,7 @@ def test_weights_options_and_scaling_rebuild_the_classifier(tmp_path):
     place = save_random_encoder((9, 8), SCRATCH.encoder, TrainingOptions(accelerator="cpu"), 0, tmp_path)
     folder = tmp_path / "variant/fold-00"
     data, run = _data(), _run(folder)
-    expected = began_classifier.fit(data, _with(OPTIONS.model_copy(update={"frozen": place})), run)
+    expected = fitted(began_classifier.fit, data, _with(OPTIONS.model_copy(update={"frozen": place})), run)
     card = json.loads((folder / "card.json").read_bytes())
     assert (card["system"], card["classes"], card["features"]) == ("began", ["low", "high"], "map")
     assert (card["scaling"], card["options"]["frozen"]) == ("speaker", place)
@@ -162,7 +163,7 @@ def test_weights_options_and_scaling_rebuild_the_classifier(tmp_path):
 @pytest.mark.parametrize("options", [_with(), RICH, _with(select="validation"), _with(task="dimensions")])
 def test_a_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions(tmp_path, monkeypatch, options):
     data, expected_run = _data(), _run(tmp_path / "a")
-    undisturbed = began_classifier.fit(data, options, expected_run)
+    undisturbed = fitted(began_classifier.fit, data, options, expected_run)
     save, done = TrainingRun.save_checkpoint, []
 
     def save_and_die(run, state, force=False):
@@ -173,12 +174,12 @@ def test_a_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions
 
     monkeypatch.setattr(TrainingRun, "save_checkpoint", save_and_die)
     with pytest.raises(KeyboardInterrupt):
-        began_classifier.fit(data, options, _run(tmp_path / "b"))
+        fitted(began_classifier.fit, data, options, _run(tmp_path / "b"))
     monkeypatch.undo()
     assert done[-1] > 0, "the kill is to fall inside an epoch"
     torch.manual_seed(99)
     run = _run(tmp_path / "b")
-    assert torch.equal(began_classifier.fit(data, options, run), undisturbed)
+    assert torch.equal(fitted(began_classifier.fit, data, options, run), undisturbed)
     assert run.curves == expected_run.curves
 
 
@@ -186,5 +187,7 @@ def test_selection_reads_no_test_label(tmp_path):
     data, permuted = _data(), _data()
     permuted.y[24:] = 1 - permuted.y[24:]
     options = _with(select="validation")
-    first, second = (began_classifier.fit(d, options, _run(tmp_path / str(n))) for n, d in enumerate((data, permuted)))
+    first, second = (
+        fitted(began_classifier.fit, d, options, _run(tmp_path / str(n))) for n, d in enumerate((data, permuted))
+    )
     assert torch.equal(first, second)

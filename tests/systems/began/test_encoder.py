@@ -83,7 +83,7 @@ def test_a_step_of_d_leaves_g_untouched_and_the_reverse(tmp_path):
     state = began._fresh_state(SHAPE, TINY, run)
     state["k"] = torch.tensor(0.5)
     d, g = state["discriminator"], state["generator"]
-    x, z = torch.rand(8, 8, 8), torch.rand(8, 4)
+    x, z = (torch.rand(*shape).to(run.fabric.device) for shape in ((8, 8, 8), (8, 4)))
     before_d, before_g = _weights(d), _weights(g)
     began.step_discriminator(state, x, z, run)
     assert _same(g, before_g) and not _same(d, before_d)
@@ -99,7 +99,7 @@ def test_the_gradient_of_d_is_that_of_its_loss_with_g_given(tmp_path):
     state = began._fresh_state(SHAPE, TINY, run)
     state["k"] = torch.tensor(0.5)
     twin = copy.deepcopy(state["discriminator"].module)
-    x, z = torch.rand(4, 8, 8), torch.rand(4, 4)
+    x, z = (torch.rand(*shape).to(run.fabric.device) for shape in ((4, 8, 8), (4, 4)))
     fake = state["generator"](z).detach()
     ((x - twin(x)).abs().mean() - 0.5 * (fake - twin(fake)).abs().mean()).backward()
     returned = began.step_discriminator(state, x, z, run)

@@ -7,6 +7,7 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import torch
+from helpers import fitted
 from interruption import killed_after
 from torch.nn import functional as F
 
@@ -245,7 +246,7 @@ def test_utterances_without_a_face_are_left_out_where_visual_knowledge_is_needed
 def test_every_variant_learns_what_can_be_learnt(features, tmp_path, name):
     run = _run(tmp_path)
     data = _fold(features(), run)
-    probabilities = cmkt.fit(data, TRAIN.neural(name), run)
+    probabilities = fitted(cmkt.fit, data, TRAIN.neural(name), run)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(6))
     assert (probabilities.argmax(1) == data.y[data.rows["test"]]).float().mean() > 0.6
     curves = {row["name"] for row in run.curves}
@@ -268,7 +269,7 @@ def test_every_variant_learns_what_can_be_learnt(features, tmp_path, name):
 def test_the_card_is_enough_to_build_and_feed_the_network(features, tmp_path):
     run = _run(tmp_path)
     data = _fold(features(), run)
-    expected = cmkt.fit(data, TRAIN.neural("supervised"), run)
+    expected = fitted(cmkt.fit, data, TRAIN.neural("supervised"), run)
     network, saved = cmkt.load_network(tmp_path)
     card = saved.facts
     assert (card["system"], card["classes"], card["options"]["labelled"]) == ("cmkt", ["a", "b", "c"], True)
@@ -287,14 +288,14 @@ def test_a_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions
 ):
     found, options = features(memory_mib), TRAIN.neural(name)
     expected_run = _run(tmp_path / "a")
-    undisturbed = cmkt.fit(_fold(found, expected_run), options, expected_run)
+    undisturbed = fitted(cmkt.fit, _fold(found, expected_run), options, expected_run)
     run = _run(tmp_path / "b")
     with killed_after(steps) as done:
-        cmkt.fit(_fold(found, run), options, run)
+        fitted(cmkt.fit, _fold(found, run), options, run)
     assert done[-1] % 5, "the kill is to fall inside an epoch"
     torch.manual_seed(99)  # whatever the new process drew before
     run = _run(tmp_path / "b")
-    assert torch.equal(cmkt.fit(_fold(found, run), options, run), undisturbed)
+    assert torch.equal(fitted(cmkt.fit, _fold(found, run), options, run), undisturbed)
     assert run.curves == expected_run.curves
     records = [pq.read_table(tmp_path / folder / cmkt.PSEUDO_LABELS) for folder in "ab"]
     assert records[0].equals(records[1])
@@ -305,7 +306,7 @@ def test_selection_keeps_the_best_epoch_of_the_validation_part(features, tmp_pat
     options = TRAIN.neural("supervised").model_copy(update={"select": "validation"})
     run = _run(tmp_path)
     data = _fold(features(), run)
-    cmkt.fit(data, options, run)
+    fitted(cmkt.fit, data, options, run)
     network, _ = cmkt.load_network(tmp_path)
     rows = data.rows["validation"]
     accuracy = (cmkt.predict(network, data, rows).argmax(1) == data.y[rows]).float().mean().item()
@@ -317,7 +318,7 @@ def test_a_fold_without_what_the_variant_needs_is_refused(features, tmp_path):
     data = _fold(features(), run)
     data.rows["unlabelled"] = torch.tensor([47])
     with pytest.raises(ValueError, match="no unlabelled \\(and visual, if it is needed\\) utterance"):
-        cmkt.fit(data, TRAIN.neural("consistent_random"), run)
+        fitted(cmkt.fit, data, TRAIN.neural("consistent_random"), run)
 
 
 def test_no_label_of_an_unlabelled_utterance_is_in_the_data(features, tmp_path):

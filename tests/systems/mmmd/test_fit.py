@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers import fitted
 from interruption import killed_after
 from safetensors.torch import load_file
 from torch.nn import functional as F
@@ -110,7 +111,7 @@ def test_batches_are_of_near_equal_size_and_hold_every_row_once():
 
 def test_fit_learns_what_can_be_learnt_and_saves_weights_with_a_card(data, tmp_path):
     run = _run(tmp_path)
-    probabilities = mmmd.fit(data, TINY, run)
+    probabilities = fitted(mmmd.fit, data, TINY, run)
     assert probabilities.shape == (12, 3)
     torch.testing.assert_close(probabilities.sum(1), torch.ones(12))
     assert (probabilities.argmax(1) == data.y[48:]).float().mean() > 0.8
@@ -125,7 +126,9 @@ def test_fit_learns_what_can_be_learnt_and_saves_weights_with_a_card(data, tmp_p
 
 
 def test_the_same_seed_gives_the_same_probabilities_and_another_seed_others(data, tmp_path):
-    first, second, other = (mmmd.fit(data, TINY, _run(tmp_path / str(n), seed)) for n, seed in enumerate((0, 0, 1)))
+    first, second, other = (
+        fitted(mmmd.fit, data, TINY, _run(tmp_path / str(n), seed)) for n, seed in enumerate((0, 0, 1))
+    )
     assert torch.equal(first, second) and not torch.equal(first, other)
 
 
@@ -140,7 +143,7 @@ OF_ONE_NETWORK = [name for name in VARIANT_NAMES if name != "svm" and VARIANTS.g
 @pytest.mark.parametrize("name", OF_ONE_NETWORK)
 def test_every_variant_learns_what_can_be_learnt(multimodal, tmp_path, name):
     run = _run(tmp_path, size=len(multimodal.names))
-    probabilities = mmmd.fit(multimodal, VARIANTS.neural(name), run)
+    probabilities = fitted(mmmd.fit, multimodal, VARIANTS.neural(name), run)
     assert (probabilities.argmax(1) == multimodal.y[multimodal.rows["test"]]).float().mean() > 0.6
     curves = {row["name"] for row in run.curves}
     assert ("unlabelled_loss" in curves) == name.startswith(("mixmatch", "mmmd"))
@@ -165,19 +168,19 @@ def test_every_variant_learns_what_can_be_learnt(multimodal, tmp_path, name):
 def test_a_training_killed_inside_an_epoch_ends_with_the_undisturbed_predictions(multimodal, tmp_path, options, steps):
     size = len(multimodal.names)
     expected_run = _run(tmp_path / "a", size=size)
-    undisturbed = mmmd.fit(multimodal, options, expected_run)
+    undisturbed = fitted(mmmd.fit, multimodal, options, expected_run)
     with killed_after(steps) as done:
-        mmmd.fit(multimodal, options, _run(tmp_path / "b", size=size))
+        fitted(mmmd.fit, multimodal, options, _run(tmp_path / "b", size=size))
     assert done[-1] > 0, "the kill is to fall inside an epoch"
     torch.manual_seed(99)  # whatever the new process drew before
     run = _run(tmp_path / "b", size=size)
-    assert torch.equal(mmmd.fit(multimodal, options, run), undisturbed)
+    assert torch.equal(fitted(mmmd.fit, multimodal, options, run), undisturbed)
     assert run.curves == expected_run.curves
     assert not (tmp_path / "b" / "checkpoint.ckpt").exists()
 
 
 def test_a_training_killed_between_epochs_ends_with_the_undisturbed_predictions(data, tmp_path, monkeypatch):
-    undisturbed = mmmd.fit(data, TINY, _run(tmp_path / "a"))
+    undisturbed = fitted(mmmd.fit, data, TINY, _run(tmp_path / "a"))
     save = TrainingRun.save_checkpoint
 
     def save_and_die(run, state, force=False):
@@ -187,10 +190,10 @@ def test_a_training_killed_between_epochs_ends_with_the_undisturbed_predictions(
 
     monkeypatch.setattr(TrainingRun, "save_checkpoint", save_and_die)
     with pytest.raises(KeyboardInterrupt):
-        mmmd.fit(data, TINY, _run(tmp_path / "b"))
+        fitted(mmmd.fit, data, TINY, _run(tmp_path / "b"))
     monkeypatch.undo()
     run = _run(tmp_path / "b")
-    assert torch.equal(mmmd.fit(data, TINY, run), undisturbed)
+    assert torch.equal(fitted(mmmd.fit, data, TINY, run), undisturbed)
     assert [row["epoch"] for row in run.curves if row["name"] == "loss"] == list(range(6))
 
 
@@ -215,7 +218,7 @@ def test_selection_reads_no_test_label(data, tmp_path):
     options = _with(select="validation")
     permuted = FoldData(data.x, data.y.clone(), data.rows, data.classes, data.names)
     permuted.y[data.rows["test"]] = data.y[data.rows["test"]].flip(0)
-    first, second = (mmmd.fit(d, options, _run(tmp_path / str(n))) for n, d in enumerate((data, permuted)))
+    first, second = (fitted(mmmd.fit, d, options, _run(tmp_path / str(n))) for n, d in enumerate((data, permuted)))
     assert torch.equal(first, second)
 
 
@@ -409,7 +412,7 @@ def test_a_share_of_the_unlabelled_rows_is_part_of_a_larger_share(multimodal):
 def test_without_unlabelled_rows_labelled_ones_are_mixed(multimodal, tmp_path):
     options = MmmdOptions(network=NETWORK, mixmatch=MixMatchOptions(unlabelled_share=0))
     run = _run(tmp_path, size=len(multimodal.names))
-    mmmd.fit(multimodal, options, run)
+    fitted(mmmd.fit, multimodal, options, run)
     assert {row["name"] for row in run.curves} == {"loss", "mixed_loss", "validation_uar"}
 
 

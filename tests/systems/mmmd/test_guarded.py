@@ -4,6 +4,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from helpers import fitted
 from interruption import killed_after
 
 from semiser.data.vectors import FoldData
@@ -93,13 +94,13 @@ def test_no_network_learns_from_the_labels_that_it_is_asked_about(data, tmp_path
         guarded, "weigh", lambda held_out, y, options: seen.append(held_out) or weigh(held_out, y, options)
     )
     parts = guarded.deal(data.y[:24], 3, 0)
-    guarded.fit(data, OPTIONS, _run(tmp_path / "a"))
+    fitted(guarded.fit, data, OPTIONS, _run(tmp_path / "a"))
     wrong = data.y.clone()
     wrong[:24][parts == 2] = (data.y[:24][parts == 2] + 1) % 3
     monkeypatch.setattr(guarded, "deal", lambda *_: parts)
     changed = FoldData(data.x, wrong, data.rows, data.classes, data.names)
     last = OPTIONS.model_copy(update={"semi_supervised": None})
-    guarded.fit(changed, last, _run(tmp_path / "b"))
+    fitted(guarded.fit, changed, last, _run(tmp_path / "b"))
     assert not torch.equal(seen[1][0][parts == 0], seen[0][0][parts == 0])
     # Two networks are trained before the third, which draws from where they left the random state, whatever the labels
     torch.testing.assert_close(seen[1][0][parts == 2], seen[0][0][parts == 2])
@@ -107,7 +108,7 @@ def test_no_network_learns_from_the_labels_that_it_is_asked_about(data, tmp_path
 
 def test_the_prediction_is_the_votes_sum_and_the_saved_networks_give_it_again(data, tmp_path):
     run = _run(tmp_path)
-    found = guarded.fit(data, OPTIONS, run)
+    found = fitted(guarded.fit, data, OPTIONS, run)
     torch.testing.assert_close(found.sum(1), torch.ones(12))
     card = json.loads((tmp_path / "card.json").read_text())
     assert card["network"] == "guarded" and sum(vote["weight"] for vote in card["votes"]) == pytest.approx(1)
@@ -124,25 +125,25 @@ def test_the_prediction_is_the_votes_sum_and_the_saved_networks_give_it_again(da
 def test_without_unlabelled_speech_labels_alone_are_learnt(data, tmp_path):
     rows = data.rows | {"unlabelled": torch.arange(0)}
     alone = FoldData(data.x, data.y, rows, data.classes, data.names)
-    found = guarded.fit(alone, OPTIONS, _run(tmp_path / "a"))
-    members = guarded.fit(data, OPTIONS.model_copy(update={"semi_supervised": None}), _run(tmp_path / "b"))
+    found = fitted(guarded.fit, alone, OPTIONS, _run(tmp_path / "a"))
+    members = fitted(guarded.fit, data, OPTIONS.model_copy(update={"semi_supervised": None}), _run(tmp_path / "b"))
     torch.testing.assert_close(found, members)
 
 
 @pytest.mark.parametrize("steps", [1, 9, 22, 41])
 def test_a_training_killed_anywhere_ends_with_the_undisturbed_predictions(data, tmp_path, steps):
     expected_run = _run(tmp_path / "a")
-    undisturbed = guarded.fit(data, OPTIONS, expected_run)
+    undisturbed = fitted(guarded.fit, data, OPTIONS, expected_run)
     with killed_after(steps):
-        guarded.fit(data, OPTIONS, _run(tmp_path / "b"))
+        fitted(guarded.fit, data, OPTIONS, _run(tmp_path / "b"))
     torch.manual_seed(99)
     run = _run(tmp_path / "b")
-    assert torch.equal(guarded.fit(data, OPTIONS, run), undisturbed)
+    assert torch.equal(fitted(guarded.fit, data, OPTIONS, run), undisturbed)
     assert run.curves == expected_run.curves
 
 
 def test_a_card_whose_votes_do_not_add_up_is_refused(data, tmp_path):
-    guarded.fit(data, OPTIONS, _run(tmp_path))
+    fitted(guarded.fit, data, OPTIONS, _run(tmp_path))
     path = tmp_path / "card.json"
     card = json.loads(path.read_text())
     for wrong, said in (
