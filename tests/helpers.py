@@ -69,3 +69,10 @@ def committed(receipt: Receipt, folder: Path | str) -> ShardedTable:
     table = ShardedTable(f"{folder}/{receipt.facts['family']}.json")
     table.commit(receipt)
     return table
+
+
+def spectra(signal, options):
+    """Magnitudes of a signal's frames in all bins, as `spectra_of` gives them of an utterance."""
+    from semiser.features.spectra import frame_spectra
+
+    return frame_spectra(signal, options, options.dft_size // 2 + 1)

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers import committed, utterances_of, voice, write_wav
+from helpers import committed, spectra, utterances_of, voice, write_wav
 
 from semiser.features.chunks import Chunks, compute_chunks
 from semiser.features.fbank import Fbank, compute_fbank
@@ -76,7 +76,7 @@ def test_frames_come_back_as_one_array_per_utterance(tables):
     found, signal = tables
     for name, expected in (
         ("fft", compute_fft(signal, FftOptions())),
-        ("fbank", compute_fbank(signal, FbankOptions())),
+        ("fbank", compute_fbank(spectra(signal, FbankOptions()), FbankOptions())),
     ):
         assert found[name]["frames"].to_pylist() == [168, 98]
         values = _matrix(found[name], name, 0)

@@ -4,11 +4,22 @@ import librosa
 import numpy as np
 import pytest
 import scipy.fft
-from helpers import voice
+from helpers import utterances_of, voice, write_wav
 from scipy.signal import get_window
 
 from semiser.features import spectra
-from semiser.features.spectra import cut_frames, fit_frames, magnitude_spectra, mel_filters
+from semiser.features.family import Source
+from semiser.features.fbank import Fbank
+from semiser.features.spectra import (
+    cut_frames,
+    fit_frames,
+    magnitude_spectra,
+    mel_filters,
+    shaped_window,
+    spectra_of,
+)
+from semiser.features.stft import Stft
+from semiser.options.audio_features import FbankOptions, StftOptions
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -41,6 +52,26 @@ def test_blocks_give_what_one_transform_gives(monkeypatch):
     )
     monkeypatch.setattr(spectra, "_BLOCK", 7)
     np.testing.assert_array_equal(magnitude_spectra(signal, np.ones(400), 160, 512, 257), whole)
+
+
+def test_families_with_the_same_frames_share_one_transform(tmp_path, monkeypatch):
+    write_wav(tmp_path / "s" / "a.wav", voice(0.5))
+    (row,) = utterances_of(tmp_path).to_pylist()
+    made = []
+    real = spectra.magnitude_spectra
+    monkeypatch.setattr(spectra, "magnitude_spectra", lambda *given: made.append(given[3:]) or real(*given))
+    source, options = Source(row, tmp_path), FbankOptions()
+    both = [dict(family.rows(source).__next__()) for family in (Fbank(options), Stft(StftOptions()))]
+    assert made == [(1024, 513)]
+    alone = dict(Fbank(options).rows(Source(row, tmp_path)).__next__())
+    np.testing.assert_array_equal(both[0]["fbank"], alone["fbank"])
+    assert spectra_of(source, FbankOptions(step_ms=20)).shape == (24, 513) and len(made) == 3
+
+
+@pytest.mark.parametrize("shape", ["hann", "hamming"])
+@pytest.mark.parametrize("samples, periodic", [(400, True), (401, True), (512, False)])
+def test_windows_are_scipys(shape, samples, periodic):
+    np.testing.assert_array_equal(shaped_window(shape, samples, periodic), get_window(shape, samples, fftbins=periodic))
 
 
 @pytest.mark.parametrize("rate, dft_size, mels", [(16_000, 1024, 128), (16_000, 512, 128), (8_000, 512, 40)])

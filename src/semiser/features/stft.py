@@ -15,29 +15,27 @@ import numpy as np
 import pyarrow as pa
 
 from semiser.features.family import Family, Source
-from semiser.features.spectra import as_stored, fit_frames, frame_spectra, matrix_field
+from semiser.features.spectra import as_stored, fit_frames, matrix_field, spectra_of
 from semiser.options.audio_features import StftOptions
 
 
-def compute_stft(signal: np.ndarray, options: StftOptions) -> np.ndarray:
+def compute_stft(spectra: np.ndarray, options: StftOptions) -> np.ndarray:
     """Magnitude spectra, each bin with mean 0 and standard deviation 1 over the utterance.
 
     Args:
-        signal: mono samples at the options' rate, shape (samples,).
+        spectra: magnitudes of an utterance's frames in all bins, (T, dft_size / 2 + 1).
         options: framing, bins and scale.
 
     Returns:
         float32 of shape (T, bins), not yet padded or cut; a bin that does not vary is 0 throughout.
-
-    Raises:
-        Unusable: shorter than one frame.
     """
-    spectra = frame_spectra(signal, options, options.bins).astype(np.float64)
+    values = spectra[:, : options.bins].astype(np.float64)
     if options.log:
-        spectra = np.log(np.maximum(spectra, options.floor))
-    spectra -= spectra.mean(axis=0)
+        values = np.log(np.maximum(values, options.floor))
+    values -= values.mean(axis=0)
+    deviation = np.sqrt(np.einsum("tb,tb->b", values, values) / len(values))
     # A deviation under the floor is rounding noise: dividing by the floor keeps it near 0.
-    return (spectra / np.maximum(spectra.std(axis=0), options.floor)).astype(np.float32)
+    return (values / np.maximum(deviation, options.floor)).astype(np.float32)
 
 
 class Stft(Family[StftOptions]):
@@ -62,5 +60,5 @@ class Stft(Family[StftOptions]):
         ]
 
     def rows(self, source: Source) -> Iterator[dict[str, Any]]:
-        values = as_stored(compute_stft(source.audio(self.options.sample_rate_hz), self.options), self.options.stored)
+        values = as_stored(compute_stft(spectra_of(source, self.options), self.options), self.options.stored)
         yield {"frames": min(len(values), self.options.frames), "stft": fit_frames(values, self.options.frames)}
