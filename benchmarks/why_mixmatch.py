@@ -3,13 +3,15 @@
     python benchmarks/why_mixmatch.py tests [--network mmd] [--only published,oracle]
     python benchmarks/why_mixmatch.py guard [--network mmd]
     python benchmarks/why_mixmatch.py crowds
+    python benchmarks/why_mixmatch.py skewed
 
 Reads the tables of finished `kedro run --env <corpus>_benchmark --pipelines=ingest,features` of casia, emodb, nemo and
 ased below `data`, and the options of `train_benchmark`. The speakers of a corpus are dealt into four groups. For each,
 the other speakers are split: two thirds train, a tenth (of ASED 7 %) or a quarter of their labels being seen, and a
 third is scored. So no group chooses what it is tested with. `tests` changes one thing of MixMatch at a time; the truth
 of hidden labels tells how good the guesses are, and makes the oracle. `guard` trains the networks of a guarded variant
-and says what each rule of mixing gives. `crowds` leaves few utterances of each speaker. Scores are appended to a file
+and says what each rule of mixing gives. `crowds` leaves few utterances of each speaker, `skewed` a fifth of the
+unlabelled ones of every other class, so that guesses as frequent as the labels are wrong. Scores are appended to a file
 of JSON lines, so that a run that was stopped goes on; the tables are printed at the end.
 """
 
@@ -79,7 +81,7 @@ class Problem(NamedTuple):
 def main() -> None:
     """Score what has no score yet, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("tests", "guard", "crowds"))
+    parser.add_argument("what", choices=("tests", "guard", "crowds", "skewed"))
     parser.add_argument("--network", choices=("dnn", "mmd"), default="dnn")
     parser.add_argument("--data", default="data", help="the project's data folder")
     parser.add_argument("--scores", default="data/08_reporting", help="folder of the scores")
@@ -92,7 +94,9 @@ def main() -> None:
     rows = [json.loads(line) for line in lines]
     done = {(row["corpus"], row["group"], row["share"], row["name"]) for row in rows}
     options = TrainBenchmarkOptions(**_benchmark_options())
-    scores = {"tests": _score_tests, "guard": _score_guard, "crowds": _score_crowds}[arguments.what]
+    scores = {"tests": _score_tests, "guard": _score_guard, "crowds": _score_crowds, "skewed": _score_skewed}[
+        arguments.what
+    ]
     with path.open("a") as file:
         for row in scores(arguments, options, done):
             rows.append(row)
@@ -248,6 +252,30 @@ def _score_crowds(arguments: argparse.Namespace, options: TrainBenchmarkOptions,
                 }.items():  # fmt: skip
                     if (*facts.values(), name) not in done:
                         yield {**facts, "name": name, "uar": score(found, chosen)}
+
+
+def _score_skewed(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
+    """Unlabelled speech whose classes are not as frequent as the labels'."""
+    mixed, guard = options.neural("mixmatch"), options.guarded("mixmatch_guarded")
+    assert guard
+    for facts, corpus in _problems(arguments.data):
+        if facts["share"] != SHARES[facts["corpus"]][0] or (*facts.values(), "guard") in done:
+            continue
+        found = problem(corpus, facts["group"], facts["share"])
+        rows = found.data.rows | {"unlabelled": skewed(found)}
+        found = found._replace(data=replace(found.data, rows=rows))
+        yield {**facts, "name": "supervised", "uar": score(found, options.neural("dnn"))}
+        yield {**facts, "name": "published", "uar": score(found, mixed)}
+        yield {**facts, "name": "aligned, T 0.5", "uar": score(found, _mixed(mixed, **ALIGNED))}
+        guarded_by = trained_by(lambda run, data=found.data: guarded.fit(data, guard, run), found.data)
+        yield {**facts, "name": "guard", "uar": _uar(guarded_by, found)}
+
+
+def skewed(found: Problem) -> Tensor:
+    """The unlabelled rows of a problem, of every other class a fifth alone."""
+    rows = found.data.rows["unlabelled"]
+    drawn = torch.from_numpy(np.random.default_rng(0).random(len(rows)) < 1 / 5)
+    return rows[(found.truth[rows] % 2 == 0) | drawn]
 
 
 def _score_guard(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
