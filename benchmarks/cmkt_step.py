@@ -63,7 +63,7 @@ def _make_step(
     chosen = CmktOptions(network=options, unlabelled=how)
     network = SpeechTransformer(width, frames, CLASSES, options).to(device)
     called = torch.compile(network) if arguments.compile else network
-    optimiser = torch.optim.Adamax(network.parameters(), 1e-3, foreach=device.type == "cuda")
+    optimiser = torch.optim.Adamax(network.parameters(), 1e-3, foreach=True)
     count = 2 * BATCH
     visual = torch.softmax(4 * torch.randn(count, CLASSES), -1).to(device)
     context = cmkt.Context(None, chosen, visual, torch.randint(CLASSES, (count,)).to(device), run)

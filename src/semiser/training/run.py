@@ -22,6 +22,7 @@ from semiser.options.training import TrainingOptions
 from semiser.progress import duration, note
 from semiser.provenance import Provenance
 from semiser.publish import NO_ROOM
+from semiser.training.heap import keep_freed_memory
 from semiser.training.memory import Need, Trained, given_bytes, reckon
 from semiser.training.saved import write_saved
 
@@ -80,6 +81,8 @@ class TrainingRun:
                 "training.precision: 16-mixed needs a GPU, since a CPU does not train in float16: take 32-true, or "
                 "bf16-mixed, whose numbers are as short"
             )
+        if self.fabric.device.type == "cpu":
+            keep_freed_memory()
         self.fabric.strategy.checkpoint_io = WholeCheckpoints()
         self.seed, self.folder, self.key = seed, folder, key
         self._every_s, self._saved_at = options.checkpoint_every_s, time.monotonic()

@@ -302,7 +302,8 @@ def fit_front_end(background: Background, how: FrontEndOptions, run: TrainingRun
     network = channels_last(network)
     figures: dict[str, float] = {}
     if recipe.trained:
-        network, optimiser = run.setup(network, torch.optim.Adam(network.parameters(), options.learning_rate))
+        adam = torch.optim.Adam(network.parameters(), options.learning_rate, fused=True)
+        network, optimiser = run.setup(network, adam)
         state = {"network": network, "optimiser": optimiser, "epoch": 0, "step": 0, "sums": {}}
         run.resume(state)
         train, held_out = background.parts(recipe.proxy)

@@ -89,8 +89,8 @@ def _fresh_state(shape: tuple[int, int], options: EncoderOptions, run: TrainingR
     """All that a training needs to go on after any step; k_t starts at 0."""
     d = channels_last(Autoencoder(shape, options.network))
     g = channels_last(Decoder(shape, options.network))
-    d, d_optimiser = run.setup(d, torch.optim.Adam(d.parameters(), options.learning_rate))
-    g, g_optimiser = run.setup(g, torch.optim.Adam(g.parameters(), options.learning_rate))
+    d, d_optimiser = run.setup(d, torch.optim.Adam(d.parameters(), options.learning_rate, fused=True))
+    g, g_optimiser = run.setup(g, torch.optim.Adam(g.parameters(), options.learning_rate, fused=True))
     modules = {"discriminator": d, "generator": g, "d_optimiser": d_optimiser, "g_optimiser": g_optimiser}
     k, sums = torch.zeros((), device=run.fabric.device), torch.zeros(2, device=run.fabric.device)
     return modules | {"k": k, "epoch": 0, "step": 0, "sums": sums, "steps_summed": 0}

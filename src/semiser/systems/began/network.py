@@ -119,9 +119,9 @@ class FeatureMap(nn.Module):
         if stage is not None and stage != len(strides):
             raise ValueError(f"stage must be 0 to {len(self.layout.strides)} for chunks of {shape}, not {stage}")
         n = options.filters
-        layers = [_convolution(math.prod(options.fold), n), nn.ELU(), *_repeated(n, options.convolutions)]
+        layers = [_convolution(math.prod(options.fold), n), nn.ELU(inplace=True), *_repeated(n, options.convolutions)]
         for number, stride in enumerate(strides, start=1):
-            layers += [_convolution(n * number, n * (number + 1), stride), nn.ELU()]
+            layers += [_convolution(n * number, n * (number + 1), stride), nn.ELU(inplace=True)]
             layers += _repeated(n * (number + 1), options.convolutions)
         self.convolutions = nn.Sequential(*layers)
         bins, frames = (size // math.prod(s[d] for s in strides) for d, size in enumerate(self.layout.folded))
@@ -242,7 +242,7 @@ def _convolution(inside: int, outside: int, stride: Size = (1, 1)) -> nn.Conv2d:
 
 
 def _repeated(width: int, times: int) -> list[nn.Module]:
-    return list(itertools.chain.from_iterable((_convolution(width, width), nn.ELU()) for _ in range(times)))
+    return list(itertools.chain.from_iterable((_convolution(width, width), nn.ELU(inplace=True)) for _ in range(times)))
 
 
 class MapClassifier(nn.Module):

@@ -105,7 +105,7 @@ def fit(data: FrameData, options: CmktOptions, run: TrainingRun) -> Tensor:
     """
     run.seed_everything()
     network = SpeechTransformer(data.features.shape[1], data.features.shape[0], len(data.classes), options.network)
-    network, optimiser = run.setup(network, torch.optim.Adamax(network.parameters()))
+    network, optimiser = run.setup(network, torch.optim.Adamax(network.parameters(), foreach=True))
     visual, y = (part.to(run.fabric.device) for part in (data.visual, data.y))
     context = Context(data, options, visual, y, run)
     stages = make_stages(options)

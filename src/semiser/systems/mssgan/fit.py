@@ -27,6 +27,7 @@ from semiser.folds.soft_labels import credited
 from semiser.systems.mssgan.network import Critic, Criticised, Generators, Shape
 from semiser.systems.mssgan.options import CropOptions, GanOptions, MssganOptions
 from semiser.training.batches import planned, repeated
+from semiser.training.channels_last import channels_last
 from semiser.training.run import TrainingRun, bare
 from semiser.training.saved import Saved, read_saved
 
@@ -124,14 +125,14 @@ def make_state(context: Context, run: TrainingRun) -> dict[str, Any]:
     """
     data, options = context.data, context.options
     shapes, optimisation = crop_shapes(data, options.crop), options.optimisation
-    critic = Critic(shapes, len(data.classes) + (options.gan is not None), options.network)
+    critic = channels_last(Critic(shapes, len(data.classes) + (options.gan is not None), options.network))
     betas = (optimisation.beta1, 0.999)
-    adam = torch.optim.Adam(critic.parameters(), optimisation.learning_rate, betas)
+    adam = torch.optim.Adam(critic.parameters(), optimisation.learning_rate, betas, fused=True)
     critic, adam = run.setup(critic, adam)
     state: dict[str, Any] = {"critic": critic, "critic_adam": adam}
     if options.gan:
-        generators = Generators(shapes, options.network)
-        adam = torch.optim.Adam(generators.parameters(), optimisation.learning_rate, betas)
+        generators = channels_last(Generators(shapes, options.network))
+        adam = torch.optim.Adam(generators.parameters(), optimisation.learning_rate, betas, fused=True)
         state["generators"], state["generators_adam"] = run.setup(generators, adam)
     plain = {"epoch": 0, "step": 0, "epoch_random": torch.get_rng_state(), "sums": {}}
     return state | plain | {"best_uar": -1.0, "best": {}, "pseudo": {}}

@@ -36,7 +36,7 @@ class Discriminator(nn.Module):
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise((1, *options.discriminator_channels)):
             convolution = nn.Conv2d(inputs, outputs, options.kernel, stride=2, padding=options.kernel // 2)
-            layers += [convolution, nn.LeakyReLU(0.2), nn.Dropout(options.dropout)]
+            layers += [convolution, nn.LeakyReLU(0.2, inplace=True), nn.Dropout(options.dropout)]
         self.layers = nn.Sequential(*layers, nn.Flatten())
         frames, bands = map_sizes(shape, len(options.discriminator_channels))[-1]
         self.width = options.discriminator_channels[-1] * frames * bands
@@ -61,13 +61,13 @@ class Generator(nn.Module):
         sizes = map_sizes(shape, len(channels))[::-1]  # smallest first
         self.first = (channels[0], *sizes[0])
         self.project = nn.Linear(options.noise, channels[0] * sizes[0][0] * sizes[0][1])
-        layers: list[nn.Module] = [nn.BatchNorm2d(channels[0]), nn.ReLU()]
+        layers: list[nn.Module] = [nn.BatchNorm2d(channels[0]), nn.ReLU(inplace=True)]
         for (inputs, outputs), (small, large) in zip(pairwise((*channels, 1)), pairwise(sizes), strict=True):
             rest = (large[0] - (2 * small[0] - 1), large[1] - (2 * small[1] - 1))
             layers += [
                 nn.ConvTranspose2d(inputs, outputs, options.kernel, 2, options.kernel // 2, output_padding=rest),
                 nn.BatchNorm2d(outputs),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
             ]
         self.layers = nn.Sequential(*layers[:-2])
 

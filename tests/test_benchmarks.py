@@ -1,0 +1,52 @@
+"""What benchmarks share: the calls of a step that its floor is made of, and the ratios that a page gathers."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    yield
+    for name in ("floor", "run_all"):
+        sys.modules.pop(name, None)
+
+
+def test_a_floor_has_the_products_of_a_step_forward_and_backward(benchmarks):
+    from floor import Floor, _Recorder
+
+    layer, x = torch.nn.Linear(5, 3), torch.randn(4, 5, requires_grad=True)
+
+    def step():
+        torch.nn.functional.dropout(layer(x), 0.5).sum().backward()
+
+    with _Recorder() as recorder:
+        step()
+    shapes = sorted(
+        (call[0].overloadpacket.__name__, *(tuple(given.shape) for given in call[1] if hasattr(given, "shape")))
+        for call in recorder.calls
+    )
+    # x W + b; dW = g^T x; dx = g W; the dropout mask
+    assert shapes == [
+        ("addmm", (3,), (4, 5), (5, 3)),
+        ("bernoulli_", (4, 3)),
+        ("mm", (3, 4), (4, 5)),
+        ("mm", (4, 3), (3, 5)),
+    ]
+    floor = Floor(step, layer.parameters(), x.nbytes)
+    assert set(floor.parts) == {"products", "draws", "memory"}
+    for work in floor.parts.values():
+        work()
+
+
+def test_ratios_are_found_in_what_is_printed(benchmarks):
+    from run_all import ratios_of
+
+    printed = "plain 4.0 ms, ours 2.0 ms, ratio 0.500\nstep / floor = 1.67 (half of the rounds: 1.62 to 1.82)\n3.0 ms\n"
+    assert [found[:2] for found in ratios_of(printed)] == [("ratio", 0.5), ("step / floor", 1.67)]
+    assert ratios_of("ratio, median of rounds   1.03")[0][:2] == ("ratio", 1.03)
