@@ -6,6 +6,7 @@ is streamed comes from a small table.
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from began_step import SHAPE as CHUNK
 from began_step import make_stream
 from mmmd_step import SIZES
 from mssgan_step import WIDTHS
-from torch import Tensor
+from torch import Tensor, nn
 
 from semiser.data.frames import FrameData, FrameFeatures
 from semiser.data.samples import SampleData
@@ -173,8 +174,10 @@ def _avspnet(env: str, folder: Path, segments: int) -> Iterator[Training]:
     whole = EndToEndOptions(network=options.network, recognition=head, size=SEGMENT)
     data = _segments("segments", segments, *SEGMENT)
     yield Training(env, "random_end_to_end", recognition.fit_end_to_end, data, whole, precision)
-    width = recognition.EndToEnd(whole, 4).encoder.map_size if head.front_end == "maps" else options.network.dense
-    yield Training(env, "recognition", recognition.fit, _segments("embedding", segments, width), head, precision)
+    layers = recognition.EndToEnd(whole, 4).head.modules()
+    width = next(layer.in_features for layer in layers if isinstance(layer, nn.Linear))
+    fit = partial(recognition.fit, front_end={"folder": "any", "weights_sha256": "0" * 64})
+    yield Training(env, "recognition", fit, _segments("embedding", segments, width), head, precision)
 
 
 def _segments(column: str, count: int, *shape: int) -> SampleData:

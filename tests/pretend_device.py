@@ -25,6 +25,7 @@ from lightning_fabric.accelerators.cpu import CPUAccelerator
 from lightning_fabric.plugins.precision.amp import MixedPrecision
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 from torch import Tensor
+from torch.utils._device import _device_constructors
 from torch.utils._python_dispatch import return_and_correct_aliasing
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
@@ -241,6 +242,7 @@ def _pin(tensor: Tensor, device: Any = None) -> Tensor:
     return pinned
 
 
+_device_constructors()  # which `torch.device("meta")` takes over: torch's own `tensor` is among them from now on
 _on_cpu = torch.tensor
 
 

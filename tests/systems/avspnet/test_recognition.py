@@ -1,9 +1,11 @@
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from helpers import fitted
 from safetensors.torch import load_file
 from segment_tables import SIZE, proxy_table, segment_table, utterance_table, utterances
 
@@ -28,6 +30,7 @@ NETWORK = AvspnetNetworkOptions(kernels=4, dense=12, latent=6, proxy_hidden=(8,)
 PRETRAINING = PretrainingOptions(epochs=2, batch_size=5, held_out_share=0.2, learning_rate=3e-3)
 ROWS = utterances("abcd", "bg", per_class=4)
 FRONT_END = {"folder": "somewhere", "weights_sha256": "0" * 64}
+FIT = partial(avspnet.fit, front_end=FRONT_END)
 
 
 @pytest.fixture
@@ -239,7 +242,7 @@ def test_a_step_with_the_sum_of_a_batch_is_as_many_times_larger(tmp_path):
     size = len(data.samples("train"))
     for reduction in ("mean", "sum"):
         how = RecognitionOptions(hidden=(), dropout=0, epochs=1, learning_rate=1e-3, reduction=reduction)
-        avspnet.fit(data, how, TrainingRun(tmp_path / reduction, 0, CPU, "k"), FRONT_END)
+        fitted(FIT, data, how, TrainingRun(tmp_path / reduction, 0, CPU, "k"))
         moved[reduction] = load_file(tmp_path / reduction / "model.safetensors")["1.weight"]
     torch.manual_seed(0)
     begin = avspnet.dense_head(6, (), 2)[1].weight.detach()
@@ -254,7 +257,7 @@ def test_end_to_end_the_encoder_is_trained_too(tmp_path, front_end):
     how = EndToEndOptions(
         network=NETWORK, recognition=RECOGNITION.model_copy(update={"front_end": front_end}), size=(20, 20)
     )
-    scores = avspnet.fit_end_to_end(data, how, TrainingRun(tmp_path, 0, CPU, "k"))
+    scores = fitted(avspnet.fit_end_to_end, data, how, TrainingRun(tmp_path, 0, CPU, "k"))
     assert scores.argmax(1).tolist() == [1, 0, 1, 0]
     torch.manual_seed(0)
     before = avspnet.EndToEnd(how, 2).state_dict()
@@ -268,7 +271,7 @@ def test_end_to_end_the_encoder_is_trained_too(tmp_path, front_end):
 
 def test_recognition_learns_and_answers_in_the_order_of_the_test_rows(tmp_path):
     run = TrainingRun(tmp_path, 0, CPU, "k")
-    scores = avspnet.fit(fold(), RECOGNITION, run, FRONT_END)
+    scores = fitted(FIT, fold(), RECOGNITION, run)
     assert scores.argmax(1).tolist() == [1, 0, 1, 0]
     assert [row["value"] for row in run.curves if row["name"] == "validation_uar"][-1] == 1.0
     card = json.loads((tmp_path / "card.json").read_text())
@@ -279,13 +282,13 @@ def test_labels_of_tested_and_unlabelled_utterances_are_never_read(tmp_path):
     data = fold()
     changed = SampleData(data.x, data.utterance, data.y.clone(), data.rows, data.classes)
     changed.y[8:] = torch.tensor([1, 0, 0, -1])
-    found = [avspnet.fit(part, RECOGNITION, TrainingRun(tmp_path / name, 0, CPU, "k"), FRONT_END)
+    found = [fitted(FIT, part, RECOGNITION, TrainingRun(tmp_path / name, 0, CPU, "k"))
              for name, part in (("a", data), ("b", changed))]  # fmt: skip
     assert torch.equal(*found)
 
 
 def test_a_recognition_that_was_killed_ends_as_an_undisturbed_one(tmp_path, monkeypatch):
-    whole = avspnet.fit(fold(), RECOGNITION, TrainingRun(tmp_path / "whole", 0, CPU, "k"), FRONT_END)
+    whole = fitted(FIT, fold(), RECOGNITION, TrainingRun(tmp_path / "whole", 0, CPU, "k"))
     log = TrainingRun.log
 
     def killed(run, epoch, epochs, **values):
@@ -295,8 +298,8 @@ def test_a_recognition_that_was_killed_ends_as_an_undisturbed_one(tmp_path, monk
 
     monkeypatch.setattr(TrainingRun, "log", killed)
     with pytest.raises(KeyboardInterrupt):
-        avspnet.fit(fold(), RECOGNITION, TrainingRun(tmp_path / "killed", 0, EVERY_STEP, "k"), FRONT_END)
+        fitted(FIT, fold(), RECOGNITION, TrainingRun(tmp_path / "killed", 0, EVERY_STEP, "k"))
     monkeypatch.undo()
     run = TrainingRun(tmp_path / "killed", 0, CPU, "k")
-    assert torch.equal(avspnet.fit(fold(), RECOGNITION, run, FRONT_END), whole)
+    assert torch.equal(fitted(FIT, fold(), RECOGNITION, run), whole)
     assert len(run.curves) == 15 * 2

@@ -181,6 +181,10 @@ def test_the_consistency_loss_is_the_mean_over_classes_and_the_whole_batch():
     assert cmkt.consistency_loss(z, target, torch.tensor([1.0, 0.0])).item() == pytest.approx(0.02 / 4)
 
 
+def _context(data, options, run):
+    return cmkt.Context(data, options, *(values.to(run.fabric.device) for values in (data.visual, data.y)), run)
+
+
 def test_temporal_ensembling_corrects_the_start_at_0(features, tmp_path):
     """Z = 0.6 Z + 0.4 z; after z1 and z2 the target is (0.24 z1 + 0.4 z2) / (1 - 0.36)."""
     run = _run(tmp_path)
@@ -189,13 +193,14 @@ def test_temporal_ensembling_corrects_the_start_at_0(features, tmp_path):
     network = torch.nn.Module()
     network.forward = lambda x, frames: torch.log(seen[-1])
     options = CmktOptions(unlabelled=how)
-    context = cmkt.Context(data, options, data.visual, data.y, run)
+    context = _context(data, options, run)
     state = {"network": network, "ensemble": torch.zeros(COUNT, 3), "visits": torch.zeros(COUNT)}
+    state |= {name: values.to(run.fabric.device) for name, values in state.items() if name != "network"}
     (batch,) = data.in_order(torch.tensor([20, 30]), 2)
     targets = torch.tensor([[[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]], [[0.2, 0.2, 0.6], [0.6, 0.3, 0.1]], [[1 / 3] * 3] * 2])
     losses = []
     for z in targets:
-        seen.append(z)
+        seen.append(z.to(run.fabric.device))
         losses.append(cmkt.step_losses(state, context, how, None, batch, epoch=0)["consistency"].item())
     second = (targets[1] - targets[0]).square().mean().item()
     third = (targets[2] - (0.24 * targets[0] + 0.4 * targets[1]) / 0.64).square().mean().item()
@@ -207,27 +212,31 @@ def test_a_step_adds_lambda_times_the_unlabelled_loss_to_the_labelled_one(featur
     run = _run(tmp_path)
     data = _fold(features(), run)
     options = CmktOptions(unlabelled=ConsistentRandom(epsilon=1), unlabelled_weight=0.25)
-    context = cmkt.Context(data, options, data.visual, data.y, run)
-    probabilities = torch.tensor([[0.5, 0.3, 0.2]] * 2 + [[0.1, 0.2, 0.7]] * 3)
+    context = _context(data, options, run)
+    probabilities = torch.tensor([[0.5, 0.3, 0.2]] * 2 + [[0.1, 0.2, 0.7]] * 3).to(run.fabric.device)
     network = torch.nn.Module()
     network.forward = lambda x, frames: torch.log(probabilities[: len(x)])
-    state = {"network": network, "pseudo_labels": torch.full((1, COUNT), cmkt.NOT_SEEN).to(torch.int8)}
+    state = {
+        "network": network,
+        "pseudo_labels": torch.full((1, COUNT), cmkt.NOT_SEEN).to(run.fabric.device, torch.int8),
+    }
     (labelled,), (unlabelled,) = (list(data.in_order(torch.tensor(rows), 3)) for rows in ([0, 1], [13, 14, 15]))
     losses = cmkt.step_losses(state, context, options.unlabelled, labelled, unlabelled, epoch=0)
     supervised = -(math.log(0.5) + math.log(0.3)) / 2  # classes a, b
     visual = -(math.log(0.2) + math.log(0.7) + math.log(0.2)) / 3  # 13, 14: b, c; 15 is of class a and shows b
     assert losses["loss"].item() == pytest.approx(supervised, rel=1e-5)
     assert losses["total"].item() == pytest.approx(supervised + 0.25 * visual, rel=1e-5)
-    assert state["pseudo_labels"][0, [13, 14, 15, 16]].tolist() == [1, 2, 1, cmkt.NOT_SEEN]
+    assert state["pseudo_labels"].cpu()[0, [13, 14, 15, 16]].tolist() == [1, 2, 1, cmkt.NOT_SEEN]
 
 
 def test_weak_augmentation_is_the_dropout_of_the_network(features, tmp_path):
     data = _fold(features(), _run(tmp_path))
-    network = SpeechTransformer(WIDTH, FRAMES, 3, TransformerOptions(blocks=1, heads=2, hidden=8, dropout=0.5)).train()
+    options = TransformerOptions(blocks=1, heads=2, hidden=8, dropout=0.5)
+    network = SpeechTransformer(WIDTH, FRAMES, 3, options).train().to(data.device)
     (batch,) = data.in_order(torch.tensor([20, 30]), 2)
     first, second = (cmkt.weak_predictions(network, batch) for _ in range(2))
     assert not torch.equal(first, second) and not first.requires_grad
-    torch.testing.assert_close(first.sum(1), torch.ones(2))
+    torch.testing.assert_close(first.sum(1).cpu(), torch.ones(2))
 
 
 def test_every_variant_takes_as_many_steps_as_the_larger_set_has_batches(features, tmp_path):
@@ -276,7 +285,7 @@ def test_the_card_is_enough_to_build_and_feed_the_network(features, tmp_path):
     fed = {"column": "stft", "pool_frames": 1, "scaling": "none"}
     fed |= {"longest_frames": FRAMES, "frames": FRAMES, "width": WIDTH}
     assert card["input"] == fed
-    torch.testing.assert_close(cmkt.predict(network, data, data.rows["test"]), expected)
+    torch.testing.assert_close(cmkt.predict(network.to(data.device), data, data.rows["test"]), expected)
 
 
 @pytest.mark.parametrize(
@@ -309,7 +318,7 @@ def test_selection_keeps_the_best_epoch_of_the_validation_part(features, tmp_pat
     fitted(cmkt.fit, data, options, run)
     network, _ = cmkt.load_network(tmp_path)
     rows = data.rows["validation"]
-    accuracy = (cmkt.predict(network, data, rows).argmax(1) == data.y[rows]).float().mean().item()
+    accuracy = (cmkt.predict(network.to(data.device), data, rows).argmax(1) == data.y[rows]).float().mean().item()
     assert accuracy == pytest.approx(max(row["value"] for row in run.curves if row["name"] == "validation_uar"))
 
 

@@ -356,10 +356,11 @@ def test_mixed_steps_take_the_precision_of_the_run(multimodal, tmp_path, monkeyp
     for precision in ("32-true", "bf16-mixed"):
         run = TrainingRun(tmp_path, 0, TrainingOptions(accelerator="cpu", precision=precision), "k")
         options = MmmdOptions(network=NETWORK.model_copy(update={"hidden_dropout": 0.0}), mixmatch=MixMatchOptions())
-        context = _context(multimodal, options, run)
+        data = multimodal.to(run.fabric.device)
+        context = _context(data, options, run)
         torch.manual_seed(0)
-        network = run.fabric.setup(Mmd(*mmmd.network_paths(multimodal, "family"), 3, NETWORK))
-        step = mmmd.Step("mixed", multimodal.rows["train"], multimodal.rows["unlabelled"])
+        network = run.fabric.setup(Mmd(*mmmd.network_paths(data, "family"), 3, NETWORK))
+        step = mmmd.Step("mixed", data.rows["train"], data.rows["unlabelled"])
         losses.append(torch.stack(list(mmmd.mixed_losses(network, context, step).values())))
     assert dtypes == {torch.float32, torch.bfloat16}
     assert losses[1].dtype == torch.float32 and not torch.equal(*losses)

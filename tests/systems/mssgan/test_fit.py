@@ -243,12 +243,12 @@ def test_no_label_of_test_or_unlabelled_utterances_is_read(data, tmp_path):
 
 
 def test_a_tie_in_validation_counts_for_both_classes(data, tmp_path):
-    context, state, *_ = _begin(_one(data), SUPERVISED, tmp_path)
     data.about["target"][data.rows["validation"]] = torch.tensor([0.5, 0.5, 0.0])
+    context, state, *_ = _begin(_one(data), SUPERVISED, tmp_path)
     state["critic"].load_state_dict({name: 0 * value for name, value in state["critic"].state_dict().items()})
     for favoured, expected in ((0, 1.0), (1, 1.0), (2, 0.0)):
         with torch.no_grad():
-            state["critic"].classifier.bias.copy_(F.one_hot(torch.tensor(favoured), 3))
+            state["critic"].classifier.bias.copy_(F.one_hot(torch.tensor(favoured), 3).float())
         assert mssgan._validate(context, state)["validation_uar"] == expected
 
 
