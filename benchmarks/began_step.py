@@ -1,6 +1,6 @@
 """BEGAN's training from Parquet against its floor.
 
-    python benchmarks/began_step.py [--steps 20] [--rounds 3] [--device cpu] [--paper]
+    python benchmarks/began_step.py [--steps 20] [--rounds 3] [--device cpu] [--precision 32-true] [--paper]
 
 Ours is `semiser.systems.began.fit`'s epoch on a `chunks` table in a temporary folder: reading, shuffling, both
 networks, both optimisers, k_t. The floor is that of `floor.py`: the convolutions and products of these steps at the
@@ -39,11 +39,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="32-true")
     parser.add_argument("--paper", action="store_true", help="the paper's network instead of that of began_emodb")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     options = EncoderOptions(network=BeganNetworkOptions() if arguments.paper else SMALL, epochs=1)
-    training = TrainingOptions(accelerator=arguments.device, checkpoint_every_s=1e9)
+    training = TrainingOptions(accelerator=arguments.device, precision=arguments.precision, checkpoint_every_s=1e9)
     with tempfile.TemporaryDirectory() as folder:
         stream = make_stream(Path(folder), arguments.steps * options.batch_size)
         run = TrainingRun(Path(folder), 0, training, "benchmark")

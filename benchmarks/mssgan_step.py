@@ -1,6 +1,7 @@
 """A step of MSSGAN (drawing crops, both networks, both Adams) against its floor; share of drawing the crops.
 
-    python benchmarks/mssgan_step.py [--features fbank+dface] [--batch 8] [--steps 10] [--device cpu] [--small]
+    python benchmarks/mssgan_step.py [--features fbank+dface] [--batch 8] [--steps 10] [--device cpu]
+        [--precision 32-true] [--small]
 
 A step is what training does for every batch of Algorithm 1: draw the crops, L_dis and Adam on critic, L_gen and Adam on
 generators. The floor is that of `floor.py`: the step's own convolutions and products at the rate that the library
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="32-true")
     parser.add_argument("--small", action="store_true", help="16-32-64 channels instead of the published ones")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -46,7 +48,8 @@ def main() -> None:
         gan=GanOptions(),
     )
     with tempfile.TemporaryDirectory() as folder:
-        run = TrainingRun(Path(folder), 0, TrainingOptions(accelerator=arguments.device), "benchmark")
+        training = TrainingOptions(accelerator=arguments.device, precision=arguments.precision)
+        run = TrainingRun(Path(folder), 0, training, "benchmark")
         context = mssgan.make_context(make_data(arguments.features).to(run.fabric.device), options, run.seed)
         measure(context, run, arguments.steps)
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from semiser.systems.avspnet.network import AvSpNet, Encoder, TransposedConvolution, dense_head, stage_sizes
+from semiser.systems.avspnet.network import AvSpNet, Encoder, dense_head, stage_sizes
 from semiser.systems.avspnet.options import AvspnetNetworkOptions
 
 TINY = AvspnetNetworkOptions(kernels=2, dense=6, latent=3, proxy_hidden=(5, 4))
@@ -62,20 +62,3 @@ def test_a_segment_too_small_for_two_stages_is_refused():
     assert stage_sizes((17, 17), 3)[-1] == (1, 1)
     with pytest.raises(ValueError, match=r"segments of 16 bins x 20 frames are too small"):
         stage_sizes((16, 20), 3)
-
-
-@pytest.mark.parametrize("padding", [0, 1])
-def test_a_transposed_convolution_is_one_with_mirrored_kernels(padding):
-    torch.manual_seed(0)
-    ours = TransposedConvolution(3, 4, 3, padding=padding)
-    torchs = torch.nn.ConvTranspose2d(3, 4, 3, padding=padding)
-    torchs.load_state_dict(ours.state_dict())
-    x = torch.randn(2, 3, 5, 6, requires_grad=True)
-    found, expected = ours(x), torchs(x)
-    torch.testing.assert_close(found, expected)
-    for one, other in zip(
-        torch.autograd.grad(found.square().sum(), [x, *ours.parameters()]),
-        torch.autograd.grad(expected.square().sum(), [x, *torchs.parameters()]),
-        strict=True,
-    ):
-        torch.testing.assert_close(one, other)

@@ -96,11 +96,11 @@ class Decoder(nn.Module):
         )
         self.stages = nn.Sequential(
             nn.Upsample(sizes[3]),
-            *_block(TransposedConvolution(kernels, kernels, 3)),
-            *_block(TransposedConvolution(kernels, kernels, 3, padding=1)),
+            *_block(nn.ConvTranspose2d(kernels, kernels, 3)),
+            *_block(nn.ConvTranspose2d(kernels, kernels, 3, padding=1)),
             nn.Upsample(sizes[1]),
-            *_block(TransposedConvolution(kernels, kernels, 3)),
-            *_block(TransposedConvolution(kernels, kernels, 3, padding=1)),
+            *_block(nn.ConvTranspose2d(kernels, kernels, 3)),
+            *_block(nn.ConvTranspose2d(kernels, kernels, 3, padding=1)),
             nn.Conv2d(kernels, 1, 3, padding=1),
         )
 
@@ -135,22 +135,6 @@ class AvSpNet(nn.Module):
             self.reconstruction(embedding) if self.reconstruction else None,
             self.proxy(embedding) if self.proxy else None,
         )
-
-
-class TransposedConvolution(nn.ConvTranspose2d):
-    """A transposed convolution of stride 1 as the convolution with mirrored kernels that it is.
-
-    The values are the same; on a CPU its backward pass takes up to a third less time.
-
-    Shape:
-        (B, C, H, W) -> (B, C', H + k - 1 - 2 padding, W + k - 1 - 2 padding), k the size of the kernels.
-    """
-
-    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """The transposed convolution; its output has one size, and none is to be chosen."""
-        mirrored = self.weight.flip(2, 3).transpose(0, 1)
-        around = (self.kernel_size[0] - 1 - int(self.padding[0]), self.kernel_size[1] - 1 - int(self.padding[1]))
-        return F.conv2d(x, mirrored, self.bias, padding=around)
 
 
 def dense_head(inputs: int, hidden: tuple[int, ...], classes: int, dropout: float = 0.0) -> nn.Sequential:
