@@ -67,7 +67,7 @@ def _measure(arguments: argparse.Namespace, folder: Path) -> None:
     network = AvSpNet(network_options, SIZE, recipe.reconstruction, 2 if recipe.proxy else 0)
     network = network.to(memory_format=torch.channels_last)
     adam = torch.optim.Adam(network.parameters(), options.learning_rate, fused=True)
-    network, optimiser = run.fabric.setup(network, adam)
+    network, optimiser = run.setup(network, adam)
     background = make_table_of_segments(folder, segments, options)
     part, _ = background.parts(recipe.proxy)
     statistics_ = background.statistics.to(run.fabric.device)

@@ -237,7 +237,7 @@ def fit_batch_norm(data: torch.Tensor, options: None, run: TrainingRun) -> torch
     """Descend what two layers make of batches of three; returns weights and running statistics."""
     run.seed_everything()
     network = nn.Sequential(nn.BatchNorm2d(3), nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2, eps=0.1, momentum=0.3))
-    network, optimiser = run.fabric.setup(network, torch.optim.SGD(network.parameters(), 0.1))
+    network, optimiser = run.setup(network, torch.optim.SGD(network.parameters(), 0.1))
     for number, batch in enumerate(data.split(3)):
         loss = (network(run.share(batch)) - 0.5).pow(4).sum() / run.divisor(40 * len(batch))
         optimiser.zero_grad()
