@@ -50,3 +50,17 @@ def test_ratios_are_found_in_what_is_printed(benchmarks):
     printed = "plain 4.0 ms, ours 2.0 ms, ratio 0.500\nstep / floor = 1.67 (half of the rounds: 1.62 to 1.82)\n3.0 ms\n"
     assert [found[:2] for found in ratios_of(printed)] == [("ratio", 0.5), ("step / floor", 1.67)]
     assert ratios_of("ratio, median of rounds   1.03")[0][:2] == ("ratio", 1.03)
+
+
+@pytest.mark.parametrize("now, code", [(1.49, 0), (1.51, 1)])
+def test_a_ratio_that_is_half_as_much_again_as_the_kept_one_fails_the_short_form(
+    benchmarks, monkeypatch, tmp_path, now, code
+):
+    import run_all
+
+    monkeypatch.setattr(run_all, "QUICK", {"mmmd_step": "--steps 5"})
+    monkeypatch.setattr(run_all, "KEPT", tmp_path / "ratios.json")
+    monkeypatch.setattr(run_all, "run", lambda name, words: (0, "step / floor = 1.00\n", 0.1))
+    assert run_all.quick(renew=True) == 0
+    monkeypatch.setattr(run_all, "run", lambda name, words: (0, f"step / floor = {now}\n", 0.1))
+    assert run_all.quick(renew=False) == code
