@@ -1,4 +1,5 @@
 import json
+import threading
 
 import numpy as np
 import opensmile
@@ -6,6 +7,7 @@ import pytest
 from helpers import voice
 
 from semiser.errors import Unusable
+from semiser.features import opensmile_engine
 from semiser.features.descriptors import Is10Lld
 from semiser.features.family import Source
 from semiser.features.functionals import Compare2016, Egemaps, Emobase, Is10
@@ -31,6 +33,25 @@ def test_values_equal_opensmile_on_signals_of_all_lengths_through_one_engine(nam
     for seconds, seed in [(1.0, 1), (0.1, 2), (2.3, 3), (0.35, 4), (1.0, 1)]:
         signal = voice(seconds, seed=seed)
         np.testing.assert_array_equal(extractor(signal), smile.process_signal(signal, 16_000).to_numpy())
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_recording_that_goes_in_by_blocks_has_the_values_of_one_that_goes_in_whole(name, monkeypatch):
+    monkeypatch.setattr(opensmile_engine, "_RING_S", 3)
+    smile, extractor = smile_of(name), SetExtractor(name, "Functionals", 16_000)
+    signal = np.concatenate([voice(4.5), np.zeros(16_000, np.float32), voice(3.77, seed=2)])  # thrice the ring
+    for _ in range(2):
+        np.testing.assert_array_equal(extractor(signal), smile.process_signal(signal, 16_000).to_numpy())
+
+
+def test_nobody_hands_over_to_an_engine_that_stopped(monkeypatch):
+    monkeypatch.setattr(opensmile_engine, "_RING_S", 1)
+    extractor = SetExtractor("emobase", "Functionals", 16_000)
+    monkeypatch.setattr(extractor._engine._engine, "run", lambda: 1 / 0)
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        extractor(voice(6.0))
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -17,7 +17,7 @@ from semiser.options.audio_features import OpenSmileOptions
 
 Level = Literal["Functionals", "LowLevelDescriptors"]  # members of `opensmile.FeatureLevel`
 
-LONGEST_S = 3600  # an hour: 1 GB of descriptors in openSMILE, which makes functionals of them, too
+LONGEST_S = 3600  # an hour: 1.4 GB, the descriptors in openSMILE, which makes functionals of all of them
 
 
 class SetExtractor:

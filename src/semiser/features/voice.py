@@ -56,7 +56,7 @@ def track_pitch(signal: np.ndarray, sample_rate_hz: int) -> np.ndarray:
         Hz, 0 where a frame is unvoiced, float32 of shape (frames,): frames of 60 ms every 10 ms from 0 on.
 
     Raises:
-        Unusable: shorter than a frame, or too long for openSMILE's buffer.
+        Unusable: shorter than a frame.
     """
     if signal.size < round(FRAME_S * sample_rate_hz):
         raise Unusable(f"{signal.size / sample_rate_hz:.3f} s of audio: a pitch frame takes {FRAME_S:g} s")
@@ -84,7 +84,7 @@ def measure_voice(signal: np.ndarray, sample_rate_hz: int) -> Voice:
         The medians; without pitch and intensity where no frame is voiced.
 
     Raises:
-        Unusable: shorter than 60 ms, or too long for openSMILE's buffer.
+        Unusable: shorter than 60 ms.
     """
     pitch, level = track_pitch(signal, sample_rate_hz), frame_levels(signal, sample_rate_hz)
     frames = min(pitch.size, level.size)  # openSMILE ends on a frame that reaches beyond the signal
