@@ -7,6 +7,7 @@ spawned once, stay for all trainings of the process, and end with it.
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -140,7 +141,8 @@ def stop() -> None:
 
 
 def _start(number: "Synchronized[int]", cores: list[int]) -> None:
-    """A core for the worker, where there is one for each; one that ends with its parent, even by kill -9."""
+    """A core for the worker, where there is one for each; it ends with its parent, even by kill -9, and no sooner."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's, who ends the workers
     if cores and hasattr(os, "sched_setaffinity"):
         with number.get_lock():
             os.sched_setaffinity(0, {cores[number.value % len(cores)]})
