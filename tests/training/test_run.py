@@ -1,4 +1,7 @@
-"""A training run's checkpoint: what is damaged is not resumed."""
+"""A training run: checkpoints that are damaged are not resumed; its device."""
+
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -36,3 +39,15 @@ def test_a_training_says_where_it_stands_counting_from_one(tmp_path, monkeypatch
         said[0] == "epoch 1 of 2, loss 0.5" and said[1].startswith("epoch 2 of 2, loss 0.5, ") and said[2] == "epoch 3"
     )
     assert run.curves == [{"epoch": epoch, "name": "loss", "value": 0.5} for epoch in range(2)]
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator to ask for")
+def test_who_asks_for_the_device_of_what_is_finished_does_not_load_fabric():
+    script = """
+import sys
+from semiser.options.training import TrainingOptions
+from semiser.training.run import device_of
+assert device_of(TrainingOptions()).type == "cpu"
+assert "lightning_fabric" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -43,7 +43,11 @@ def bare(network: torch.nn.Module) -> Any:
 
 def device_of(options: TrainingOptions) -> torch.device:
     """The device that a run with these options computes on."""
-    from lightning_fabric import Fabric  # a second of loading, in vain where all is finished
+    if options.accelerator == "auto" and not torch.accelerator.is_available():
+        return torch.device(
+            "cpu"
+        )  # what Fabric says, too, but its loading takes a second, in vain where all is finished
+    from lightning_fabric import Fabric
 
     return Fabric(accelerator=options.accelerator, devices=1).device
 
