@@ -19,9 +19,9 @@ class Broken:
         raise RuntimeError("killed here")
 
 
-def figure():
+def figure(last=2):
     drawn = Figure()
-    drawn.subplots().plot([1, 2])
+    drawn.subplots().plot([1, last])
     return drawn
 
 
@@ -57,7 +57,7 @@ def test_a_figure_that_fails_half_way_leaves_the_one_before(tmp_path, monkeypatc
     before = (tmp_path / "f.png").read_bytes()
     monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError(5, "Input/output error")))
     with pytest.raises(DatasetError, match="Input/output error"):
-        dataset.save(figure())
+        dataset.save(figure(last=3))
     assert (tmp_path / "f.png").read_bytes() == before and not list(tmp_path.glob("*.partial"))
 
 
