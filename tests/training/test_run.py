@@ -41,7 +41,7 @@ def test_a_training_says_where_it_stands_counting_from_one(tmp_path, monkeypatch
     assert run.curves == [{"epoch": epoch, "name": "loss", "value": 0.5} for epoch in range(2)]
 
 
-@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator to ask for")
+@pytest.mark.skipif(torch.cuda.is_available() or torch.mps.is_available(), reason="there is a GPU to ask for")
 def test_who_asks_for_the_device_of_what_is_finished_does_not_load_fabric():
     script = """
 import sys
