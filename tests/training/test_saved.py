@@ -171,6 +171,19 @@ def test_what_an_older_semiser_wrote_says_so(folder):
         build(folder)
 
 
+def test_what_was_killed_behind_its_card_is_trained_again_in_its_place(tmp_path):
+    key = "0123456789abcdef"
+    folder, _ = keyed_folder(tmp_path, key)
+    write_saved(folder, {"w": torch.zeros(1)}, MADE)
+
+    def finished(place):
+        return (place / "predictions.parquet").exists()
+
+    assert keyed_folder(tmp_path, key, finished) == (folder, False)
+    (folder / "predictions.parquet").touch()
+    assert keyed_folder(tmp_path, key, finished) == (folder, True)
+
+
 def test_a_repeated_training_writes_over_nothing(tmp_path):
     key = "0123456789abcdef"
     first, there = keyed_folder(tmp_path, key)

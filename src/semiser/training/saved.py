@@ -277,7 +277,8 @@ def keyed_folder(
     """Folder of what is trained with a key, and whether it is there already.
 
     Other data or options have another folder, and nothing is overwritten: where a training with the same key is
-    repeated, or left weights that do not belong to their card, the next one has a folder of its own.
+    repeated, or left weights that do not belong to their card, the next one has a folder of its own. One that ended
+    between its card and what `finished` asks for beside it is trained again in its place, to the same bytes.
 
     Args:
         parent: of the folders.
@@ -290,6 +291,6 @@ def keyed_folder(
         folder = parent / (key[:12] if number == 1 else f"{key[:12]}-{number}")
         if folder.is_dir() and finished(folder):
             done = folder
-        elif not (folder / CARD).exists():
+        elif not (folder / CARD).exists() or is_whole(folder):  # whole, and not finished: killed before its last files
             return (done, True) if reuse and done else (folder, False)
         number += 1
