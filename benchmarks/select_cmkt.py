@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from selection import work_on
+from selection import change, work_on
 
 from semiser.configuration import load_parameters
 from semiser.options.training import TrainingOptions
@@ -56,13 +56,7 @@ def main() -> None:
 
 def _options(changes: list[str], variants: list[str]) -> TrainCmktOptions:
     group = load_parameters("conf", "cmkt_casia")["train_cmkt"] | {"variants": variants}
-    for change in changes:
-        path, value = change.split("=", 1)
-        *groups, last = path.split(".")
-        target = group
-        for name in groups:
-            target = target.setdefault(name, {})
-        target[last] = json.loads(value)
+    change(group, changes)
     group["folds"]["validation"] = {"kind": "speakers"}
     return TrainCmktOptions(**group)
 

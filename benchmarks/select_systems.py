@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from selection import work_on
+from selection import change, work_on
 
 from semiser.configuration import load_parameters
 from semiser.options.training import TrainingOptions
@@ -71,13 +71,7 @@ def _options(guest: Guest, variant: str, corpus: str, changes: list[str]) -> Any
     group = load_parameters("conf", f"{corpus}_benchmark")["train_benchmark"]
     share, scored = CORPORA[corpus]
     given = group["systems"][guest.system.name]
-    for change in changes:
-        path, value = change.split("=", 1)
-        *groups, last = path.split(".")
-        target = given
-        for name in groups:
-            target = target.setdefault(name, {})
-        target[last] = json.loads(value)
+    change(given, changes)
     folds = group["folds"] | {
         "experiment": f"{corpus}_benchmark",
         "protocol": {"kind": "k_fold", "k": GROUPS},

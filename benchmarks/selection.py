@@ -1,7 +1,10 @@
 """What the programs `select_*.py` share: a system on the tables of an experiment that was run before."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
@@ -31,3 +34,14 @@ def work_on(
     utterances = pq.read_table(Path(data, "02_intermediate", experiment, "utterances.parquet"))
     work = Work(system, options, training, models, utterances, tables)
     return replace(work, folds=system.make_folds(work))
+
+
+def change(group: dict[str, Any], changes: Sequence[str]) -> None:
+    """Set options of a parameter group: `option=value` each, dots between groups, values as JSON."""
+    for each in changes:
+        path, value = each.split("=", 1)
+        *groups, last = path.split(".")
+        target = group
+        for name in groups:
+            target = target.setdefault(name, {})
+        target[last] = json.loads(value)
