@@ -46,8 +46,7 @@ def test_every_class_is_dealt_evenly_and_one_with_a_single_utterance_is_kept():
     assert sorted(torch.bincount(found[:5], minlength=3).tolist()) == [1, 2, 2]
     assert torch.bincount(found[:9]).tolist() == [3, 3, 3]
     assert not torch.equal(found, guarded.deal(y, 3, seed=1))
-    with pytest.raises(ValueError, match="no class of this fold has two labelled utterances"):
-        guarded.deal(torch.tensor([0, 1, 2]), 3, seed=0)
+    assert guarded.deal(torch.tensor([0, 1, 2]), 3, seed=0).tolist() == [guarded.KEPT] * 3
 
 
 def test_the_temperature_is_that_of_the_least_cross_entropy():
@@ -84,6 +83,24 @@ def test_groups_are_weighed_and_what_was_found_is_told():
     assert [group.weight for group in alone] == [1] and set(facts) == {"held_out_supervised"}
     with pytest.raises(ValueError, match=r"diverged: .* not finite\. Lower its learning rate"):
         guarded.weigh([good, good * math.nan], y, GuardOptions())
+
+
+def test_few_held_out_labels_decide_nothing():
+    y = torch.zeros(20, dtype=torch.int64)
+    poor, good = torch.tensor([[0.4, 0.6]] * 20), torch.tensor([[0.8, 0.2]] * 20)
+    assert guarded.weigh([poor, good], y, GuardOptions())[1]["semi_supervised_share"] == 1
+    votes, facts = guarded.weigh([poor[:19], good[:19]], y[:19], GuardOptions())
+    assert votes == [guarded.Vote(1.0, 0.5)] * 2 and facts == {"semi_supervised_share": 0.5}
+    assert guarded.weigh([good[:19]], y[:19], GuardOptions()) == ([guarded.Vote(1.0, 1.0)], {})
+    assert guarded.weigh([poor[:0], good[:0]], y[:0], GuardOptions(shares=(0.25, 0.75)))[0][1].weight == 0.25
+
+
+def test_with_one_label_a_class_one_network_of_each_group_learns_and_both_count_half(data, tmp_path):
+    first = [int(torch.nonzero(data.y == number)[0, 0]) for number in range(3)]
+    few = FoldData(data.x, data.y, data.rows | {"train": torch.tensor(first)}, data.classes, data.names)
+    fitted(guarded.fit, few, OPTIONS, _run(tmp_path))
+    card = json.loads((tmp_path / "card.json").read_text())
+    assert card["votes"] == [{"temperature": 1.0, "weight": 0.5}] * 2
 
 
 def test_no_network_learns_from_the_labels_that_it_is_asked_about(data, tmp_path, monkeypatch):

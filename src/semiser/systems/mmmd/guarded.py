@@ -30,6 +30,7 @@ KEPT = -1  # of a label that is in no part: every network learns from it
 _NONE = -2  # the part that a network does not see which sees all of them
 _HALF = 0.5
 _TEMPERATURES = np.geomspace(0.25, 8, 51)
+_LEAST = 20  # held-out labels; fewer say nothing about a temperature or a share
 
 
 class Member(NamedTuple):
@@ -140,14 +141,11 @@ def deal(y: Tensor, parts: int, seed: int) -> Tensor:
 
     Args:
         y: class numbers, (n,).
-        parts: how many; fewer where there are fewer utterances to deal.
+        parts: how many; fewer where there are fewer utterances to deal, none where no class has two.
         seed: of the order.
 
     Returns:
         Part numbers from 0, or `KEPT`, (n,).
-
-    Raises:
-        ValueError: no class has two utterances.
     """
     found = torch.full_like(y, KEPT)
     generator = torch.Generator().manual_seed(seed)
@@ -158,16 +156,14 @@ def deal(y: Tensor, parts: int, seed: int) -> Tensor:
             order = torch.randperm(len(rows), generator=generator)
             found[rows[order]] = (dealt + torch.arange(len(rows))) % parts
             dealt += len(rows)
-    if dealt < 2:
-        raise ValueError(
-            "a guarded training holds labels out in turn, and no class of this fold has two labelled utterances: give "
-            "it more labels (folds.label_budget), or leave the guarded variants out"
-        )
     return found
 
 
 def weigh(held_out: Sequence[Tensor], y: Tensor, options: GuardOptions) -> tuple[list[Vote], dict[str, float]]:
     """Temperatures and weights of the groups by what they say of labels that they have not seen.
+
+    Fewer than twenty such labels decide nothing: probabilities stay as they are, and the share is the one nearest to
+    one half.
 
     Args:
         held_out: probabilities by the supervised networks and, where there are such, the semi-supervised, (n, C) each.
@@ -186,6 +182,11 @@ def weigh(held_out: Sequence[Tensor], y: Tensor, options: GuardOptions) -> tuple
             "the training diverged: a network's probabilities of held-out labels are not finite. Lower its learning "
             "rate, or look at its features"
         )
+    if len(y) < _LEAST:
+        if len(held_out) == 1:
+            return [Vote(1.0, 1.0)], {}
+        share = min(options.shares, key=_from_half)
+        return [Vote(1.0, 1 - share), Vote(1.0, share)], {"semi_supervised_share": share}
     temperatures = [best_temperature(p, y) for p in held_out]
     calibrated = [cooled(p, t) for p, t in zip(held_out, temperatures, strict=True)]
     names = ("supervised", "semi_supervised")
@@ -212,14 +213,17 @@ def share_of_second(first: Tensor, second: Tensor, y: Tensor, options: GuardOpti
     """
     losses = [_losses((1 - share) * first + share * second, y) for share in options.shares]
     best = min(losses, key=lambda values: float(values.mean()))
-    for share, values in sorted(
-        zip(options.shares, losses, strict=True), key=lambda pair: (abs(pair[0] - _HALF), pair[0])
-    ):
+    for share, values in sorted(zip(options.shares, losses, strict=True), key=lambda pair: _from_half(pair[0])):
         difference = values - best
         error = float(difference.std(correction=1)) / len(y) ** 0.5 if len(y) > 1 else 0.0
         if float(difference.mean()) <= options.caution * error:
             return share
     raise AssertionError("the best is as good as itself")
+
+
+def _from_half(share: float) -> tuple[float, float]:
+    """How far a share lies from one half; of two, the smaller one comes first."""
+    return abs(share - _HALF), share
 
 
 def best_temperature(probabilities: Tensor, y: Tensor) -> float:
@@ -280,7 +284,7 @@ def _votes(data: FoldData, trained: Trained, options: GuardOptions, run: Trainin
     told = ", ".join(f"{name} {value:.3g}" for name, value in facts.items())
     logger.info("guard over %d held-out labels: %s", len(labels), told)
     others = trained.in_a_group - 1
-    shares = [_HALF / others] * others + [_HALF]
+    shares = [_HALF / others] * others + [_HALF] if others else [1.0]
     return [Vote(group.temperature, group.weight * share) for group in groups for share in shares]
 
 
