@@ -236,6 +236,14 @@ def test_what_is_odd_about_the_sound_and_the_speakers_is_said(tmp_path, caplog):
     assert quiet.utterances["level_db"].null_count == 4 and quiet.summary["own"]["heard"]["utterances"] == 0
 
 
+def test_the_first_ones_are_listened_to_however_many_are_checked_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr("semiser.corpora.ingest._CHUNK", 2)
+    root = _corpus(tmp_path / "c", [*_good(5), ("gone.wav", "sad", "s")], files=[f"{n}.wav" for n in range(5)])
+    found = ingest(IngestOptions(corpora={"mine": {"reader": "manifest", "root": str(root)}}, listen=3,
+                                 max_quarantined_share=0.5))  # fmt: skip
+    assert [level is not None for level in found.utterances["level_db"].to_pylist()] == [True, True, True, False, False]
+
+
 def test_a_corpus_of_silence_stops_the_run(tmp_path):
     for number in range(20):
         write_wav(tmp_path / "own" / f"{number}.wav", voice(0.1) * (number < 11))

@@ -5,6 +5,10 @@ from fold_tables import options
 from pydantic import ValidationError
 
 
+def test_what_is_not_said_is_drawn_by_seed_0():
+    assert options().seed == 0
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -124,6 +124,9 @@ def test_the_folder_is_whole_wherever_it_is_copied_and_mixed_ones_are_refused(pr
     own.write_text(own.read_text().replace(f'"folder":"{member}"', '"folder":"../../x"').replace(member, "../../x"))
     with pytest.raises(ValueError, match="outside its folder"):
         semiser.load(copied)
+    own.write_text(json.dumps(json.loads(own.read_text()) | {"members": []}))
+    with pytest.raises(ValueError, match=r"is no card of a final model: members"):
+        semiser.load(copied)
     own.write_text('{"final": "x"}')
     with pytest.raises(ValueError, match="is no card of a final model"):
         semiser.load(copied)

@@ -21,6 +21,7 @@ from semiser.options.features import FeaturesOptions, ShardOptions
 from semiser.options.modalities import ATTRIBUTES
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.prediction.features import InProcess
+from semiser.prediction.loaded import Loaded, Step
 from semiser.shards.extract import extract
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.options import MmdOptions, MmmdOptions
@@ -142,6 +143,23 @@ def test_utterances_without_speaker_are_scaled_together_from_min_utterances_on(t
         np.testing.assert_allclose(
             together[f"probability/{name}"].to_numpy(), alone[f"probability/{name}"].to_numpy(), atol=1e-6
         )
+
+
+def test_a_speaker_with_too_few_utterances_is_scaled_as_if_alone(trained, card):
+    folder = trained[0] / "corpus/c"
+    rows = [{"audio_path": f"{number}.wav", "speaker_id": "c"} for number in range(2)]
+    found = semiser.load(card).predict(_write_manifest(folder / "two.csv", rows), min_utterances=3)
+    (folder / "two.csv").unlink()
+    alone = [semiser.load(card).predict(folder / f"{number}.wav") for number in range(2)]
+    assert found["scaling"].to_pylist() == ["training", "training"]
+    wanted = np.concatenate([_probabilities(one, ("happiness", "sadness")) for one in alone])
+    np.testing.assert_allclose(_probabilities(found, ("happiness", "sadness")), wanted, rtol=0, atol=1e-6)
+
+
+def test_a_model_scales_by_speaker_where_one_of_its_steps_does():
+    plain, own = Step(), Step(by_speaker=True)
+    by_speaker = [Loaded(("a",), ("x",), steps, np.zeros).by_speaker for steps in ((plain,), (plain, own))]
+    assert by_speaker == [False, True]
 
 
 def test_features_in_a_store_are_not_computed_again(trained, card, tmp_path, caplog):

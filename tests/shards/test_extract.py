@@ -128,6 +128,27 @@ def test_unusable_utterances_are_listed_with_their_reason_and_have_no_row(corpus
     ]
 
 
+class Cut(Level):
+    """Cuts what is longer than a second, and says what is shorter than two."""
+
+    name = "cut"
+
+    def fields(self):
+        return [pa.field("cut_samples", pa.int32()), pa.field("no_second", pa.bool_())]
+
+    def rows(self, source: Source) -> Iterator[dict]:
+        samples = source.audio(16_000).size
+        yield {"cut_samples": max(samples - 16_000, 0), "no_second": samples < 32_000}
+
+
+def test_flags_and_cuts_are_summed_over_the_shards_of_a_corpus(corpus, tmp_path):
+    receipts = _extract(corpus, tmp_path / "out", [Cut(GainOptions())])  # 1 s, 2 s | 1 s, 2 s | 1 s
+    summary = summarise(receipts.values(), UtteranceFile.in_memory(utterances_of(corpus)))["cut"]
+    assert summary["shards"] == 3 and summary["without"] == {"second": 3}
+    wanted = {"utterances": 5, "with_transcript": 0, "lost": 0, "without": {"second": 3}, "cut": 2}
+    assert summary["corpora"] == {"tiny": wanted}
+
+
 def test_too_many_unusable_utterances_stop_the_run_with_the_reason(corpus, tmp_path):
     write_wav(corpus / "s" / "9.wav", voice(0.05))
     with pytest.raises(TooManyUnusable, match=r"level: 1 of 6 utterances of corpus 'tiny' .* s/9.wav: too short"):

@@ -10,7 +10,7 @@ from semiser.claim import claimed
 from semiser.errors import Unsteady, Unusable
 from semiser.publish import TEMPORARY_SUFFIX, publishing
 from semiser.shards.store import ShardFolder, digest_of, shard_path
-from semiser.shards.table import Receipt, ShardedTable
+from semiser.shards.table import Receipt, ShardedTable, named_from_elsewhere
 
 SCHEMA = pa.schema([("utterance_id", pa.string()), pa.field("v", pa.list_(pa.float32(), 2), metadata={"names": "ab"})])
 
@@ -172,6 +172,24 @@ def test_publishing_leaves_the_old_file_when_the_block_fails(shards):
         file.write(b"new")
         raise RuntimeError
     assert shards._filesystem.cat_file(shards._at("file")) == b"old"
+
+
+def test_shards_on_a_disk_are_named_by_the_tables_on_other_stores_that_are_there(tmp_path):
+    shards = ShardFolder(str(tmp_path / "f"))
+    reports = [_write(shards, f"c/0000{number}") for number in range(3)]
+    for number, report in enumerate(reports):
+        _commit(ShardedTable(f"memory://{tmp_path.name}/{number}.json"), shards, report)
+    first, *others = sorted((tmp_path / "f").glob("elsewhere-*.json"))
+    withdrawn = json.loads(first.read_text())["manifest"]
+    ShardedTable(withdrawn).withdraw()
+    kept = [report for number, report in enumerate(reports) if not withdrawn.endswith(f"/{number}.json")]
+    assert len(others) == 2
+    assert set(named_from_elsewhere(tmp_path / "f")) == {tmp_path / "f" / report.path for report in kept}
+    address = json.loads(others[0].read_text())["manifest"]
+    shards_elsewhere = ShardedTable(address)
+    shards_elsewhere._filesystem.pipe_file(shards_elsewhere._manifest, b"[]")
+    with pytest.raises(ValueError, match=f"the table {address}, made of shards there, cannot be read"):
+        list(named_from_elsewhere(tmp_path / "f"))
 
 
 @pytest.mark.parametrize(

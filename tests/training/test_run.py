@@ -28,6 +28,17 @@ def test_a_checkpoint_with_a_damaged_byte_is_not_resumed(tmp_path, share, caplog
     assert state["epoch"] == 0 and "is damaged and is not resumed" in caplog.text
 
 
+@pytest.mark.parametrize("lacking", ["key", "curves", "random", "parts_drawn", "precision"])
+def test_a_checkpoint_that_lacks_a_part_is_not_resumed(tmp_path, lacking, caplog):
+    _run(tmp_path).save_checkpoint({"epoch": 3}, force=True)
+    saved = torch.load(tmp_path / "checkpoint.ckpt", weights_only=True)
+    del saved[lacking]
+    torch.save(saved, tmp_path / "checkpoint.ckpt")
+    state = {"epoch": 0}
+    assert not _run(tmp_path).resume(state)
+    assert state["epoch"] == 0 and f"lacks {lacking}" in caplog.text
+
+
 def test_a_training_says_where_it_stands_counting_from_one(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr("semiser.training.run.note", said.append)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 Step = TypeVar("Step", bound=Callable[..., Any])
 _CHECKPOINT = "checkpoint.ckpt"
+_OF_RUN = {"key", "curves", "random", "parts_drawn", "precision"}  # what a checkpoint has beside the system's state
 _GRAPHS = 64  # of one part of a step
 _SHOWN = 4  # values of an epoch that are said
 
@@ -323,8 +324,8 @@ class TrainingRun:
             if isinstance(value, Tensor | dict) and not name.endswith("random"):
                 state[name] = tree_map_only(Tensor, partial(sent, device=self.fabric.device), value)
         torch.set_rng_state(rest["random"])
-        self._parts_drawn = rest.get("parts_drawn", 0)
-        self.fabric.strategy.precision.load_state_dict(rest.get("precision", {}))
+        self._parts_drawn = rest["parts_drawn"]
+        self.fabric.strategy.precision.load_state_dict(rest["precision"])
         if "random_cuda" in rest and self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(rest["random_cuda"], self.fabric.device)
         self.curves = rest["curves"]
@@ -350,11 +351,13 @@ class TrainingRun:
             return False
         try:
             _check_archive(path)
-            found = torch.load(path, weights_only=True, map_location="cpu")["key"]
+            found = torch.load(path, weights_only=True, map_location="cpu")
+            if lacks := _OF_RUN - found.keys():
+                raise KeyError(f"it lacks {', '.join(sorted(lacks))}")
         except Exception as error:  # a damaged archive fails in any of a dozen ways, long before code could run
             logger.warning("checkpoint %s is damaged and is not resumed: %s", path, error)
             return False
-        return found == self.key
+        return found["key"] == self.key
 
     def save_model(self, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
         """Save final weights as safetensors and, last, their JSON card; then drop the checkpoint.
