@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import select
 import signal
 import socket
@@ -24,7 +25,9 @@ BESIDE = {
     "corpora/ingest": ["corpora/test_spool.py", "media/test_plausible.py", "pipelines/test_bad_input.py"],
     "training/experiment": ["training/test_saved.py", "faults/test_models.py"],
     "training/saved": ["faults/test_models.py"],
-    "training/*": ["training/test_experiment.py", "faults/test_checkpoints.py", "faults/test_models.py"],
+    "training/checkpoints": ["training/test_run.py", "faults/test_checkpoints.py", "faults/test_models.py"],
+    "training/run": ["faults/test_checkpoints.py", "training/test_experiment.py", "faults/test_models.py",
+                     "training/test_memory.py"],
     "shards/dask_engine": [],
     "shards/engine": ["faults/test_kills.py"],
     "shards/store": ["faults/test_disks.py"],
@@ -36,6 +39,7 @@ BESIDE = {
     "prediction/*": ["prediction/test_model.py", "prediction/test_features.py", "prediction/test_systems.py",
                      "prediction/test_final.py"],
 }  # fmt: skip
+_PROCESSOR_S = 100  # of one mutant's tests, which take 2 to 20; a busy machine does not count, as it would by the clock
 OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not published and not corpora", "-k", "not dask or dask_engine"]
 
 
@@ -84,6 +88,7 @@ def serve() -> None:
                         status = 1
                         try:
                             os.setsid()
+                            resource.setrlimit(resource.RLIMIT_CPU, (_PROCESSOR_S, _PROCESSOR_S))
                             os.dup2(out, 1)
                             os.dup2(err, 2)
                             status = int(pytest.main(json.loads(said)))
