@@ -141,8 +141,8 @@ def sample(session: str, each: int, seed: int) -> None:
             found = [item.job_id for item in islice(filter(is_python, items), each)]
             print(f"{name}: {len(found)} of {len(items)}")
             kept.update(found)
-        for item in [item for items in rooms.values() for item in items if item.job_id not in kept]:
-            database.set_result(item.job_id, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
+        others = [item.job_id for items in rooms.values() for item in items if item.job_id not in kept]
+        database.set_multiple_results(others, WorkResult(worker_outcome=WorkerOutcome.SKIPPED))
 
 
 if __name__ == "__main__":
