@@ -20,6 +20,7 @@ from semiser.datasets.sharded import ShardedTableDataset
 from semiser.experiments.catalog import file_of, is_metrics, results_folder
 from semiser.needs import check_run, configured_systems, training_pipelines
 from semiser.options.tracking import TrackingOptions
+from semiser.training.side_by_side import stop
 
 if TYPE_CHECKING:
     from semiser.experiments.run import Run
@@ -317,6 +318,20 @@ class Tracking:
 
             models = self._project / self._parameters["places"]["models"]
             record(self._options, self._project, self._command, self._parameters, self._metrics, models, self._curves)
+
+
+class Workers:
+    """End the workers of the trainings with the run: what they began for variants that it does not train is dropped."""
+
+    @hook_impl(trylast=True)
+    def after_pipeline_run(self) -> None:
+        """End them."""
+        stop()
+
+    @hook_impl(trylast=True)
+    def on_pipeline_error(self) -> None:
+        """End them, and what they are at."""
+        stop()
 
 
 class LastWord:

@@ -13,6 +13,7 @@ from semiser.hooks import (
     Torchrun,
     Tracking,
     WithdrawTables,
+    Workers,
 )
 
 # The last is called first: names are checked before others read the parameters.
@@ -22,6 +23,7 @@ HOOKS = (
     RunRecord(),
     Runs(),
     Tracking(),
+    Workers(),
     LastWord(),
     Feasible(),
     Torchrun(),

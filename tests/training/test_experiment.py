@@ -18,7 +18,7 @@ from semiser.folds.options import FoldOptions
 from semiser.options.base import Options
 from semiser.options.training import ScalingOptions, TrainingOptions
 from semiser.training import side_by_side
-from semiser.training.experiment import experiment_on, run_variant
+from semiser.training.experiment import Queue, VariantPlan, experiment_on, run_variant
 
 
 class NoOptions(Options):
@@ -156,6 +156,43 @@ def test_folds_side_by_side_leave_what_they_leave_one_after_the_other(tmp_path):
     assert [row | {"cost": None} for row in together.models] == [row | {"cost": None} for row in alone.models]
     found, expected = (sorted((tmp_path / of).rglob("predictions.parquet")) for of in ("together", "alone"))
     assert [path.read_bytes() for path in found] == [path.read_bytes() for path in expected] and len(found) == 6
+
+
+def _queue(folder, names, opened, training):
+    """A queue whose variants each have an experiment of their own, and the names of those that were opened."""
+
+    def open_(name):
+        opened.append(name)
+        return VariantPlan(_experiment(folder), name, _drawn, NoOptions(), training)
+
+    return Queue(training, {name: partial(open_, name) for name in names})
+
+
+def test_variants_of_a_queue_leave_what_each_leaves_alone(tmp_path):
+    """Three folds on two workers: the third has company from the next variant, whichever was asked for first."""
+    training = TrainingOptions(accelerator="cpu", side_by_side=2)
+    alone = {name: run_variant(_experiment(tmp_path / "alone"), name, _drawn, NoOptions(), training) for name in "ab"}
+    opened = []
+    queue = _queue(tmp_path / "queue", "abc", opened, training)
+    found = {"b": queue.trained("b")}
+    assert opened == ["b", "a"]  # the features of two experiments at most
+    found["a"] = queue.trained("a")
+    assert opened == ["b", "a", "c"]
+    side_by_side.stop()
+    for name in "ab":
+        assert found[name][:2] == alone[name][:2]
+        assert [row | {"cost": None} for row in found[name].models] == [
+            row | {"cost": None} for row in alone[name].models
+        ]
+    with pytest.raises(KeyError):
+        queue.trained("a")
+
+
+def test_a_queue_without_workers_trains_nothing_that_was_not_asked_for(tmp_path):
+    opened = []
+    training = TrainingOptions(accelerator="cpu")
+    assert _queue(tmp_path, "ab", opened, training).trained("b").predictions.num_rows == 12 and opened == ["b"]
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_training_leaves_the_random_state_as_it_was(experiment):

@@ -19,6 +19,12 @@ def _ends():
     side_by_side.stop()
 
 
+def _train_all(tasks, call, training):
+    """Task to result, in the order in which they ended."""
+    trainings, waiting = side_by_side.Trainings(lambda task: partial(call, task), training), iter(tasks)
+    return dict(trainings.finish(waiting) for _ in tasks)
+
+
 def _draw(seed):
     torch.manual_seed(seed)
     return os.getpid(), torch.rand(3).tolist()
@@ -34,8 +40,7 @@ def _kill(seed):
 
 def test_workers_draw_what_this_process_draws_and_each_has_a_core():
     tasks, cores = list(range(6)), side_by_side.usable_cores()
-    alone = dict(side_by_side.train_all(tasks, lambda seed: partial(_draw, seed), CPU))
-    found = dict(side_by_side.train_all(tasks, lambda seed: partial(_draw, seed), TWO))
+    alone, found = _train_all(tasks, _draw, CPU), _train_all(tasks, _draw, TWO)
     assert [found[seed][1] for seed in tasks] == [alone[seed][1] for seed in tasks]
     workers = {found[seed][0] for seed in tasks}
     assert os.getpid() not in workers and {alone[seed][0] for seed in tasks} == {os.getpid()}
@@ -44,15 +49,30 @@ def test_workers_draw_what_this_process_draws_and_each_has_a_core():
 
 
 def test_one_task_is_not_worth_a_worker():
-    ((_, (process, _)),) = side_by_side.train_all([1], lambda seed: partial(_draw, seed), TWO)
-    assert process == os.getpid()
+    assert _train_all([1], _draw, TWO)[1][0] == os.getpid()
 
 
 def test_an_error_of_a_training_is_the_runs():
     with pytest.raises(ValueError, match="seed 0 fails"):
-        list(side_by_side.train_all([0, 0], lambda seed: partial(_fail, seed), TWO))
+        _train_all([0, 0], _fail, TWO)
 
 
 def test_a_killed_training_says_what_to_do():
     with pytest.raises(RuntimeError, match=r"training\.side_by_side=1"):
-        list(side_by_side.train_all([0, 1], lambda seed: partial(_kill, seed), TWO))
+        _train_all([0, 1], _kill, TWO)
+
+
+def test_of_what_waits_no_more_is_prepared_than_workers_and_one():
+    prepared = []
+
+    def prepare(seed):
+        prepared.append(seed)
+        return partial(_draw, seed)
+
+    trainings, waiting = side_by_side.Trainings(prepare, TWO), iter(range(9))
+    trainings.finish(waiting)
+    assert prepared == [0, 1, 2] and next(waiting) == 3
+    trainings.finish(iter([4]))  # what waits may be another thing by now
+    assert prepared == [0, 1, 2, 4]
+    trainings.close()
+    assert trainings.finish(iter([5]))[0] == 5  # nothing of what was under way

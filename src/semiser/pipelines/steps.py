@@ -9,6 +9,8 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from semiser.systems.system import Job, System, Work, get_system
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from semiser.training.experiment import Experiment, Trained
+    from semiser.training.experiment import Experiment
 
 logger = logging.getLogger(__name__)
 Data = Mapping[str, Any]  # name to what the dataset holds
@@ -105,7 +107,7 @@ def train(system: System, data: Data, variant: str) -> tuple:
     One that the options do not name gives empty tables.
     """
     work = data["experiment"]
-    return _trained(work, system.jobs(work, variant) if variant in work.options.variants else ())
+    return _trained(work, work.options.variants, partial(system.jobs, work), variant)
 
 
 def list_models(system: System, data: Data) -> list[dict[str, Any]]:
@@ -121,6 +123,7 @@ def train_final(system: System, data: Data) -> list[dict[str, Any]]:
     from semiser.prediction.final import FINAL as FOLDER
     from semiser.prediction.final import publish
     from semiser.reporting.chosen import choose
+    from semiser.training.experiment import Queue
 
     work, options, metrics = data["experiment"], data[FINAL], data[f"{system.pipeline}_metrics"]
     chosen = choose(options, system.pipeline, metrics)
@@ -134,7 +137,8 @@ def train_final(system: System, data: Data) -> list[dict[str, Any]]:
         logger.info("final model: %s once more, on all labelled speech of the experiment", job.name)
         seeds = (job.seeds or work.training.seeds)[:1]
         alone = replace(job, name=f"{FOLDER}/{job.name}", seeds=seeds)
-        models = _train_job(work, alone, experiment).models
+        plan = replace(work.plan(alone), experiment=experiment)
+        models = Queue(plan.training, {plan.name: lambda: plan}).trained(plan.name).models
     folder = Path(work.models).parent / FOLDER
     card = publish(
         folder,
@@ -154,7 +158,8 @@ def sweep(system: System, data: Data, name: str) -> "tuple[pa.Table, list[dict[s
     """Every setting of a sweep on all folds: predictions, and where its models lie."""
     assert system.sweeps
     work, options = data["experiment"], data[OPTIONS.format(f"{system.name}_sweeps")]
-    predictions, *_, models = _trained(work, system.sweeps.jobs(work, options, name))
+    jobs_of = partial(system.sweeps.jobs, work, options)
+    predictions, *_, models = _trained(work, system.sweeps.names, jobs_of, name)
     return predictions, models
 
 
@@ -248,8 +253,15 @@ def _work(system: System, data: Data, pipeline: str) -> Work:
     )
 
 
-def _trained(work: Work, jobs: Iterable[Job]) -> tuple:
-    """Predictions, dimensions where the system has them, curves and models of some trainings."""
+def _trained(work: Work, names: Iterable[str], jobs_of: Callable[[Any], Iterable[Job]], name: str) -> tuple:
+    """Predictions, dimensions where the system has them, curves and models of a variant, or a sweep.
+
+    Args:
+        work: the experiment.
+        names: all of them, of which each is a node; Kedro runs them in the order of their names.
+        jobs_of: gives the trainings of one.
+        name: the one that is asked for.
+    """
     import pyarrow as pa
 
     from semiser.evaluation.report import DIMENSIONS_SCHEMA, PREDICTIONS_SCHEMA
@@ -257,9 +269,9 @@ def _trained(work: Work, jobs: Iterable[Job]) -> tuple:
 
     found = {"predictions": [PREDICTIONS_SCHEMA.empty_table()], "dimensions": [DIMENSIONS_SCHEMA.empty_table()]}
     curves, models, classes = [CURVES_SCHEMA.empty_table()], [], set()
-    for job in jobs:
+    for job in jobs_of(name) if name in names else ():
         experiment = work.experiment(job.setting)
-        trained = _train_job(work, job, experiment)
+        trained = work.queue(lambda: chain.from_iterable(map(jobs_of, sorted(names)))).trained(job.name)
         kind = "dimensions" if "dimension" in trained.predictions.column_names else "predictions"
         found[kind].append(trained.predictions)
         curves.append(trained.curves)
@@ -270,15 +282,6 @@ def _trained(work: Work, jobs: Iterable[Job]) -> tuple:
     predictions = pa.concat_tables(found["predictions"]).replace_schema_metadata(metadata)
     numbers = (pa.concat_tables(found["dimensions"]),) if work.system.dimensions else ()
     return (predictions, *numbers, pa.concat_tables(curves), models)
-
-
-def _train_job(work: Work, job: Job, experiment: "Experiment") -> "Trained":
-    """One training on an experiment."""
-    from semiser.training.experiment import run_variant
-
-    training = work.training.model_copy(update={"seeds": job.seeds}) if job.seeds else work.training
-    training = training.in_one_process() if job.alone else training
-    return run_variant(experiment, job.name, job.fit, job.options, training, job.tabulate)
 
 
 def _trained_on(experiment: "Experiment") -> dict[str, Any]:

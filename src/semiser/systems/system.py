@@ -10,7 +10,7 @@ Whose options a function works on, its annotation says: `Work[TrainMmmdOptions]`
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from semiser.evaluation.report import Further
     from semiser.folds.options import FoldOptions
-    from semiser.training.experiment import Experiment, Features, Fit, Tabulate
+    from semiser.training.experiment import Experiment, Features, Fit, Queue, Tabulate, VariantPlan
 
 TrainOptions = TypeVar("TrainOptions", bound=SystemOptions)
 Variant = TypeVar("Variant", bound=str)
@@ -62,6 +62,7 @@ class Work(Generic[TrainOptions]):
     folds: Any = None
     made: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     _read: dict[Hashable, "Experiment"] = field(default_factory=dict, repr=False, compare=False)
+    _queue: list["Queue"] = field(default_factory=list, repr=False, compare=False)  # one at most
 
     def table(self, name: str, asked_by: str) -> "Dataset":
         """A feature table; in a plan None, which `with_features` takes.
@@ -96,6 +97,27 @@ class Work(Generic[TrainOptions]):
                 del self._read[next(iter(self._read))]
             self._read[setting] = found
         return found
+
+    def queue(self, jobs: "Callable[[], Iterable[Job]]") -> "Queue":
+        """The trainings of all variants, or of all sweeps, in one queue.
+
+        Args:
+            jobs: gives them, in the order in which they will be asked for.
+        """
+        from semiser.training.experiment import Queue
+
+        with _READING:
+            if not self._queue:
+                self._queue.append(Queue(self.training, {job.name: partial(self.plan, job) for job in jobs()}))
+            return self._queue[0]
+
+    def plan(self, job: "Job") -> "VariantPlan":
+        """What a job trains, with its features, which are read here."""
+        from semiser.training.experiment import VariantPlan
+
+        training = self.training.model_copy(update={"seeds": job.seeds}) if job.seeds else self.training
+        training = training.in_one_process() if job.alone else training
+        return VariantPlan(self.experiment(job.setting), job.name, job.fit, job.options, training, job.tabulate)
 
     def folds_over(self, tables: "Iterable[Dataset]", options: "FoldOptions") -> "pa.Table":
         """Folds over the utterances that have a row in all of these tables."""
@@ -135,7 +157,8 @@ class Work(Generic[TrainOptions]):
         return self  # it hands over between nodes, and nothing in it is changed
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_read": {}, "system": self.system.name}  # another process reads for itself
+        # another process reads and trains for itself
+        return {**self.__dict__, "_read": {}, "_queue": [], "system": self.system.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state | {"system": get_system(state["system"])})

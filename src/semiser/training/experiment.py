@@ -1,12 +1,13 @@
-"""The experiment loop: one variant of a system over folds and seeds; what is finished is not trained again."""
+"""The experiment loop: variants of a system over folds and seeds; what is finished is not trained again."""
 
 import hashlib
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from threading import RLock
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -30,7 +31,7 @@ from semiser.training.cost import measuring
 from semiser.training.processes import fit_in_processes
 from semiser.training.run import TrainingRun, device_of
 from semiser.training.saved import CARD, file_sha256, is_whole, keyed_folder
-from semiser.training.side_by_side import train_all
+from semiser.training.side_by_side import Trainings
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +136,28 @@ def experiment_on(
     )
 
 
+@dataclass(frozen=True)
+class VariantPlan:
+    """What is trained and tested on every fold with every seed.
+
+    Attributes:
+        experiment: data and folds.
+        name: under which its models, predictions and curves go.
+        fit: the system; a function that can be imported by name where other processes train.
+        options: the system's options.
+        training: devices, seeds, checkpoints. With `devices` above 1 so many processes train each fold together, one
+            fold after the other.
+        tabulate: what becomes of the fit's result; None: classes with their probabilities.
+    """
+
+    experiment: Experiment
+    name: str
+    fit: Fit
+    options: Options
+    training: TrainingOptions
+    tabulate: Tabulate | None = None
+
+
 def run_variant(
     experiment: Experiment,
     variant: str,
@@ -143,39 +166,99 @@ def run_variant(
     training: TrainingOptions,
     tabulate: Tabulate | None = None,
 ) -> Trained:
-    """Train and test one variant on every fold with every seed: side by side where that pays, to the same bytes.
+    """Train and test one variant alone: a `Queue` of what `VariantPlan` has."""
+    what = VariantPlan(experiment, variant, fit, options, training, tabulate)
+    return Queue(training, {variant: lambda: what}).trained(variant)
 
-    With `training.devices` above 1 that many processes train each fold together, one fold after the other.
 
-    Args:
-        experiment: data and folds.
-        variant: name under which its models, predictions and curves go.
-        fit: the system; a function that can be imported by name where other processes train.
-        options: the system's options.
-        training: devices, seeds, checkpoints.
-        tabulate: what becomes of the fit's result; None: classes with their probabilities.
+class Queue:
+    """Variants to be trained, each on every fold with every seed: side by side where that pays, to the same bytes.
 
-    Returns:
-        Predictions, training curves, and where the models lie.
+    The variant that is asked for comes first. Where its folds leave workers free these begin with the next variant, so
+    that no core idles at a variant's end; what they find is kept for those who ask for it.
     """
-    numbers = experiment.folds["fold"].unique().to_pylist()
-    tabulate = tabulate or tabulate_classes
-    folds = [
-        _Fold.of(experiment, variant, options, training, seed, number) for seed in training.seeds for number in numbers
-    ]
-    before = {place: fold.finished(experiment) for place, fold in enumerate(folds)}
-    found = {place: left for place, left in before.items() if left}
-    with progress(f"train {variant}", len(folds), "folds") as bar:
-        bar.update(len(found))
-        rest = [place for place in range(len(folds)) if place not in found]
-        call = partial(_training_of, experiment, folds, fit, options, training)
-        for place, outcome in train_all(rest, call, training):
-            found[place] = _publish(experiment, folds[place], outcome, tabulate)
-            bar.update()
-    all_left = [found[place] for place in range(len(folds))]
-    predictions = pa.concat_tables([left.predictions for left in all_left])
-    curves = pa.Table.from_pylist([row for left in all_left for row in left.curves], CURVES_SCHEMA)
-    return Trained(predictions, curves, [left.model for left in all_left])
+
+    def __init__(self, training: TrainingOptions, variants: Mapping[str, Callable[[], VariantPlan]]):
+        """Args:
+        training: how many at once.
+        variants: name to what opens it, with its features, in the order in which they will be asked for.
+        """
+        self._closed, self._begun = dict(variants), dict[str, _Begun]()
+        self._trainings: Trainings[_Task, _Outcome] = Trainings(_training_of, training)
+        self._one_at_a_time = RLock()  # nodes may run in threads
+
+    def trained(self, name: str) -> Trained:
+        """What a variant leaves; what was finished before is read instead.
+
+        Raises:
+            KeyError: it is no variant of the queue, or was asked for before.
+        """
+        with self._one_at_a_time:
+            asked = self._begin(name)
+            with progress(f"train {name}", len(asked.folds), "folds") as bar:
+                bar.update(len(asked.found))
+                while len(asked.found) < len(asked.folds):
+                    bar.update(self._finish_one(asked) is asked)
+            return self._begun.pop(name).trained()
+
+    def _begin(self, name: str) -> "_Begun":
+        if name not in self._begun:
+            self._begun[name] = _Begun(self._closed.pop(name)())
+        return self._begun[name]
+
+    def _finish_one(self, asked: "_Begun") -> "_Begun":
+        """Wait for a training to end, and write what it left; gives its variant."""
+        try:
+            (begun, place), outcome = self._trainings.finish(self._waiting(asked))
+            begun.found[place] = _publish(begun.variant, begun.folds[place], outcome)
+        except BaseException:
+            self._trainings.close()
+            raise
+        return begun
+
+    def _waiting(self, asked: "_Begun") -> "Iterator[_Task]":
+        """Trainings that may begin: of the variant that is asked for, and of the next ones.
+
+        These are begun as long as they, with it, take the features of two experiments at most.
+        """
+        for begun in (asked, *self._begun.values()):
+            yield from begun.take()
+        while self._closed and len({id(begun.variant.experiment) for begun in self._begun.values()}) < 2:
+            yield from self._begin(next(iter(self._closed))).take()
+
+
+class _Begun:
+    """A variant with its folds.
+
+    Attributes:
+        variant: what is trained.
+        folds: of all seeds.
+        waiting: places of those whose training has not begun.
+        found: place to what the fold left.
+    """
+
+    def __init__(self, variant: VariantPlan):
+        self.variant = variant
+        numbers = variant.experiment.folds["fold"].unique().to_pylist()
+        self.folds = [_Fold.of(variant, seed, number) for seed in variant.training.seeds for number in numbers]
+        before = {place: fold.finished(variant.experiment) for place, fold in enumerate(self.folds)}
+        self.found = {place: left for place, left in before.items() if left}
+        self.waiting = [place for place in before if place not in self.found]
+
+    def take(self) -> "Iterator[_Task]":
+        """The trainings that have not begun, which begin now."""
+        while self.waiting:
+            yield self, self.waiting.pop(0)
+
+    def trained(self) -> Trained:
+        """What all folds left."""
+        all_left = [self.found[place] for place in range(len(self.folds))]
+        predictions = pa.concat_tables([left.predictions for left in all_left])
+        curves = pa.Table.from_pylist([row for left in all_left for row in left.curves], CURVES_SCHEMA)
+        return Trained(predictions, curves, [left.model for left in all_left])
+
+
+_Task = tuple[_Begun, int]  # a variant and the place of a fold
 
 
 class _Left(NamedTuple):
@@ -204,21 +287,14 @@ class _Fold(NamedTuple):
     model: dict[str, Any]
 
     @classmethod
-    def of(
-        cls,
-        experiment: Experiment,
-        variant: str,
-        options: Options,
-        training: TrainingOptions,
-        seed: int,
-        number: int,
-    ) -> "_Fold":
+    def of(cls, variant: VariantPlan, seed: int, number: int) -> "_Fold":
         """The training of a fold with a seed, and where its results are or will be."""
+        experiment, training = variant.experiment, variant.training
         rows = _rows_of(experiment, _table_of(experiment, number))
-        key = _fingerprint(experiment, rows, options, training, seed)
-        parent = experiment.models / variant / f"seed-{seed}" / f"fold-{number:02d}"
+        key = _fingerprint(experiment, rows, variant.options, training, seed)
+        parent = experiment.models / variant.name / f"seed-{seed}" / f"fold-{number:02d}"
         folder, there = keyed_folder(parent, key, lambda folder: _finished(folder, key) is not None, training.reuse)
-        labels = {"variant": variant, "seed": seed, "fold": number}
+        labels = {"variant": variant.name, "seed": seed, "fold": number}
         model = labels | {"folder": folder.relative_to(experiment.models).as_posix(), "key": key}
         return cls(labels, key, folder, there, model)
 
@@ -244,16 +320,16 @@ class _Outcome(NamedTuple):
     cost: dict[str, float]
 
 
-def _training_of(
-    experiment: Experiment, folds: list[_Fold], fit: Fit, options: Options, training: TrainingOptions, place: int
-) -> Callable[[], _Outcome]:
-    """The training of one of the folds, with its data, for this process or another one."""
-    fold = folds[place]
+def _training_of(task: _Task) -> Callable[[], _Outcome]:
+    """The training of a fold, with its data, for this process or another one."""
+    begun, place = task
+    variant, fold = begun.variant, begun.folds[place]
+    experiment, training = variant.experiment, variant.training
     made_with = {"folder": fold.folder, "seed": fold.labels["seed"], "options": training, "key": fold.key}
     device = device_of(training.in_one_process())
     rows = _rows_of(experiment, _table_of(experiment, fold.labels["fold"]))
     data, provenance = experiment.features.of_fold(rows, device)
-    return partial(_train, made_with, provenance, fit, data, options)
+    return partial(_train, made_with, provenance, variant.fit, data, variant.options)
 
 
 def _train(made_with: dict[str, Any], provenance: Provenance, fit: Fit, data: Any, options: Options) -> _Outcome:
@@ -265,11 +341,12 @@ def _train(made_with: dict[str, Any], provenance: Provenance, fit: Fit, data: An
     return _Outcome(result.numpy(force=True), run.curves, cost)
 
 
-def _publish(experiment: Experiment, fold: _Fold, outcome: _Outcome, tabulate: Tabulate) -> _Left:
+def _publish(variant: VariantPlan, fold: _Fold, outcome: _Outcome) -> _Left:
     """Write what a training left; predictions, which name the rest, come last."""
-    rows = _table_of(experiment, fold.labels["fold"])
+    rows = _table_of(variant.experiment, fold.labels["fold"])
     test = rows.filter(pc.equal(rows["role"], "test"))
-    table = tabulate(experiment, test, outcome.result, fold.labels, fold.key)
+    tabulate = variant.tabulate or tabulate_classes
+    table = tabulate(variant.experiment, test, outcome.result, fold.labels, fold.key)
     curves = [{**fold.labels, **row} for row in outcome.curves]
     with publishing_on_disk(fold.folder / _CURVES) as file:
         file.write(json.dumps(curves).encode())

@@ -1,7 +1,7 @@
 """Small trainings side by side: a worker per core, each with one training at a time, as this process would do it.
 
 A training draws from the random state that its seed sets, so it gives in a worker what it gives here. Workers are
-spawned once, stay for all trainings of the process, and end with it.
+spawned once and stay for all trainings of a run, which ends them.
 """
 
 import logging
@@ -10,13 +10,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing.connection import wait as wait_for_sentinel
 from multiprocessing.sharedctypes import Synchronized
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import psutil
 
@@ -35,45 +35,74 @@ _pool_lock = threading.Lock()
 _trained_s = 0.0  # processor time of trainings in this process
 
 
-def train_all(
-    tasks: Sequence[Task],
-    prepare: Callable[[Task], Callable[[], Result]],
-    training: TrainingOptions,
-) -> Iterator[tuple[Task, Result]]:
-    """Do all tasks, in workers where that pays, else here one after the other.
+class Trainings(Generic[Task, Result]):
+    """Trainings under way: in workers where that pays, else here one after the other."""
 
-    Args:
-        tasks: what is to be done.
+    def __init__(self, prepare: Callable[[Task], Callable[[], Result]], training: TrainingOptions):
+        """Args:
         prepare: what makes a task a call without arguments; called shortly before it is done, so that only the data of
             those under way are held. Call and result can be pickled where there are workers.
         training: how many at once.
+        """
+        self._prepare, self._training = prepare, training
+        self._flight: dict[Future[Result], Task] = {}
 
-    Yields:
-        Every task with its result, as they are finished.
-    """
-    global _trained_s
-    for place, task in enumerate(tasks):
-        if training.side_by_side or _trained_s > _START_S:
-            workers = _workers(training, len(tasks) - place)
-            if workers > 1:
-                yield from _in_workers(tasks[place:], prepare, workers)
-                return
-        call, started = prepare(task), time.process_time()
+    def finish(self, waiting: Iterator[Task]) -> tuple[Task, Result]:
+        """Begin as many as there is room for, one in each worker and the data of one more ready, and wait for one.
+
+        Args:
+            waiting: what may begin, in this order.
+
+        Returns:
+            A task, one of these or of an earlier call, and its result.
+
+        Raises:
+            IndexError: none is under way, and none waits.
+        """
+        workers = _workers(self._training)
+        if not self._flight:
+            first = list(islice(waiting, 2 if workers > 1 else 1))
+            if len(first) < 2:
+                return self._here(first[0])
+            waiting = chain(first, waiting)
+        try:
+            pool = _executor(workers)
+            for task in islice(waiting, max(0, workers + 1 - len(self._flight))):
+                self._flight[pool.submit(self._prepare(task))] = task
+            future = wait(self._flight, return_when=FIRST_COMPLETED).done.pop()
+            return self._flight.pop(future), future.result()
+        except BrokenProcessPool as error:
+            self._flight.clear()
+            stop()
+            raise RuntimeError(
+                "a process that trained one of several folds side by side was killed, as a system does when memory is "
+                "short: run again, which goes on at the checkpoints, with training.side_by_side=1"
+            ) from error
+
+    def _here(self, task: Task) -> tuple[Task, Result]:
+        global _trained_s
+        call, started = self._prepare(task), time.process_time()
         result = call()
         _trained_s += time.process_time() - started
-        yield task, result
+        return task, result
+
+    def close(self) -> None:
+        """Nobody wants the rest: what runs keeps its checkpoint."""
+        if self._flight:
+            self._flight.clear()
+            stop()
 
 
-def _workers(training: TrainingOptions, tasks: int) -> int:
+def _workers(training: TrainingOptions) -> int:
     """How many trainings there are at once: as many as asked for, or as cores and memory allow."""
     if training.devices > 1 or torchrun.processes() is not None or multiprocessing.parent_process() is not None:
         return 1  # others share the training, or this is one of a runner's processes
     if training.side_by_side is not None:
-        return min(training.side_by_side, tasks)
-    if training.accelerator not in ("auto", "cpu") or _has_gpu(training):
+        return training.side_by_side
+    if _trained_s <= _START_S or training.accelerator not in ("auto", "cpu") or _has_gpu(training):
         return 1
     cores = len(usable_cores()) // (training.threads or len(usable_cores()))
-    return max(1, min(cores, _room(), tasks))
+    return max(1, min(cores, _room()))
 
 
 def _has_gpu(training: TrainingOptions) -> bool:
@@ -93,29 +122,6 @@ def _room() -> int:
 def usable_cores() -> list[int]:
     """Numbers of the cores that this process may use."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-
-
-def _in_workers(
-    tasks: Sequence[Task], prepare: Callable[[Task], Callable[[], Result]], workers: int
-) -> Iterator[tuple[Task, Result]]:
-    """One training in each worker, and the data of one more ready."""
-    pool, waiting, flight = _executor(workers), iter(tasks), dict[Future[Result], Task]()
-    try:
-        while True:
-            for task in islice(waiting, workers + 1 - len(flight)):
-                flight[pool.submit(prepare(task))] = task
-            if not flight:
-                return
-            for future in wait(flight, return_when=FIRST_COMPLETED).done:
-                yield flight.pop(future), future.result()
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            "a process that trained one of several folds side by side was killed, as a system does when memory is "
-            "short: run again, which goes on at the checkpoints, with training.side_by_side=1"
-        ) from error
-    finally:
-        if flight:  # one failed, or nobody wants the rest: what runs keeps its checkpoint
-            stop()
 
 
 def _executor(workers: int) -> ProcessPoolExecutor:
