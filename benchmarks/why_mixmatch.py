@@ -21,7 +21,7 @@ import math
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -30,7 +30,7 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow.parquet as pq
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semiser.configuration import load_parameters
@@ -44,13 +44,16 @@ from semiser.shards.table import ShardedTable
 from semiser.systems.benchmark.options import TrainBenchmarkOptions
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd import guarded
-from semiser.systems.mmmd.options import GuardedOptions, MmmdOptions
+from semiser.systems.mmmd.options import ConsistencyOptions, GuardedOptions, MmdOptions, MmmdOptions, VariantName
 from semiser.training.run import TrainingRun
 
 Result = TypeVar("Result")
+_LOSS = mmmd.unlabelled_mix_loss
 CORPORA = ("casia", "emodb", "nemo", "ased")
 SHARES = {"casia": (0.1, 0.25), "emodb": (0.1, 0.25), "nemo": (0.1, 0.25), "ased": (0.07,)}
 GROUPS = 4
+MIXED: dict[str, VariantName] = {"dnn": "mixmatch", "mmd": "mmmd_without_acted"}  # each network with MixMatch
+BESIDE = ("supervised", "published", "aligned")  # what candidates are compared with
 ALIGNED = {"alignment": "labelled", "temperature": 0.5}
 # Test: what it changes of MixMatch's options, and what else; docs/unlabelled.md says what each tells.
 TESTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -68,6 +71,25 @@ TESTS: dict[str, tuple[dict[str, Any], str]] = {
     "aligned, T 0.5, joint": (ALIGNED | {"guess": "joint"}, ""),
     "aligned, T 0.5, others": (ALIGNED | {"guess": "others"}, ""),
 }
+# Candidate: what it changes of consistency on corrupted vectors, as a first guess has it (`ConsistencyOptions`).
+CANDIDATES: dict[str, dict[str, Any]] = {
+    "softmatch": {},
+    "softmatch, hard": {"temperature": 0.0},
+    "freematch": {"weighing": "by_class", "temperature": 0.0, "alignment": "none"},
+    "adamatch": {"weighing": "relative", "temperature": 0.0},
+    "noise alone": {"swapped": 0.0},
+    "single columns": {"run": 1},
+    "EMA teacher": {"ema_decay": 0.98},
+    "debiased": {"debiased": True, "unlabelled_weight": 0.5},
+}
+# What may cost MixMatch over paths its gain: changes of MixMatch, of the network, and whether local guesses teach.
+OVER_PATHS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
+    "published": ({}, {}, True),
+    "joint guesses": ({"guess": "joint"}, {}, True),
+    "guesses of others": ({"guess": "others"}, {}, True),
+    "no local loss in L_U": ({}, {}, False),
+    "local losses weigh 0.1": ({}, {"local_loss_weight": 0.1}, True),
+}
 OF_PATHS = ("aligned, T 0.5, joint", "aligned, T 0.5, others")  # the same as without, where there is one path
 
 
@@ -81,11 +103,13 @@ class Problem(NamedTuple):
 def main() -> None:
     """Score what has no score yet, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("tests", "guard", "crowds", "skewed"))
+    parser.add_argument("what", choices=("tests", "candidates", "paths", "guard", "crowds", "skewed"))
     parser.add_argument("--network", choices=("dnn", "mmd"), default="dnn")
     parser.add_argument("--data", default="data", help="the project's data folder")
     parser.add_argument("--scores", default="data/08_reporting", help="folder of the scores")
     parser.add_argument("--only", help="tests, by name with commas between, beside the supervised network")
+    parser.add_argument("--groups", type=int, default=GROUPS, help="how many of the groups of speakers")
+    parser.add_argument("--corpora", default=",".join(CORPORA), help="with commas between")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     path = Path(arguments.scores, f"why_mixmatch_{arguments.what}_{arguments.network}.jsonl")
@@ -94,9 +118,14 @@ def main() -> None:
     rows = [json.loads(line) for line in lines]
     done = {(row["corpus"], row["group"], row["share"], row["name"]) for row in rows}
     options = TrainBenchmarkOptions(**_benchmark_options())
-    scores = {"tests": _score_tests, "guard": _score_guard, "crowds": _score_crowds, "skewed": _score_skewed}[
-        arguments.what
-    ]
+    scores = {
+        "tests": _score_tests,
+        "candidates": _score_candidates,
+        "paths": _score_paths,
+        "guard": _score_guard,
+        "crowds": _score_crowds,
+        "skewed": _score_skewed,
+    }[arguments.what]
     with path.open("a") as file:
         for row in scores(arguments, options, done):
             rows.append(row)
@@ -149,10 +178,12 @@ def problem(corpus: dict[str, Any], group: int, share: float, each: int | None =
     parts = {"train": np.sort(labelled), "validation": rows[:0], "test": np.flatnonzero(np.isin(speakers, scored))}
     parts["unlabelled"] = np.setdiff1d(rows, labelled)
     truth = torch.from_numpy(y)
+    whose = torch.from_numpy(np.unique(speakers, return_inverse=True)[1])
     shown = torch.full_like(truth, -1)
     shown[parts["train"]] = truth[parts["train"]]
     tensors = {role: torch.from_numpy(part) for role, part in parts.items()}
-    return Problem(FoldData(torch.from_numpy(corpus["x"]), shown, tensors, corpus["classes"], corpus["names"]), truth)
+    x, classes, names = torch.from_numpy(corpus["x"]), corpus["classes"], corpus["names"]
+    return Problem(FoldData(x, shown, tensors, classes, names, speakers=whose), truth)
 
 
 class Guesses:
@@ -216,10 +247,10 @@ def _mixed(options: MmmdOptions, **changes: Any) -> MmmdOptions:
 
 def _score_tests(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
     supervised = options.neural(arguments.network)
-    mixed = options.neural("mixmatch" if arguments.network == "dnn" else "mmmd_without_acted")
+    mixed = options.neural(MIXED[arguments.network])
     names = [*arguments.only.split(",")] if arguments.only else [
         name for name in TESTS if arguments.network == "mmd" or name not in OF_PATHS]  # fmt: skip
-    for facts, corpus in _problems(arguments.data):
+    for facts, corpus in _problems(arguments):
         found = problem(corpus, facts["group"], facts["share"])
         for name in ("supervised", *names):
             if (*facts.values(), name) in done:
@@ -236,6 +267,60 @@ def _score_tests(arguments: argparse.Namespace, options: TrainBenchmarkOptions, 
                 value = score(asked, _mixed(mixed, **changes))
             (first, _), (last, sure) = guesses.shares(slice(0, 5)), guesses.shares(slice(-10, None))
             yield {**facts, "name": name, "uar": value, "right_first": first, "right_last": last, "sure_last": sure}
+
+
+def _score_candidates(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
+    """Consistency on corrupted vectors, beside the supervised network and both forms of MixMatch."""
+    supervised, mixed = options.neural(arguments.network), options.neural(MIXED[arguments.network])
+    chosen = {"supervised": supervised, "published": mixed, "aligned": _mixed(mixed, **ALIGNED, guess="joint")}
+    chosen |= {name: consistent(supervised, **changes) for name, changes in CANDIDATES.items()}
+    names = [*arguments.only.split(",")] if arguments.only else list(CANDIDATES)
+    for facts, corpus in _problems(arguments):
+        found = problem(corpus, facts["group"], facts["share"])
+        for name in (*BESIDE, *names):
+            if (*facts.values(), name) not in done:
+                yield {**facts, "name": name, "uar": score(found, chosen[name])}
+
+
+def consistent(options: MmmdOptions, **changes: Any) -> MmmdOptions:
+    """A supervised network's options with consistency, as a first guess has it but for the changes."""
+    chosen = ConsistencyOptions(epochs=30).model_copy(update=changes)
+    network = options.network.model_copy(update={"epochs": chosen.epochs, "ema_decay": chosen.ema_decay})
+    return options.model_copy(update={"network": network, "consistency": chosen})
+
+
+def _score_paths(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
+    """MixMatch over paths, one change at a time, read with both predictions; beside it the same over one path."""
+    chosen = {
+        "supervised": (options.neural("mmd"), True),
+        "one path, supervised": (options.neural("dnn"), True),
+        "one path, published": (options.neural("mixmatch"), True),
+    }
+    for name, (mixed, network, local) in OVER_PATHS.items():
+        changed = _mixed(options.neural("mmmd_without_acted"), **mixed)
+        network_options = changed.network.model_copy(update=network)
+        chosen[name] = changed.model_copy(update={"network": network_options}), local
+    for facts, corpus in _problems(arguments):
+        found = problem(corpus, facts["group"], facts["share"])
+        for name, (variant, local) in chosen.items():
+            if (*facts.values(), name) not in done:
+                with nullcontext() if local else patch.object(mmmd, "unlabelled_mix_loss", _global_loss):
+                    network = trained_by(lambda run, data=found.data, of=variant: _network(data, of, run), found.data)
+                own = variant.network.local_prediction_weight
+                for ending, weight in (("", own), *([(", global classifier alone", 0.0)] if own else [])):
+                    read_with = variant.network.model_copy(update={"local_prediction_weight": weight})
+                    value = _uar(mmmd.predict(network, found.data.x[found.data.rows["test"]], read_with), found)
+                    yield {**facts, "name": name + ending, "uar": value}
+
+
+def _network(data: FoldData, options: MmmdOptions, run: TrainingRun) -> nn.Module:
+    run.seed_everything()
+    return mmmd.train(data, options, run, mmmd.fresh_state(data, options, run), resumed=False)
+
+
+def _global_loss(logits: Tensor, targets: Tensor, options: MmdOptions, size: float | None = None) -> Tensor:
+    """L_U of the global classifier alone."""
+    return _LOSS(logits, targets, options.model_copy(update={"local_loss_weight": 0.0}), size)
 
 
 def _score_crowds(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
@@ -258,7 +343,7 @@ def _score_skewed(arguments: argparse.Namespace, options: TrainBenchmarkOptions,
     """Unlabelled speech whose classes are not as frequent as the labels'."""
     mixed, guard = options.neural("mixmatch"), options.guarded("mixmatch_guarded")
     assert guard
-    for facts, corpus in _problems(arguments.data):
+    for facts, corpus in _problems(arguments):
         if facts["share"] != SHARES[facts["corpus"]][0] or (*facts.values(), "guard") in done:
             continue
         found = problem(corpus, facts["group"], facts["share"])
@@ -282,7 +367,7 @@ def _score_guard(arguments: argparse.Namespace, options: TrainBenchmarkOptions, 
     """Each rule of mixing, of the same networks."""
     chosen = options.guarded("mixmatch_guarded" if arguments.network == "dnn" else "mmmd_guarded")
     assert chosen
-    for facts, corpus in _problems(arguments.data):
+    for facts, corpus in _problems(arguments):
         if (*facts.values(), "supervised") not in done:
             found = problem(corpus, facts["group"], facts["share"])
             trained = trained_by(lambda run, data=found.data: guarded.train(data, chosen, run), found.data)
@@ -310,9 +395,9 @@ def _rules(found: Problem, trained: guarded.Trained, options: GuardedOptions) ->
     return by_rule
 
 
-def _problems(data: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    corpora = {name: read(Path(data), name) for name in CORPORA}
-    for group in range(GROUPS):
+def _problems(arguments: argparse.Namespace) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    corpora = {name: read(Path(arguments.data), name) for name in arguments.corpora.split(",")}
+    for group in range(arguments.groups):
         for name, corpus in corpora.items():
             for share in SHARES[name]:
                 yield {"corpus": name, "group": group, "share": share}, corpus

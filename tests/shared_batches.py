@@ -17,7 +17,7 @@ from semiser.features.opensmile_sets import set_names
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
 from semiser.systems.mmmd import fit as mmmd
-from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions
+from semiser.systems.mmmd.options import ConsistencyOptions, MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.training.run import TrainingRun
 
 NETWORK = MmdOptions(
@@ -29,6 +29,9 @@ VARIANTS = {
         network=NETWORK.model_copy(update={"ema_decay": 0.9}),
         mixmatch=MixMatchOptions(unlabelled_weight=1),
         acted="first",
+    ),
+    "softmatch": MmmdOptions(
+        network=NETWORK.model_copy(update={"ema_decay": 0.9}), consistency=ConsistencyOptions(debiased=True)
     ),
 }
 

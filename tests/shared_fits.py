@@ -18,7 +18,7 @@ from semiser.training.run import TrainingRun
 STATISTICS = {"mean": np.zeros(1591), "std": np.ones(1591)}
 PROVENANCE = {**STATISTICS, "strategy": "global", "map": {"mean": np.zeros(6), "std": np.ones(6)}}
 NAMES = [
-    *("mmmd_dnn", "mmmd_epoch_wise", "mmmd_streamed", "mmmd_sae", "mmmd_guarded"),
+    *("mmmd_dnn", "mmmd_epoch_wise", "mmmd_streamed", "mmmd_sae", "mmmd_guarded", "mmmd_softmatch"),
     *("consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling", "cmkt_streamed"),
     *("ssgan", "ssbase", "recognition", "chunks", "chunks_ccc", "chunks_mse", "chunks_hidden", "encoder"),
     *("front_end", "batch_norm", "end_to_end", "expression"),
@@ -36,6 +36,7 @@ def make_cases(folder) -> dict[str, Case]:
         "mmmd_streamed": Case(mmmd.fit, shared_batches.streamed(data, folder / "unlabelled"), epoch_wise),
         "mmmd_sae": Case(mmmd.fit, data, MmmdOptions(network=shared_batches.NETWORK, sae=SaeOptions(epochs=1))),
         "mmmd_guarded": Case(guarded.fit, data, several()),
+        "mmmd_softmatch": Case(mmmd.fit, data, shared_batches.VARIANTS["softmatch"]),
     }
     return cases | shared_systems.make_cases(folder) | {"end_to_end": end_to_end(), "expression": expression()}
 

@@ -13,6 +13,7 @@ from semiser.training.run import TrainingRun
 # Case to the parts of its steps, each a graph; what is left out is of a kind with these.
 PARTS = {
     "mmmd_epoch_wise": {"labelled_part_loss", "mixture_losses"},
+    "mmmd_softmatch": {"labelled_part_loss", "view_losses"},
     "ssgan": {"discriminator_losses", "real_means", "generator_loss"},
     "ssbase": {"critic_loss"},
     "weighted_fusion": {"batch_losses"},

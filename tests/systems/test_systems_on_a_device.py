@@ -20,7 +20,7 @@ from semiser.training.run import TrainingRun
 
 NO_STOP = {"weighted_fusion", "pi_model", "chunks_mse", "chunks_hidden", "batch_norm"}  # of a kind with others
 STOPPED_AFTER = shared_systems.STOPPED_AFTER | {
-    **{"mmmd_dnn": 3, "mmmd_epoch_wise": 7, "mmmd_streamed": 7, "mmmd_sae": 1, "mmmd_guarded": 9},
+    **{"mmmd_dnn": 3, "mmmd_epoch_wise": 7, "mmmd_streamed": 7, "mmmd_sae": 1, "mmmd_guarded": 9, "mmmd_softmatch": 6},
     **{"end_to_end": 1, "expression": 1},
 }
 

@@ -11,7 +11,7 @@ import pyarrow.dataset
 import torch
 
 from semiser.data.pooling import needs_pooling, pooled_matrix, pooled_names, pooling_facts
-from semiser.data.scaling import scale
+from semiser.data.scaling import scale, scaling_groups
 from semiser.data.tables import family_of, roles_as_tensors
 from semiser.data.vectors import FoldData
 from semiser.devices import placed
@@ -64,7 +64,9 @@ class MatrixFeatures:
             mean[first:end], std[first:end] = 0, 1
         tensor = torch.from_numpy(np.ascontiguousarray(scaled.features))
         y = torch.from_numpy(rows.y())
-        data = FoldData(tensor, y, roles_as_tensors(rows), rows.classes, self.names, self.ranges)
+        _, speakers = np.unique(scaling_groups(rows.speakers, rows.corpora), return_inverse=True)
+        roles = roles_as_tensors(rows)
+        data = FoldData(tensor, y, roles, rows.classes, self.names, self.ranges, speakers=torch.from_numpy(speakers))
         statistics = {"strategy": scaling.strategy, "mean": mean, "std": std, "as_is": sorted(self.as_is)}
         return placed(data, device), Provenance(statistics, self.families)
 

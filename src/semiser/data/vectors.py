@@ -21,6 +21,7 @@ class FoldData:
         names: D feature names.
         ranges: feature column of a table to where it lies in x, (first, last + 1); empty where there is one alone.
         unlabelled: the unlabelled utterances where they are too many for memory; none of `rows` is unlabelled then.
+        speakers: number of each utterance's speaker, int64 of shape (N,), and of a corpus where it names none.
     """
 
     x: Tensor
@@ -30,9 +31,12 @@ class FoldData:
     names: tuple[str, ...]
     ranges: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     unlabelled: VectorStream | None = None
+    speakers: Tensor | None = None
 
     def to(self, device: torch.device) -> "FoldData":
         """The same data on a device."""
         rows = {role: index.to(device) for role, index in self.rows.items()}
         unlabelled = self.unlabelled and self.unlabelled.to(device)
-        return replace(self, x=self.x.to(device), y=self.y.to(device), rows=rows, unlabelled=unlabelled)
+        speakers = None if self.speakers is None else self.speakers.to(device)
+        x, y = self.x.to(device), self.y.to(device)
+        return replace(self, x=x, y=y, rows=rows, unlabelled=unlabelled, speakers=speakers)

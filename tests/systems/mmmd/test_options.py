@@ -20,6 +20,7 @@ TRAIN = TrainMmmdOptions(folds=FOLDS, mixmatch={"epochs": 7, "temperature": 0.5}
         ("mmmd_without_acted", "family", 7, True, False, "none"),
         ("mmmd_with_acted", "family", 7, True, False, "random"),
         ("mmmd_epoch_wise", "family", 7, True, False, "first"),
+        ("softmatch", "joint", 20, False, False, "none"),
     ],
 )
 def test_variants_are_named_sets_of_options(name, grouping, epochs, mixed, pre_trained, acted):

@@ -12,7 +12,7 @@ from semiser.options.training import SystemOptions
 from semiser.systems.baselines.train_options import TrainBaselinesOptions
 from semiser.systems.baselines.train_options import VariantName as BaselineName
 from semiser.systems.benchmark.guests import GUESTS, METHODS, Guest, GuestName, invited
-from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, TrainMmmdOptions
+from semiser.systems.mmmd.options import ConsistencyOptions, MixMatchOptions, MmdOptions, TrainMmmdOptions
 from semiser.systems.mmmd.options import VariantName as MmmdName
 from semiser.systems.on_vectors import FeatureSet
 
@@ -96,6 +96,7 @@ class TrainBenchmarkOptions(TrainBaselinesOptions, TrainMmmdOptions):
     dnn: MmdOptions = _JOINT
     mmd: MmdOptions = _NETWORK
     mixmatch: MixMatchOptions = _MIXED
+    softmatch: ConsistencyOptions = ConsistencyOptions(epochs=30)
     aligned: MixMatchOptions = _MIXED.model_copy(update={"temperature": 0.5, "alignment": "labelled", "guess": "joint"})
     everything: ClassVar[tuple[str, ...]] = tuple(name for name in VARIANTS if name not in METHODS)
 

@@ -33,6 +33,7 @@ SUPERVISED = {
     "mixmatch": "dnn",
     "mmmd_without_acted": "mmd",
     "mixmatch_aligned": "dnn",
+    "softmatch": "dnn",
     "mixmatch_guarded": "dnn",
     "mmmd_aligned": "mmd",
     "mmmd_guarded": "mmd",

@@ -19,9 +19,18 @@ from semiser.data.vectors import FoldData
 from semiser.devices import fetched, sent
 from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.modalities import ATTRIBUTES, TEXTUAL
+from semiser.systems.mmmd.consistency import (
+    Fellows,
+    find_fellows,
+    follow_confidence,
+    swap_columns,
+    targets_of,
+    weigh_guesses,
+    weighted_losses,
+)
 from semiser.systems.mmmd.mixing import Part, align, draw_lambda, draw_partners, mix, part_of, sharpen
 from semiser.systems.mmmd.network import Mmd, MmdLogits, probabilities
-from semiser.systems.mmmd.options import MixMatchOptions, MmdOptions, MmmdOptions
+from semiser.systems.mmmd.options import ConsistencyOptions, Guess, MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.systems.mmmd.paths import Grouping, column_paths
 from semiser.systems.mmmd.sae import pretrain
 from semiser.training.batches import planned, repeated, shuffled
@@ -35,7 +44,7 @@ _FOLLOWS = 0.1  # how fast the mean of the guesses follows those of a batch
 class Step(NamedTuple):
     """One step of an epoch: which of its phases, and the row numbers that it takes."""
 
-    phase: str  # acted, labelled or mixed
+    phase: str  # acted, labelled, mixed or consistent
     labelled: Tensor
     unlabelled: Tensor
     streamed: int = 0  # utterances of a batch that comes from the stream of unlabelled ones
@@ -51,12 +60,20 @@ class Context(NamedTuple):
     run: TrainingRun
     wanted: Tensor  # share of each class among the labels, (C,), and ...
     guessed: Tensor  # ... among each classifier's guesses so far, (P + 1, C)
+    sure: Tensor | None = None  # mean and variance of the guesses' confidence so far, (2, P + 1), with consistency
+    fellows: Fellows | None = None  # whose columns corrupt whose vectors, with consistency
 
     @property
     def mixmatch(self) -> MixMatchOptions:
         """Options of the mixed steps, which there are with MixMatch alone."""
         assert self.options.mixmatch is not None
         return self.options.mixmatch
+
+    @property
+    def consistency(self) -> ConsistencyOptions:
+        """Options of the consistent steps, which there are with consistency alone."""
+        assert self.options.consistency is not None
+        return self.options.consistency
 
     def noise(self, size: int) -> Tensor:
         """Gaussian noise of deviation 1 for a batch of `size` utterances, (size, D); none on one-hot vectors."""
@@ -85,6 +102,11 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
         raise ValueError(
             "pre-training as an autoencoder needs the unlabelled utterances in memory: raise "
             "train_mmmd.unlabelled_in_memory_mb, or leave the variant sae out"
+        )
+    if options.consistency and data.unlabelled:
+        raise ValueError(
+            "consistency swaps columns between a speaker's utterances, which need be in memory: raise "
+            "train_mmmd.unlabelled_in_memory_mb, or leave softmatch out"
         )
     run.seed_everything()
     state = fresh_state(data, options, run)
@@ -121,8 +143,18 @@ def train(data: FoldData, options: MmmdOptions, run: TrainingRun, state: dict[st
 
 def make_context(data: FoldData, options: MmmdOptions, run: TrainingRun, state: dict[str, Any]) -> Context:
     """What the steps that the state has left share."""
-    shares = label_shares(data, options)
-    return Context(data, options, one_hot_ranges(data), _phase_weights(data, options), run, shares, state["guessed"])
+    shares, weights = label_shares(data, options), _phase_weights(data, options)
+    plain = Context(data, options, one_hot_ranges(data), weights, run, shares, state["guessed"])
+    if options.consistency is None:
+        return plain
+    return plain._replace(sure=state["sure"], fellows=_fellows(data))
+
+
+def _fellows(data: FoldData) -> Fellows:
+    """Whose columns corrupt whose vectors: those of a speaker's labelled and unlabelled utterances."""
+    known = torch.cat([data.rows["train"], data.rows["unlabelled"]])
+    speakers = torch.zeros_like(data.y) if data.speakers is None else data.speakers
+    return find_fellows(known, speakers)
 
 
 def make_network(data: FoldData, options: MmdOptions, seed: int) -> Mmd:
@@ -147,7 +179,11 @@ def fresh_state(data: FoldData, options: MmmdOptions, run: TrainingRun) -> dict[
     plain |= {"before": 0, "of": 0}  # epochs of networks that were trained before, and of all; 0: there is one network
     guessed = label_shares(data, options).expand(len(network.path_names) + 1, -1).clone()
     modules = {"network": network, "optimiser": optimiser, **averages}
-    return {**modules, **plain, "guessed": guessed, "best_uar": -1.0, "best": {}}
+    state = {**modules, **plain, "guessed": guessed, "best_uar": -1.0, "best": {}}
+    if options.consistency:
+        chance = torch.full(guessed.shape[:1], 1 / guessed.shape[1], device=guessed.device)
+        state["sure"] = torch.stack([chance, torch.ones_like(chance)])
+    return state
 
 
 def label_shares(data: FoldData, options: MmmdOptions) -> Tensor:
@@ -217,6 +253,9 @@ def plan_epoch(data: FoldData, options: MmmdOptions, seed: int) -> list[Step]:
         unlabelled, stream = _unlabelled_rows(data, options.mixmatch, seed), _stream(data, options.mixmatch, seed)
         streamed = 0 if stream is None else len(stream)
         steps += _mixed_steps(phase_rows(data, options, "mixed"), unlabelled, options.network.batch_size, streamed)
+    if options.consistency:
+        both = data.rows["train"], data.rows["unlabelled"]
+        steps += [step._replace(phase="consistent") for step in _mixed_steps(*both, options.network.batch_size)]
     if options.acted == "random":
         steps = [steps[place] for place in torch.randperm(len(steps)).tolist()]
     return steps
@@ -293,11 +332,14 @@ def _train_step(
         group["lr"] = learning_rate(options, progress)
     if step.phase == "mixed":
         losses = mixed_losses(network, context, step, streamed)
+    elif step.phase == "consistent":
+        losses = consistent_losses(network, state.get("average", network), context, step)
     else:
         losses = _labelled_loss(network, context, step)
     loss = losses["loss"] * (context.options.acted_weight if step.phase == "acted" else 1.0)
     if "unlabelled_loss" in losses:
-        loss = loss + unlabelled_weight(context.mixmatch, progress) * losses["unlabelled_loss"]
+        method = context.mixmatch if step.phase == "mixed" else context.consistency
+        loss = loss + unlabelled_weight(method, progress) * losses["unlabelled_loss"]
     optimiser.zero_grad()
     run.fabric.backward(loss)
     optimiser.step()
@@ -321,7 +363,7 @@ def learning_rate(options: MmdOptions, progress: float) -> float:
     return options.learning_rate * factor
 
 
-def unlabelled_weight(options: MixMatchOptions, progress: float) -> float:
+def unlabelled_weight(options: MixMatchOptions | ConsistencyOptions, progress: float) -> float:
     """lambda_U when the share `progress` in [0, 1] of the training is done: a line up to its value, then constant."""
     return options.unlabelled_weight * (min(1.0, progress / options.ramp) if options.ramp else 1.0)
 
@@ -495,15 +537,17 @@ def guess_labels(network: Mmd, a: Tensor, options: MmmdOptions) -> Tensor:
     network.eval()
     mixmatch = options.mixmatch
     assert mixmatch is not None
-    logits = network.classify(a)
-    predicted = torch.softmax(stacked(logits), -1)
-    if mixmatch.guess == "joint":
-        joint = probabilities(logits, options.network.local_prediction_weight)
-        predicted = joint[:, None].expand_as(predicted)
-    elif mixmatch.guess == "others":
-        predicted = of_others(predicted)
+    predicted = guesses_of(network.classify(a), mixmatch.guess, options.network)
     of_copies = predicted.unflatten(0, (mixmatch.copies, a.shape[1] // mixmatch.copies))  # (K, U, P + 1, C)
     return of_copies.mean(0)
+
+
+def guesses_of(logits: MmdLogits, guess: Guess, options: MmdOptions) -> Tensor:
+    """What each classifier is taught by these logits: (B, P + 1, C), the global classifier last."""
+    predicted = torch.softmax(stacked(logits), -1)
+    if guess == "joint":
+        return probabilities(logits, options.local_prediction_weight)[:, None].expand_as(predicted)
+    return of_others(predicted) if guess == "others" else predicted
 
 
 def of_others(predicted: Tensor) -> Tensor:
@@ -517,6 +561,89 @@ def of_others(predicted: Tensor) -> Tensor:
     mean = local.mean(1, keepdim=True)
     others = (paths * mean - local) / (paths - 1) if paths > 1 else globally
     return torch.cat([(others + globally) / 2, mean], 1)
+
+
+class Views(NamedTuple):
+    """What a consistent step takes: this process's part, drawn, and on the device.
+
+    Attributes:
+        labelled: noisy features of the labelled utterances, (n, D).
+        y: their class numbers, (n,).
+        weak: features of the utterances that are guessed as they are, (V, D): the unlabelled ones, and behind them the
+            labelled ones where the loss is debiased.
+        strong: the same, corrupted.
+        own: how many of them are unlabelled.
+        sizes: labelled and unlabelled utterances of the whole batch.
+    """
+
+    labelled: Tensor
+    y: Tensor
+    weak: Tensor
+    strong: Tensor
+    own: int
+    sizes: tuple[int, int]
+
+
+def draw_views(context: Context, step: Step) -> Views:
+    """Draw noise and swaps of a step for the whole batch, and keep this process's part."""
+    data, run, chosen = context.data, context.run, context.consistency
+    assert context.fellows is not None
+    labelled = data.x[step.labelled].add_(context.noise(len(step.labelled)), alpha=context.options.network.input_noise)
+    parts = [step.unlabelled, *([step.labelled] if chosen.debiased else [])]
+    rows = torch.cat(parts)
+    weak = data.x[rows]
+    strong = swap_columns(weak, data.x[context.fellows.draw(rows)], chosen.swapped, chosen.run)
+    for first, end in context.one_hot:
+        strong[:, first:end] = weak[:, first:end]
+    strong = context.augment(strong, chosen.noise)
+    weak, strong = (
+        torch.cat([run.share(part) for part in values.split([len(each) for each in parts])])
+        for values in (weak, strong)
+    )
+    sizes = len(step.labelled), len(step.unlabelled)
+    y = run.share(data.y[step.labelled])
+    return Views(run.share(labelled), y, weak, strong, len(run.share(step.unlabelled)), sizes)
+
+
+def consistent_losses(network: nn.Module, teacher: nn.Module, context: Context, step: Step) -> dict[str, Tensor]:
+    """Cross entropy of the labelled utterances of a batch, and of the unlabelled ones to what the teacher guesses."""
+    views = draw_views(context, step)
+    return context.run.graph(view_losses)(bare(network), bare(teacher), context, views)
+
+
+def view_losses(network: Mmd, teacher: Mmd, context: Context, views: Views) -> dict[str, Tensor]:
+    """The losses of what was drawn, with one pass over labelled and corrupted utterances; a graph without breaks.
+
+    The loss of the unlabelled ones is the mean of weight * H(target, P(y|corrupted)), all classifiers combined as in
+    `supervised_loss`; where it is debiased, less the same of the labelled ones.
+    """
+    run, chosen, options = context.run, context.consistency, context.options.network
+    n, u = views.sizes
+    assert context.sure is not None
+    teacher.eval()
+    with torch.no_grad(), run.fabric.autocast():
+        q = guesses_of(teacher(views.weak), chosen.guess, options).float()
+    network.train()
+    with run.own_draws(), run.fabric.autocast():
+        logits = stacked(network(torch.cat([views.labelled, views.strong])))
+    own = len(views.y)
+    labelled = MmdLogits(logits[:own, :-1], logits[:own, -1])
+    losses = {"loss": supervised_loss(labelled, views.y, options, context.weights["labelled"], run.divisor(n))}
+    if not u:
+        return losses
+    with torch.no_grad():
+        context.guessed.lerp_(run.whole(q[: views.own], u).mean(0), _FOLLOWS)
+        if chosen.alignment == "labelled":
+            q = align(q, context.wanted, context.guessed)
+        follow_confidence(context.sure, run.whole(q[: views.own], u), _FOLLOWS)
+        sure_of_labelled = run.average(torch.softmax(logits[:own], -1).max(-1)[0].sum(0) / run.divisor(n))
+        weights = weigh_guesses(q, chosen, context.sure, context.guessed, sure_of_labelled)
+    of_each = weighted_losses(logits[own:], targets_of(q, chosen.temperature), weights)
+    losses["unlabelled_loss"] = _combined(of_each[: views.own], options, run.divisor(u))
+    if chosen.debiased:
+        bias = _combined(of_each[views.own :], options, run.divisor(n))
+        losses["unlabelled_loss"] = losses["unlabelled_loss"] - bias
+    return losses
 
 
 def labelled_mix_loss(

@@ -11,10 +11,15 @@ from semiser.systems.on_vectors import OnVectorsOptions
 PublishedName = Literal[
     "svm", "dnn", "sae", "mixmatch", "mmd", "mmmd_without_acted", "mmmd_with_acted", "mmmd_epoch_wise"
 ]
-OwnName = Literal["mixmatch_aligned", "mixmatch_guarded", "mmmd_aligned", "mmmd_guarded", "dnn_members", "mmd_members"]
+OwnName = Literal[
+    "mixmatch_aligned", "mixmatch_guarded", "mmmd_aligned", "mmmd_guarded", "dnn_members", "mmd_members", "softmatch"
+]
 VariantName = Literal[PublishedName, OwnName]
 PUBLISHED: tuple[PublishedName, ...] = get_args(PublishedName)
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
+Guess = Literal["path", "joint", "others"]
+Alignment = Literal["none", "labelled"]
+_OF_ONE_PATH = ("dnn", "sae", "mixmatch", "mixmatch_aligned", "softmatch")
 NEED_ACTED = ("mmmd_with_acted", "mmmd_epoch_wise")
 
 
@@ -85,15 +90,54 @@ class MixMatchOptions(Options):
     epochs: int | None = Field(default=None, ge=1)
     copies: int = Field(default=2, ge=1)
     noise: float = Field(default=0.5, ge=0)
-    guess: Literal["path", "joint", "others"] = "path"
+    guess: Guess = "path"
     temperature: float = Field(default=0.3, gt=0, le=1)
-    alignment: Literal["none", "labelled"] = "none"
+    alignment: Alignment = "none"
     partners: Literal["all", "own"] = "all"
     alpha: float = Field(default=0.75, gt=0)
     mix_acted: bool = True
     unlabelled_weight: float = Field(default=0.01, ge=0)
     ramp: float = Field(default=0.0, ge=0, le=1)
     unlabelled_share: float = Field(default=1.0, ge=0, le=1)
+
+
+class ConsistencyOptions(Options):
+    """Consistency on corrupted vectors (`semiser.systems.mmmd.consistency`).
+
+    Every step takes labelled utterances and as many unlabelled ones. The network guesses the class of an unlabelled one
+    from its vector as it is, and learns to say the same of a corrupted vector, as far as the guess counts.
+
+    Attributes:
+        epochs: passes of the variants with it; None: those of the network.
+        noise: standard deviation of the Gaussian noise on the standardised features of the corrupted vector.
+        swapped: share of the columns that the corrupted vector has from another utterance of the speaker; one-hot
+            vectors have none.
+        run: neighbouring columns that are swapped together. IS10 has 42 of most descriptors.
+        guess: of which classifiers a guess is, as `MixMatchOptions.guess`.
+        alignment: as `MixMatchOptions.alignment`.
+        weighing: how much a guess counts: `soft`, less the further its confidence lies below the mean (SoftMatch);
+            `by_class`, all or nothing, by a threshold that is lower for classes that are seldom guessed (FreeMatch);
+            `relative`, all or nothing, by the confidence in labelled utterances (AdaMatch); `even`, all alike.
+        temperature: of a guess as a target; 0 makes it a class.
+        debiased: subtract the same loss of the labelled utterances, taken as if unlabelled, so that its mean is right
+            however wrong the guesses are (Schmutz et al., DeFixMatch, ICLR 2023).
+        unlabelled_weight: of the loss of unlabelled utterances.
+        ramp: share of the training over which it rises from 0 in a line.
+        ema_decay: of an exponential moving average of the weights, which guesses and predicts; 0: the network itself.
+    """
+
+    epochs: int | None = Field(default=None, ge=1)
+    noise: float = Field(default=1.0, ge=0)
+    swapped: float = Field(default=0.3, ge=0, le=1)
+    run: int = Field(default=42, ge=1)
+    guess: Guess = "path"
+    alignment: Alignment = "labelled"
+    weighing: Literal["soft", "by_class", "relative", "even"] = "soft"
+    temperature: float = Field(default=0.5, ge=0, le=1)
+    debiased: bool = False
+    unlabelled_weight: float = Field(default=1.0, ge=0)
+    ramp: float = Field(default=0.3, ge=0, le=1)
+    ema_decay: float = Field(default=0.0, ge=0, lt=1)
 
 
 class SaeOptions(Options):
@@ -115,7 +159,8 @@ class MmmdOptions(Options):
 
     Attributes:
         network: its classifiers and their supervised training.
-        mixmatch: None trains on labels alone.
+        mixmatch: None does without.
+        consistency: None does without; with neither, labels alone are learnt from.
         sae: None does without pre-training.
         acted: whether V_e takes part: `none`, in `random` order with V_t^L, or `first` in every epoch.
         acted_weight: of L_Ve (Eq. 18, 22), where V_e is taken first.
@@ -123,6 +168,8 @@ class MmmdOptions(Options):
 
     network: MmdOptions = MmdOptions()
     mixmatch: MixMatchOptions | None = None
+    # a variant without it has the key that it had before there was such an option
+    consistency: ConsistencyOptions | None = Field(default=None, exclude_if=lambda value: value is None)
     sae: SaeOptions | None = None
     acted: Literal["none", "random", "first"] = "none"
     acted_weight: float = Field(default=1.0, ge=0)
@@ -163,12 +210,13 @@ class TrainMmmdOptions(OnVectorsOptions):
         variants: which are trained; the others give an empty table. `all`: all of the paper, or where `folds.acted`
             names no corpus all of these that need none.
         svm: options of the baseline.
-        dnn: network of dnn, sae and mixmatch.
+        dnn: network of dnn, sae, mixmatch and softmatch.
         mmd: network of mmd and of the three mmmd.
         mixmatch: of mixmatch and of the three mmmd.
         mixmatch_acted: of the two mmmd with acted utterances, where these need their own; None: as `mixmatch`.
         aligned: of the variants that are ours: mixmatch_aligned, mmmd_aligned, and both guarded ones.
         guard: of both guarded variants, and of the members.
+        softmatch: of softmatch.
         sae: pre-training of sae.
         acted_weight: of L_Ve in mmmd_epoch_wise; the paper's is 1.
     """
@@ -181,6 +229,7 @@ class TrainMmmdOptions(OnVectorsOptions):
     mixmatch_acted: MixMatchOptions | None = None
     aligned: MixMatchOptions = MixMatchOptions(temperature=0.5, alignment="labelled", guess="joint")
     guard: GuardOptions = GuardOptions()
+    softmatch: ConsistencyOptions = ConsistencyOptions()
     sae: SaeOptions = SaeOptions()
     acted_weight: float = Field(default=1.0, ge=0)
     everything: ClassVar[tuple[str, ...]] = PUBLISHED  # that `variants: all` can mean
@@ -198,11 +247,14 @@ class TrainMmmdOptions(OnVectorsOptions):
             "mmmd_epoch_wise": {"mixmatch": acted, "acted": "first", "acted_weight": self.acted_weight},
             "mixmatch_aligned": {"mixmatch": self.aligned},
             "mmmd_aligned": {"mixmatch": self.aligned},
+            "softmatch": {"consistency": self.softmatch},
         }
-        network = self.dnn if variant in ("dnn", "sae", "mixmatch", "mixmatch_aligned") else self.mmd
-        mixmatch = parts[variant].get("mixmatch")
-        if mixmatch and mixmatch.epochs:
-            network = network.model_copy(update={"epochs": mixmatch.epochs})
+        network = self.dnn if variant in _OF_ONE_PATH else self.mmd
+        method = parts[variant].get("mixmatch") or parts[variant].get("consistency")
+        if method and method.epochs:
+            network = network.model_copy(update={"epochs": method.epochs})
+        if isinstance(method, ConsistencyOptions) and method.ema_decay:
+            network = network.model_copy(update={"ema_decay": method.ema_decay})
         return MmmdOptions(network=network, **parts[variant])
 
     def guarded(self, variant: VariantName) -> GuardedOptions | None:
