@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 
 import av
 import numpy as np
@@ -99,3 +100,18 @@ def test_time_stamps_beyond_64_bits_are_the_last_that_fit(tmp_path):
             pytest.skip(f"no time stamps of the year {year} here")
         stamp = probe_audio(path).audio_modified_ns
         assert stamp == modified_ns(path.stat()) and abs(stamp) < 1 << 63
+
+
+@pytest.mark.parametrize("seconds, tag, lost", [(0.5, b"", 8_000), (1.0, b"", 0), (1.0, b"IST\x1a" + bytes(60), 0)])
+def test_samples_that_the_header_does_not_count_are_not_lost_in_silence(tmp_path, seconds, tag, lost):
+    path = write_wav(tmp_path / "a.wav", voice(1.0, rate=8_000), 8_000)
+    content = bytearray(path.read_bytes() + tag)
+    place = content.index(b"data")
+    struct.pack_into("<I", content, place + 4, round(seconds * 16_000))  # bytes: two a sample
+    struct.pack_into("<I", content, 4, len(content) - 8)
+    path.write_bytes(content)
+    if not lost:
+        assert probe_audio(path).duration_s == seconds
+        return
+    with pytest.raises(Unusable, match=r"counts 4,000 samples, and 8,000 bytes follow that are none"):
+        probe_audio(path)

@@ -21,6 +21,9 @@ VOICE = voice(1.0)[:, None]
         (np.hstack([VOICE, -VOICE]), ("opposite_phase",)),
         (np.hstack([VOICE, VOICE]), ()),
         (np.zeros((0, 1), np.float32), ("silent",)),
+        (VOICE * 0 + 0.5, ("silent",)),  # a constant, as of a cable without a microphone
+        (np.hstack([VOICE, 0 * VOICE + 0.3]), ("dead_channel",)),
+        (VOICE * 0.5 + 0.3, ()),
     ],
 )
 def test_what_is_odd(signal, oddities):
@@ -28,7 +31,8 @@ def test_what_is_odd(signal, oddities):
 
 
 def test_the_level_is_that_of_the_segment(tmp_path):
-    signal = np.concatenate([np.full(16_000, 0.5), np.full(16_000, 0.05)]).astype(np.float32)
+    square = np.tile([1.0, -1.0], 8_000)
+    signal = np.concatenate([0.5 * square, 0.05 * square]).astype(np.float32)
     path = write_wav(tmp_path / "a.wav", signal, subtype="FLOAT")
     assert listen(path, 0.0, 1.0).level_db == pytest.approx(-6.02, abs=0.01)
     assert listen(path, 1.0, 2.0).level_db == pytest.approx(-26.02, abs=0.01)

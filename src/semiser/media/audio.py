@@ -33,6 +33,7 @@ END_TOLERANCE_S = 0.01  # a segment's end may lie so far beyond its file's: list
 _BEYOND, _MOST_BEYOND = 1.5, 1e-3  # of full scale, and the share of samples that may lie there: what a codec overshoots
 _OPPOSITE = -0.95  # correlation of two channels
 _UNKNOWN_FRAMES = 1 << 62  # libsndfile's word for a number of samples that the header does not know
+_NO_CHUNK = 1_024  # bytes: a tag that is written badly, which costs no sample, is shorter
 _MOST_VALUES = 1 << 28  # samples of all channels in one decoded signal: 1 GiB, 4.6 h of one channel at 16 kHz
 
 
@@ -156,6 +157,11 @@ def _probe_soundfile(path: Path) -> tuple[float, int, int]:
             raise Unusable(
                 f"truncated: the header promises {promised[0]:,} bytes of samples, there are {promised[1]:,}"
             )
+        if (lost := _bytes_of_no_chunk(info.extra_info)) > _NO_CHUNK:
+            raise Unusable(
+                f"the header counts {info.frames:,} samples, and {lost:,} bytes follow that are none and no chunk of "
+                "the file either: is the header damaged? Write the file anew"
+            )
         with soundfile.SoundFile(str(path)) as file:
             if not file.seekable() or info.frames >= _UNKNOWN_FRAMES:
                 return _probe_av(path)
@@ -173,6 +179,13 @@ def _missing_data_bytes(log: str) -> tuple[int, int] | None:
         return None
     promised, real = int(match[1]), int(match[2])
     return None if promised in _UNKNOWN_LENGTHS or promised <= real else (promised, real)
+
+
+def _bytes_of_no_chunk(log: str) -> int:
+    """Bytes of a wav behind its samples that its header counts as part of the file, and that are no chunk of it."""
+    size = re.search(r"^RIFF : (\d+)", log, re.MULTILINE)
+    at = re.search(r"^\*\*\* Unknown chunk marker .* at position (\d+)", log, re.MULTILINE)
+    return max(0, int(size[1]) + 8 - int(at[1])) if size and at else 0
 
 
 def _reason(path: Path, error: Exception) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from semiser.media.audio import in_opposite_phase, probe_audio, read_samples
 
 _LISTENED_S = 60.0  # of an utterance, from its beginning
-_SILENT_DB, _DEAD_DB = -70.0, -80.0  # of full scale
+_SILENT_DB, _DEAD_DB, _NOTHING_DB = -70.0, -80.0, -120.0  # of full scale
 _FULL, _BEYOND = 0.999, 1.0 + 1e-6
 _CLIPPED_SHARE, _BEYOND_SHARE = 1e-3, 1e-3  # of samples: a click is no clipping
 
@@ -18,7 +18,7 @@ class Heard:
     """What an utterance sounds like.
 
     Attributes:
-        level_db: root mean square over all channels, in dB of full scale; -120 for digital silence.
+        level_db: root mean square over all channels, each about its mean, in dB of full scale; -120 where nothing moves.
         oddities: which of `ODDITIES` it has.
     """
 
@@ -53,7 +53,8 @@ def listen(path: Path, start_s: float | None = None, end_s: float | None = None)
 def hear(signal: np.ndarray) -> Heard:
     """The same of samples, float32 of shape (samples, channels)."""
     finite = np.nan_to_num(signal, nan=0.0, posinf=0.0, neginf=0.0)
-    level = _decibels(finite)
+    powers = np.var(finite, axis=0, dtype=np.float64) if signal.size else np.zeros(1)  # a constant is no sound
+    level = _decibels(float(np.mean(powers)))
     loud = np.abs(finite)
     found = []
     if level < _SILENT_DB:
@@ -63,14 +64,12 @@ def hear(signal: np.ndarray) -> Heard:
     if np.mean(loud > _BEYOND) > _BEYOND_SHARE:
         found.append("beyond_full_scale")
     if finite.shape[1] > 1 and level >= _SILENT_DB:
-        levels = [_decibels(channel) for channel in finite.T]
-        if min(levels) < _DEAD_DB:
+        if _decibels(float(np.min(powers))) < _DEAD_DB:
             found.append("dead_channel")
         elif in_opposite_phase(finite):
             found.append("opposite_phase")
     return Heard(level, tuple(found))
 
 
-def _decibels(signal: np.ndarray) -> float:
-    power = float(np.mean(np.square(signal, dtype=np.float64))) if signal.size else 0.0
-    return max(-120.0, 10 * np.log10(power)) if power > 0 else -120.0
+def _decibels(power: float) -> float:
+    return max(_NOTHING_DB, 10 * float(np.log10(power))) if power > 0 else _NOTHING_DB
