@@ -87,7 +87,7 @@ def serve() -> None:
                     if child == 0:
                         status = 1
                         try:
-                            os.setsid()
+                            os.setpgid(0, 0)
                             resource.setrlimit(resource.RLIMIT_CPU, (_PROCESSOR_S, _PROCESSOR_S))
                             os.dup2(out, 1)
                             os.dup2(err, 2)
