@@ -236,6 +236,38 @@ def test_what_is_odd_about_the_sound_and_the_speakers_is_said(tmp_path, caplog):
     assert quiet.utterances["level_db"].null_count == 4 and quiet.summary["own"]["heard"]["utterances"] == 0
 
 
+def test_speakers_and_words_and_files_that_cannot_be_what_was_meant_are_said(tmp_path, caplog):
+    rows = [
+        ("a.wav", "Jos\u00e9", "ja"),
+        ("b.wav", "Jose\u0301", "nan"),
+        ("c.wav", "spk 1", "nan"),
+        ("c.wav", "SPK_1", ""),
+    ]
+    for name in ("a.wav", "b.wav", "c.wav"):
+        write_wav(tmp_path / name, voice(0.3))
+    lines = "".join(f"{number},{','.join(row)}\n" for number, row in enumerate(rows))
+    lines += "4,a.wav,11-2,no\n5,b.wav,1-12,no\n"  # alike to no other
+    (tmp_path / "utterances.csv").write_text("utterance_id,audio_path,speaker_id,transcript\n" + lines, "utf-8")
+    summary = _ingest(tmp_path).summary["mine"]
+    assert summary["speakers_alike"] == [["Jose\u0301", "Jos\u00e9"], ["SPK_1", "spk 1"]]
+    assert summary["transcripts_like_none"] == {"nan": 2}
+    assert summary["repeated"] == {"utterances": 3, "first": "a.wav"}
+    assert summary["implausible"] == [
+        "4 speakers have a name like another's, such as 'Jose\\u0301', 'Jos\\xe9': one person? "
+        "Then fold by fold they leak",
+        "2 transcripts are 'nan': a word for none? Leave them empty",
+        "3 utterances are the same part of the same file as another, such as of a.wav",
+    ]
+    warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert [f"mine: {said}" for said in summary["implausible"]] == warned
+
+
+def test_a_label_that_is_a_word_for_none_is_to_be_left_empty(tmp_path):
+    root = _corpus(tmp_path / "c", [("0.wav", "nan", "s"), ("1.wav", "sad", "t")])
+    with pytest.raises(TooManyUnusable, match="nan looks like a word for none: leave the label empty"):
+        _ingest(root, share=0.1)
+
+
 def test_the_first_ones_are_listened_to_however_many_are_checked_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr("semiser.corpora.ingest._CHUNK", 2)
     root = _corpus(tmp_path / "c", [*_good(5), ("gone.wav", "sad", "s")], files=[f"{n}.wav" for n in range(5)])

@@ -150,6 +150,8 @@ def test_line_numbers_count_blank_lines_and_quoted_breaks(tmp_path: Path):
     [
         ("file,speaker_id\n1.wav,2\n", "unknown columns 'file'; name each in the option `aliases`"),
         ("audio_path,mood,colour\n1.wav,x,y\n", "unknown columns 'colour', 'mood'"),
+        ("audio_path\tspeaker_id\n1.wav\t1\n", r"cells are separated by '\\t': set the option `delimiter` to it"),
+        ("audio_path;speaker_id\n1.wav;1\n", "cells are separated by ';'"),
         ("speaker_id,emotion\nx,y\n", "no column audio_path; found 'speaker_id', 'emotion'"),
         ("", "no column audio_path; found an empty file"),
         ("audio_path,audio_path\n1.wav,2.wav\n", "two columns mean the same"),

@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from kedro.io import DatasetError
 
@@ -54,6 +55,19 @@ def test_a_missing_file_of_utterances_names_the_command_that_makes_it(tmp_path):
     dataset = UtteranceFileDataset(filepath=str(tmp_path / "u.parquet"), made_by="kedro run --pipelines=ingest")
     with pytest.raises(DatasetError, match=r"`kedro run --pipelines=ingest` makes it"):
         dataset.load()
+
+
+def test_a_flipped_byte_is_noticed(tmp_path):
+    path = tmp_path / "u.parquet"
+    rows = {"corpus": ["a"] * 200, "utterance_id": [f"a/{number:03d}" for number in range(200)]}
+    ArrowDataset(filepath=str(path)).save(pa.table(rows))
+    content = path.read_bytes()
+    place = pq.read_metadata(path).row_group(0).column(1).dictionary_page_offset + 60
+    path.write_bytes(content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :])
+    with pytest.raises(DatasetError, match=r"u.parquet is damaged .*: `kedro run --pipelines=ingest` makes it anew"):
+        ArrowDataset(filepath=str(path), made_by="kedro run --pipelines=ingest").load()
+    with pytest.raises(ValueError, match=r"utterances: the table is damaged .*: ingest again"):
+        UtteranceFileDataset(filepath=str(path)).load().read()
 
 
 def test_previews_are_small_and_json_safe():

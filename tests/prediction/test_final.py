@@ -1,12 +1,13 @@
 """The final model of an experiment, from training to prediction."""
 
+import hashlib
 import json
 import shutil
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from helpers import committed, utterances_of, voice, write_wav
+from helpers import committed, resaved, utterances_of, voice, write_wav
 from system_runs import run_system
 
 import semiser
@@ -124,11 +125,39 @@ def test_the_folder_is_whole_wherever_it_is_copied_and_mixed_ones_are_refused(pr
     own.write_text(own.read_text().replace(f'"folder":"{member}"', '"folder":"../../x"').replace(member, "../../x"))
     with pytest.raises(ValueError, match="outside its folder"):
         semiser.load(copied)
-    own.write_text(json.dumps(json.loads(own.read_text()) | {"members": []}))
+    sound = json.loads(own.read_text())
+    own.write_text(json.dumps(sound | {"members": []}))
     with pytest.raises(ValueError, match=r"is no card of a final model: members"):
         semiser.load(copied)
+    for changes, message in [
+        ({"members": sound["members"] * 2}, "one of them is named twice"),
+        ({"speakers": -3}, "speakers"),
+        ({"labelled": {"happiness": -1}}, "labelled"),
+        ({"expected": sound["expected"] | {"mean": float("nan")}}, "expected.mean"),
+    ]:
+        own.write_text(json.dumps(sound | changes))
+        with pytest.raises(ValueError, match=f"is no card of a final model: .*{message}"):
+            semiser.load(copied)
     own.write_text('{"final": "x"}')
     with pytest.raises(ValueError, match="is no card of a final model"):
+        semiser.load(copied)
+
+
+def test_models_that_cannot_be_averaged_are_refused(project, tmp_path):
+    _, models = _train(project, FinalOptions(kind="ensemble", model="train_mmmd/svm"), "ensemble")
+    copied = tmp_path / "sent"
+    shutil.copytree(models / "final", copied)
+    sound = json.loads((copied / "card.json").read_text())
+    (copied / "card.json").write_text(json.dumps(sound | {"classes": ["sadness", "happiness"]}))
+    with pytest.raises(ValueError, match=r"happiness, sadness are not those of the final model, sadness, happiness"):
+        semiser.load(copied)
+    member = copied / sound["members"][1]["folder"]
+    families = json.loads((member / "card.json").read_text())["families"]
+    families["is10"]["options"]["sample_rate_hz"] = 8000
+    resaved(member, families=families)
+    sound["members"][1]["sha256"] = hashlib.sha256((member / "card.json").read_bytes()).hexdigest()
+    (copied / "card.json").write_text(json.dumps(sound))
+    with pytest.raises(ValueError, match=f"{member.name}/card.json: its features are made otherwise"):
         semiser.load(copied)
 
 

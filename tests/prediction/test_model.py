@@ -171,6 +171,11 @@ def test_features_in_a_store_are_not_computed_again(trained, card, tmp_path, cap
         again = model.predict(trained[0] / "corpus/b", store=tmp_path)
     assert "is10: 1 of 1 shards are complete" in caplog.text
     assert shard.stat().st_mtime_ns == made and again.equals(first)
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    shard.write_bytes(content)
+    assert model.predict(trained[0] / "corpus/b", store=tmp_path).equals(first)
+    assert "is damaged and is computed again" in caplog.text
 
 
 def test_a_card_says_how_its_features_were_made(card):
@@ -224,6 +229,17 @@ def test_missing_cards_weights_and_inputs_are_named(card, tmp_path):
     (tmp_path / "bare").mkdir()
     with pytest.raises(ValueError, match="no file in the folder"):
         semiser.load(card).predict(tmp_path / "bare")
+    with pytest.raises(ValueError, match="no line in the manifest"):
+        semiser.load(card).predict(_write_manifest(tmp_path / "bare/none.csv", []))
+
+
+def test_what_is_odd_about_the_input_is_said(trained, card, tmp_path, caplog):
+    write_wav(tmp_path / "a.wav", voice(0.5) * 0 + 0.3)
+    write_wav(tmp_path / "b.wav", voice(0.5))
+    rows = [{"audio_path": "a.wav", "speaker_id": "nan"}, {"audio_path": "b.wav", "speaker_id": "s"}]
+    semiser.load(card).predict(_write_manifest(tmp_path / "input.csv", rows))
+    assert "1 of 2 utterances are silent" in caplog.text
+    assert "1 utterances are of the speaker 'nan': a word for nobody?" in caplog.text
 
 
 def test_the_node_publishes_what_the_api_gives(trained, card, tmp_path):

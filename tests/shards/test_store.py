@@ -122,6 +122,16 @@ def test_a_table_whose_shards_are_gone_says_so_and_what_to_do(place, shards, tab
         table.dataset()
 
 
+def test_a_table_whose_shard_is_no_parquet_any_more_says_what_to_do(tmp_path):
+    shards, table = ShardFolder(str(tmp_path / "f")), ShardedTable(str(tmp_path / "f.json"))
+    report = _write(shards)
+    _commit(table, shards, report)
+    shard = tmp_path / "f" / report.path
+    shard.write_bytes(shard.read_bytes()[:100])
+    with pytest.raises(ValueError, match=r"f.json is damaged: .*00000-k.parquet.*pipelines=features` makes it anew"):
+        table.dataset()
+
+
 def test_a_switched_off_family_is_named(table):
     table.commit(Receipt(None, {"family": "f"}, []))
     with pytest.raises(FileNotFoundError, match=r"switch its family on \(features.f\)"):

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.dataset
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -207,6 +208,17 @@ def test_a_half_written_result_is_trained_again(experiment, tmp_path):
     _run_variant(experiment)
     (path,) = (tmp_path / "sign" / "seed-0" / "fold-01").glob("*/predictions.parquet")
     path.write_bytes(path.read_bytes()[:50])
+    _run_variant(experiment)
+    assert CALLS == ["fold-01"]
+
+
+def test_a_result_with_a_flipped_byte_is_trained_again(experiment, tmp_path):
+    _run_variant(experiment)
+    (path,) = (tmp_path / "sign" / "seed-0" / "fold-01").glob("*/predictions.parquet")
+    content = bytearray(path.read_bytes())
+    place = pq.read_schema(path).names.index("utterance_id")
+    content[pq.read_metadata(path).row_group(0).column(place).data_page_offset + 40] ^= 0xFF
+    path.write_bytes(content)
     _run_variant(experiment)
     assert CALLS == ["fold-01"]
 

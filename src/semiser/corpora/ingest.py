@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -110,7 +112,13 @@ def ingest(options: IngestOptions) -> Ingested:
             options.max_quarantined_share, "ingest.max_quarantined_share", _say_words(name, tally),
         )  # fmt: skip
         expected = reader.expected if corpus.expected is None else corpus.expected
-        summary[name] = {**tally.summary(expected), "quarantined_reasons": spool.reasons(name, 10), "root": corpus.root}
+        count, first = spool.repeated(name)
+        summary[name] = {
+            **tally.summary(expected),
+            "repeated": {"utterances": count, "first": first},
+            "quarantined_reasons": spool.reasons(name, 10),
+            "root": corpus.root,
+        }
         facts[name] = {"reader": corpus.reader, "scales": _scales(reader, corpus)}
         odd = implausible(summary[name], options.plausible)
         summary[name]["implausible"] = [said for _, said in odd]
@@ -125,8 +133,10 @@ def _say_words(name: str, tally: "Tally") -> str:
     if 2 * words.total() <= tally.rejected:
         return ""
     counts = ", ".join(f"{word} ({count})" for word, count in words.items())
+    none = ", ".join(word for word in words if word.strip().casefold() in _NO_NAMES)
+    empty = f"{none} looks like a word for none: leave the label empty where there is none. " if none else ""
     guessed = ", ".join(f"{json.dumps(word, ensure_ascii=False)}: {likely_emotion(word)}" for word in words)
-    return (
+    return empty + (
         f"emotion words that are not known: {counts}. Say which of {', '.join(EMOTIONS)} each is, below "
         f"ingest.corpora.{name}.options (guessed here; look them through):\n  emotions: {{{guessed}}}"
     )
@@ -222,6 +232,7 @@ class Tally:
     heard: int = 0
     oddities: Counter[str] = field(default_factory=Counter)
     nameless: Counter[str] = field(default_factory=Counter)
+    wordless: Counter[str] = field(default_factory=Counter)
     unmatched: list[Unmatched] = field(default_factory=list)
 
     @property
@@ -239,6 +250,8 @@ class Tally:
         self.utterances += 1
         self.seconds += entry.duration_s or 0.0
         self.with_transcript += entry.transcript is not None
+        if entry.transcript is not None and entry.transcript.strip().casefold() in _NO_NAMES:
+            self.wordless[entry.transcript] += 1
         if entry.speaker_id is not None:
             self.speakers.add(entry.speaker_id)
             if (name := entry.speaker_id.rpartition("/")[2]).strip().casefold() in _NO_NAMES:
@@ -275,12 +288,23 @@ class Tally:
             "quarantined": self.rejected,
             "heard": {"utterances": self.heard, **{name: self.oddities[name] for name in ODDITIES}},
             "speakers_like_none": dict(self.nameless),
+            "speakers_alike": _alike(name.partition("/")[2] or name for name in self.speakers),
+            "transcripts_like_none": dict(self.wordless),
             "unmatched_transcripts": {
                 "lines": sum(entry.lines for entry in self.unmatched),
                 "files": {entry.path: entry.lines for entry in self.unmatched[:_NAMED]},
                 "files_of_nothing": [entry.path for entry in self.unmatched if entry.lines == entry.of][:_NAMED],
             },
         }
+
+
+def _alike(names: Iterable[str]) -> list[list[str]]:
+    """Names that differ by case, blanks, marks or the form of Unicode alone, sorted."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        words = re.split(r"[\W_]+", unicodedata.normalize("NFKC", name).casefold())
+        groups.setdefault(" ".join(words).strip(), []).append(name)
+    return [group for words, group in groups.items() if words and len(group) > 1]
 
 
 def _say_hours(hours: float) -> str:
@@ -315,6 +339,16 @@ def implausible(summary: Mapping[str, Any], options: PlausibleSpeechOptions) -> 
     for word, count in summary["speakers_like_none"].items():
         said = f"{count} utterances are of the speaker {word!r}: a word for nobody? Leave it empty"
         found.append((count / of >= options.nameless_speakers, said))
+    if alike := summary["speakers_alike"]:
+        names, many = ", ".join(map(ascii, alike[0])), sum(map(len, alike))
+        said = f"{many} speakers have a name like another's, such as {names}: one person? Then fold by fold they leak"
+        found.append((many / summary["found"]["speakers"] >= options.alike_speakers, said))
+    for word, count in summary["transcripts_like_none"].items():
+        said = f"{count} transcripts are {word!r}: a word for none? Leave them empty"
+        found.append((count / summary["with_transcript"] >= options.nameless_transcripts, said))
+    if count := (repeated := summary.get("repeated", {"utterances": 0}))["utterances"]:
+        said = f"{count} utterances are the same part of the same file as another, such as of {repeated['first']}"
+        found.append((count / of >= options.repeated, said))
     unmatched = summary["unmatched_transcripts"]
     if lines := unmatched["lines"]:
         first = next(iter(unmatched["files_of_nothing"] or unmatched["files"]))

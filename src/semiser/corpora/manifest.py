@@ -228,6 +228,8 @@ def name_columns(what: str, theirs: list[str], options: TableOptions) -> dict[st
         if extra:
             logger.info("%s: passed over the columns %s", what, ", ".join(map(repr, extra)))
         ours = {name: our for name, our in ours.items() if name not in extra}
+    if len(theirs) == 1 and (found := next((mark for mark in "\t;|" if mark in theirs[0]), None)):
+        raise ValueError(f"{what}: its cells are separated by {found!r}: set the option `delimiter` to it")
     if unknown := sorted(name for name, our in ours.items() if our not in COLUMNS and our not in _INGESTED):
         raise ValueError(
             f"{what}: unknown columns {', '.join(map(repr, unknown))}; name each in the option "

@@ -73,6 +73,14 @@ class Spool:
                    GROUP BY reason ORDER BY times DESC, min(rowid) LIMIT ?"""
         return dict(self._execute(query, (corpus, most)).fetchall())
 
+    def repeated(self, corpus: str) -> tuple[int, str | None]:
+        """Utterances that are the same part of the same file as one before, and the first such file."""
+        query = """SELECT audio_path, count(*) - 1 FROM utterances WHERE corpus = ?
+                   GROUP BY audio_path, json_extract(row, '$.start_s'), json_extract(row, '$.end_s')
+                   HAVING count(*) > 1 ORDER BY audio_path"""
+        found = self._execute(query, (corpus,)).fetchall()
+        return sum(times for _, times in found), found[0][0] if found else None
+
     def _execute(self, query: str, values: tuple) -> sqlite3.Cursor:
         try:
             return self._database.execute(query, values)

@@ -12,6 +12,8 @@ from kedro_datasets._typing import TablePreview
 from semiser.publish import publishing
 from semiser.shards.utterances import UtteranceFile
 
+_WRITTEN: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
+
 
 class ArrowDataset(AbstractDataset[pa.Table | pa.RecordBatchReader, pa.Table]):
     """Loads and saves a `pyarrow.Table`; what comes in batches is saved as it comes, a row group each.
@@ -30,17 +32,25 @@ class ArrowDataset(AbstractDataset[pa.Table | pa.RecordBatchReader, pa.Table]):
         self._filesystem, self._root = url_to_fs(filepath)
 
     def load(self) -> pa.Table:
-        """The whole table."""
+        """The whole table.
+
+        Raises:
+            DatasetError: there is none, or it is damaged.
+        """
         with self._open() as file:
-            return pq.read_table(file)
+            try:
+                return pq.read_table(file, page_checksum_verification=True)
+            except (OSError, pa.ArrowException) as error:
+                made_anew = f": `{self._made_by}` makes it anew" if self._made_by else ""
+                raise DatasetError(f"the file {self._path} is damaged ({error}){made_anew}") from error
 
     def save(self, data: pa.Table | pa.RecordBatchReader) -> None:
         """Publish the table under its name once it is complete."""
         with publishing(self._filesystem, self._root) as file:
             if isinstance(data, pa.Table):
-                pq.write_table(data, file, compression="zstd")
+                pq.write_table(data, file, **_WRITTEN)
                 return
-            with pq.ParquetWriter(file, data.schema, compression="zstd") as writer:
+            with pq.ParquetWriter(file, data.schema, **_WRITTEN) as writer:
                 for batch in data:
                     writer.write_batch(batch)
 

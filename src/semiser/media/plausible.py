@@ -18,7 +18,7 @@ class Heard:
     """What an utterance sounds like.
 
     Attributes:
-        level_db: root mean square over all channels, each about its mean, in dB of full scale; -120 where nothing moves.
+        level_db: root mean square over all channels, each about its mean, in dB of full scale; -120 for none.
         oddities: which of `ODDITIES` it has.
     """
 

@@ -23,6 +23,10 @@ class PlausibleSpeechOptions(Options):
         opposite_phase: two channels that are each other's negative; the first is taken, for their mean is nothing.
         unmatched_transcripts: lines of transcript files that belong to no recording, of all lines.
         nameless_speakers: utterances whose speaker is a word for nobody, such as `NA` or `unknown`.
+        alike_speakers: speakers, of all, whose names differ from another's by case, blanks, marks or the form of
+            Unicode alone: if they are one person, folds test them on themselves.
+        nameless_transcripts: transcripts that are a word for none, such as `nan`.
+        repeated: utterances that are the same part of the same file as another one, which may be trained and tested on.
         stop_silent: the run stops from this share on: a model of silence is none.
     """
 
@@ -33,6 +37,9 @@ class PlausibleSpeechOptions(Options):
     opposite_phase: Share = 0.01
     unmatched_transcripts: Share = 0.01
     nameless_speakers: Share = 0.0
+    alike_speakers: Share = 0.0
+    nameless_transcripts: Share = 0.01
+    repeated: Share = 0.0
     stop_silent: Share = 0.5
 
 

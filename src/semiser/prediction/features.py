@@ -29,7 +29,8 @@ from semiser.shards.extract import extract
 
 logger = logging.getLogger(__name__)
 
-SHARDS = ShardOptions(utterances=50, max_quarantined_share=1.0)  # what cannot be used becomes a row, not an end
+# What cannot be used becomes a row, not an end; a shard of the store is compared with its checksums before it is read.
+SHARDS = ShardOptions(utterances=50, max_quarantined_share=1.0, verify=True)
 
 
 def make_family(facts: Mapping[str, Any], features: FeaturesOptions, word_vectors: str | Path) -> Family:

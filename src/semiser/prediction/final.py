@@ -11,9 +11,9 @@ import shutil
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from semiser.options.base import first_problem
 from semiser.prediction.loaded import find_above
@@ -23,8 +23,11 @@ FINAL, CARD = "final", "card.json"
 _FILES = ("model.safetensors", CARD)  # in the order in which they are copied
 
 
+Count = Annotated[int, Field(ge=0)]
+
+
 class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Member(_Document):
@@ -52,7 +55,7 @@ class Expected(_Document):
     ci95: tuple[float | None, float | None]
     chance: float | None
     tested: str
-    chosen_from: int
+    chosen_from: int = Field(ge=1)
     note: str
 
 
@@ -78,12 +81,18 @@ class FinalCard(_Document):
     variant: str
     kind: Literal["refit", "ensemble"]
     classes: tuple[str, ...]
-    labelled: dict[str, int]
-    unlabelled: int
-    speakers: int
+    labelled: dict[str, Count]
+    unlabelled: Count
+    speakers: Count
     expected: Expected
     members: tuple[Member, ...] = Field(min_length=1)
     semiser: str
+
+    @model_validator(mode="after")
+    def _check_members(self) -> "FinalCard":
+        if len({member.folder for member in self.members}) < len(self.members):
+            raise ValueError("members: one of them is named twice, and would count twice in their average")
+        return self
 
 
 def publish(folder: Path, models: Iterable[Path], **facts: Any) -> FinalCard:

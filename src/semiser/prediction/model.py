@@ -20,7 +20,7 @@ from semiser.options.features import FeaturesOptions
 from semiser.options.predict import CutOptions, PredictOptions
 from semiser.prediction.cutting import cut_long
 from semiser.prediction.features import Block, ComputedFeatures, make_family
-from semiser.prediction.final import is_final, locate, read_final
+from semiser.prediction.final import CARD, is_final, locate, read_final
 from semiser.prediction.loaded import Loaded, Step, load_network, read_card
 from semiser.prediction.scaling import INPUT, TRAINING, choose_strategies, own_statistics, scale_bands
 from semiser.prediction.sources import CORPUS, find_sources
@@ -57,10 +57,30 @@ class Model:
         self._members = [load_network(*found) for found in cards]
         self._loaded = self._members[0]
         self.classes = self._loaded.classes
+        self._check_members(places, [read for read, _ in cards])
         facts = {column: self.card["families"][column] for column in self._loaded.columns}
         self._family_of = {column: made["family"] for column, made in facts.items()}
         self._pooling = {column: made["pooling"] for column, made in facts.items() if "pooling" in made}
         self.families = {made["family"]: made for made in facts.values()}
+
+    def _check_members(self, places: Sequence[Path], cards: Sequence[Mapping[str, Any]]) -> None:
+        """Refuse models whose average means nothing, and a final card that speaks of others.
+
+        Raises:
+            ValueError: classes or features of one are others.
+        """
+        wanted = self.final.classes if self.final else self.classes
+        for place, card, loaded in zip(places, cards, self._members, strict=True):
+            if loaded.classes != wanted:
+                raise ValueError(
+                    f"{place / CARD}: the classes {', '.join(loaded.classes)} are not those of the final model, "
+                    f"{', '.join(wanted)}, in their order: copy the folder as a whole, or run the training again"
+                )
+            if card["families"] != self.card["families"]:
+                raise ValueError(
+                    f"{place / CARD}: its features are made otherwise than those of {places[0] / CARD}, with which it "
+                    "is averaged: copy the folder as a whole, or run the training again"
+                )
 
     def __repr__(self) -> str:
         if self.final is None:

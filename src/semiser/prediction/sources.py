@@ -1,5 +1,6 @@
 """What is to be predicted, as rows of `utterances`: a file, a folder of files, or a manifest."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -9,12 +10,15 @@ import pyarrow as pa
 
 from semiser.corpora import manifest
 from semiser.corpora.files import Misfit, read_files
-from semiser.corpora.ingest import ingest_corpus
-from semiser.corpora.options import CorpusOptions
+from semiser.corpora.ingest import implausible, ingest_corpus
+from semiser.corpora.options import CorpusOptions, IngestOptions
 from semiser.corpora.reader import Reader, ReaderOptions
 from semiser.corpora.spool import Spool
 from semiser.corpora.suffixes import AUDIO, VIDEO
 from semiser.corpora.utterance import UTTERANCES_SCHEMA, Rejected, Utterance
+from semiser.options.plausible import PlausibleSpeechOptions
+
+logger = logging.getLogger(__name__)
 
 CORPUS = "input"
 MANIFESTS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
@@ -38,7 +42,7 @@ def find_sources(path: str | Path, options: Mapping[str, Any] | None = None) -> 
 
     Raises:
         FileNotFoundError: nothing is at the path.
-        ValueError: the folder holds no file, or the manifest's columns are not understood.
+        ValueError: the folder holds no file, the manifest no line, or its columns are not understood.
     """
     path = Path(path)
     reader: Reader
@@ -54,7 +58,11 @@ def find_sources(path: str | Path, options: Mapping[str, Any] | None = None) -> 
             raise ValueError(f"no file in the folder {path}")
     corpus = CorpusOptions.model_construct(reader="manifest", root=str(root), options=own)
     spool = Spool()
-    ingest_corpus(CORPUS, corpus, reader, spool)
+    tally = ingest_corpus(CORPUS, corpus, reader, spool, IngestOptions.model_fields["listen"].default)
+    if not tally.entries:
+        raise ValueError(f"no line in the manifest {path}")
+    for _, said in implausible(tally.summary({}), PlausibleSpeechOptions()):
+        logger.warning("%s", said)
     utterances = pa.Table.from_batches(spool.utterances(CORPUS), UTTERANCES_SCHEMA)
     return Sources(utterances, list(spool.rejected(CORPUS)), root)
 

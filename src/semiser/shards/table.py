@@ -100,6 +100,7 @@ class ShardedTable:
 
         Raises:
             FileNotFoundError: there is no complete table here, it has no shard, or a shard that it names is gone.
+            ValueError: the shards are damaged.
         """
         from pyarrow.dataset import ParquetFileFormat, ParquetFragmentScanOptions, dataset
 
@@ -122,11 +123,14 @@ class ShardedTable:
                 f"{gone[0]}. {_MAKE} makes it anew"
             )
         checked = ParquetFragmentScanOptions(page_checksum_verification=True)
-        return dataset(
-            paths,
-            format=ParquetFileFormat(default_fragment_scan_options=checked),
-            filesystem=pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(filesystem)),
-        )
+        try:
+            return dataset(
+                paths,
+                format=ParquetFileFormat(default_fragment_scan_options=checked),
+                filesystem=pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(filesystem)),
+            )
+        except pyarrow.ArrowInvalid as error:
+            raise ValueError(f"the table at {self.path} is damaged: {error}. {_MAKE} makes it anew") from error
 
     def _name_of(self, folder: str) -> str:
         """What the manifest calls a folder."""

@@ -24,7 +24,7 @@ class UtteranceFile:
         Raises:
             ValueError: a row group has utterances of several corpora.
         """
-        self._parquet = pq.ParquetFile(file)
+        self._parquet = pq.ParquetFile(file, page_checksum_verification=True)
         self._leaves = {leaf.path: place for place, leaf in enumerate(self._parquet.schema)}
         self._groups: dict[str, list[int]] = {}
         for number in range(self._parquet.num_row_groups):
@@ -70,7 +70,7 @@ class UtteranceFile:
         held = self._parquet.schema_arrow.empty_table()
         last = ""
         for number in self._groups[corpus]:
-            group = self._parquet.read_row_group(number)
+            group = self._held(number)
             last = _check_order(group["utterance_id"], last)
             held = pa.concat_tables([held, group])
             while held.num_rows >= size:
@@ -90,13 +90,19 @@ class UtteranceFile:
     def _read_group(self, number: int, schema: pa.Schema) -> pa.Table:
         """A row group, whose columns of nothing but nulls are not read: they are the same nulls in every group."""
         empty = {name for name in schema.names if self._is_empty(number, name)}
-        held = self._parquet.read_row_group(number, [name for name in schema.names if name not in empty])
+        held = self._held(number, [name for name in schema.names if name not in empty])
         rows = self._parquet.metadata.row_group(number).num_rows
         arrays = [
             self._nulls(rows, field.type) if field.name in empty else held[field.name].combine_chunks()
             for field in schema
         ]
         return pa.table(arrays, schema=schema)
+
+    def _held(self, number: int, columns: list[str] | None = None) -> pa.Table:
+        try:
+            return self._parquet.read_row_group(number, columns)
+        except (OSError, pa.ArrowException) as error:
+            raise ValueError(f"utterances: the table is damaged ({error}): ingest again") from error
 
     def _is_empty(self, number: int, name: str) -> bool:
         """Whether a row group's column is known to hold nothing but nulls; lists are not asked."""

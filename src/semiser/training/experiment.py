@@ -355,7 +355,7 @@ def _publish(variant: VariantPlan, fold: _Fold, outcome: _Outcome) -> _Left:
         file.write(json.dumps(outcome.cost).encode())
     table = table.replace_schema_metadata((table.schema.metadata or {}) | bound)
     with publishing_on_disk(fold.folder / _PREDICTIONS) as file:
-        pq.write_table(table, file)
+        pq.write_table(table, file, write_page_checksum=True)
     return _Left(table, curves, fold.model | {"cost": outcome.cost})
 
 
@@ -405,7 +405,7 @@ def _parts(folder: Path) -> dict[str, str]:
 def _finished(folder: Path, key: str) -> tuple[pa.Table, list[dict[str, Any]]] | None:
     """Predictions and curves of a finished fold with that key; None where files are missing or not of one training."""
     try:
-        table = pq.read_table(folder / _PREDICTIONS)
+        table = pq.read_table(folder / _PREDICTIONS, page_checksum_verification=True)
         curves = json.loads((folder / _CURVES).read_bytes())
         parts = _parts(folder)
     except (OSError, pa.ArrowException, ValueError):
