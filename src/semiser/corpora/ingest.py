@@ -6,7 +6,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -112,10 +112,9 @@ def ingest(options: IngestOptions) -> Ingested:
             options.max_quarantined_share, "ingest.max_quarantined_share", _say_words(name, tally),
         )  # fmt: skip
         expected = reader.expected if corpus.expected is None else corpus.expected
-        count, first = spool.repeated(name)
         summary[name] = {
             **tally.summary(expected),
-            "repeated": {"utterances": count, "first": first},
+            "repeated": spool.repeated(name),
             "quarantined_reasons": spool.reasons(name, 10),
             "root": corpus.root,
         }
@@ -331,24 +330,35 @@ def _log(name: str, summary: dict[str, Any], odd: list[tuple[bool, str]]) -> Non
 
 def implausible(summary: Mapping[str, Any], options: PlausibleSpeechOptions) -> list[tuple[bool, str]]:
     """Whether it is a warning, and a sentence, for all that is odd about a corpus by its summary."""
-    heard, found, of = summary["heard"], [], summary["found"]["utterances"]
+    kinds = (_odd_sound, _odd_speakers, _odd_transcripts, _odd_files)
+    return [found for kind in kinds for found in kind(summary, options)]
+
+
+_Odd = Iterator[tuple[bool, str]]
+
+
+def _odd_sound(summary: Mapping[str, Any], options: PlausibleSpeechOptions) -> _Odd:
+    heard = summary["heard"]
     for kind, what in ODDITIES.items():
         if count := heard[kind]:
             share = count / heard["utterances"]
-            found.append((share >= getattr(options, kind), f"{count} of {heard['utterances']} utterances {what}"))
+            yield share >= getattr(options, kind), f"{count} of {heard['utterances']} utterances {what}"
+
+
+def _odd_speakers(summary: Mapping[str, Any], options: PlausibleSpeechOptions) -> _Odd:
     for word, count in summary["speakers_like_none"].items():
         said = f"{count} utterances are of the speaker {word!r}: a word for nobody? Leave it empty"
-        found.append((count / of >= options.nameless_speakers, said))
+        yield count / summary["found"]["utterances"] >= options.nameless_speakers, said
     if alike := summary["speakers_alike"]:
         names, many = ", ".join(map(ascii, alike[0])), sum(map(len, alike))
-        said = f"{many} speakers have a name like another's, such as {names}: one person? Then fold by fold they leak"
-        found.append((many / summary["found"]["speakers"] >= options.alike_speakers, said))
+        said = f"{many} speakers have a name like another's, such as {names}: one person? Folds would part them"
+        yield many / summary["found"]["speakers"] >= options.alike_speakers, said
+
+
+def _odd_transcripts(summary: Mapping[str, Any], options: PlausibleSpeechOptions) -> _Odd:
     for word, count in summary["transcripts_like_none"].items():
         said = f"{count} transcripts are {word!r}: a word for none? Leave them empty"
-        found.append((count / summary["with_transcript"] >= options.nameless_transcripts, said))
-    if count := (repeated := summary.get("repeated", {"utterances": 0}))["utterances"]:
-        said = f"{count} utterances are the same part of the same file as another, such as of {repeated['first']}"
-        found.append((count / of >= options.repeated, said))
+        yield count / summary["with_transcript"] >= options.nameless_transcripts, said
     unmatched = summary["unmatched_transcripts"]
     if lines := unmatched["lines"]:
         first = next(iter(unmatched["files_of_nothing"] or unmatched["files"]))
@@ -357,8 +367,14 @@ def implausible(summary: Mapping[str, Any], options: PlausibleSpeechOptions) -> 
             many = f"at least {nothing}" if nothing == _NAMED else str(nothing)
             said += f"; {many} files match none at all, perhaps for their names"
         warning = nothing > 0 or lines / (lines + summary["with_transcript"]) >= options.unmatched_transcripts
-        found.append((warning, said))
-    return found
+        yield warning, said
+
+
+def _odd_files(summary: Mapping[str, Any], options: PlausibleSpeechOptions) -> _Odd:
+    if count := summary["repeated"]["utterances"]:
+        first = summary["repeated"]["first"]
+        said = f"{count} utterances are the same part of the same file as another, such as of {first}"
+        yield count / summary["found"]["utterances"] >= options.repeated, said
 
 
 def _refuse_silence(name: str, tally: Tally, options: PlausibleSpeechOptions) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
+from typing import Any
 
 import pyarrow as pa
 
@@ -73,13 +74,13 @@ class Spool:
                    GROUP BY reason ORDER BY times DESC, min(rowid) LIMIT ?"""
         return dict(self._execute(query, (corpus, most)).fetchall())
 
-    def repeated(self, corpus: str) -> tuple[int, str | None]:
-        """Utterances that are the same part of the same file as one before, and the first such file."""
+    def repeated(self, corpus: str) -> dict[str, Any]:
+        """How many `utterances` are the same part of the same file as one before, and the `first` such file."""
         query = """SELECT audio_path, count(*) - 1 FROM utterances WHERE corpus = ?
                    GROUP BY audio_path, json_extract(row, '$.start_s'), json_extract(row, '$.end_s')
                    HAVING count(*) > 1 ORDER BY audio_path"""
         found = self._execute(query, (corpus,)).fetchall()
-        return sum(times for _, times in found), found[0][0] if found else None
+        return {"utterances": sum(times for _, times in found), "first": found[0][0] if found else None}
 
     def _execute(self, query: str, values: tuple) -> sqlite3.Cursor:
         try:

@@ -61,7 +61,7 @@ def find_sources(path: str | Path, options: Mapping[str, Any] | None = None) -> 
     tally = ingest_corpus(CORPUS, corpus, reader, spool, IngestOptions.model_fields["listen"].default)
     if not tally.entries:
         raise ValueError(f"no line in the manifest {path}")
-    for _, said in implausible(tally.summary({}), PlausibleSpeechOptions()):
+    for _, said in implausible({**tally.summary({}), "repeated": spool.repeated(CORPUS)}, PlausibleSpeechOptions()):
         logger.warning("%s", said)
     utterances = pa.Table.from_batches(spool.utterances(CORPUS), UTTERANCES_SCHEMA)
     return Sources(utterances, list(spool.rejected(CORPUS)), root)
