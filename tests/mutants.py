@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 
@@ -44,6 +45,10 @@ BESIDE = {
 # What takes longest of them, by words of pytest's -k: `--quick` leaves it to those that survive the others.
 SLOW = ("test_systems", "s3", "killed_in_the_middle", "at_once_in_two_processes", "does_not_load_fabric",
         "variants_in_threads", "side_by_side_leave", "every_row_is_used", "test_kills", "test_memory")  # fmt: skip
+LIBRARIES = ("av", "cv2", "filelock", "hypothesis", "kedro.io", "lightning_fabric", "omegaconf", "opensmile", "pandas",
+             "psutil", "pyarrow.dataset", "pyarrow.parquet", "pydantic", "safetensors.torch", "scipy.signal", 
+             "scipy.stats",
+             "sklearn.svm", "soundfile", "soxr", "yaml")  # fmt: skip
 _PROCESSOR_S = 100  # of one mutant's tests, which take 2 to 20; a busy machine does not count, as it would by the clock
 OPTIONS = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not published and not corpora", "-k"]
 CHOSEN = "(not dask or dask_engine)"
@@ -77,11 +82,10 @@ def test(quick: bool) -> int:
 
 def serve() -> None:
     """Answer `test` one after the other, each in a fork, which is killed when its client goes away."""
-    import av  # noqa: F401
-    import lightning_fabric  # noqa: F401
     import pytest
-    import safetensors.torch  # noqa: F401
 
+    for name in LIBRARIES:
+        import_module(name)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(SOCKET))
         server.listen()
