@@ -7,8 +7,9 @@ import pytest
 import soundfile
 from helpers import voice, write_wav
 
-from semiser.corpora.ingest import _say_hours, implausible, ingest
+from semiser.corpora.ingest import Tally, _say_hours, implausible, ingest
 from semiser.corpora.options import IngestOptions
+from semiser.corpora.utterance import Unmatched
 from semiser.errors import TooManyUnusable, Unusable
 from semiser.options.plausible import PlausibleSpeechOptions
 
@@ -75,6 +76,10 @@ def test_the_summary_compares_found_and_expected(tmp_path, caplog):
     assert summary["emotions"] == {"happiness": 2, "sadness": 1}
     assert summary["hours"] == pytest.approx(1.5 / 3600, abs=1e-4)
     assert "mine: 3 utterances found, 4 expected" in caplog.text
+    expected["utterances"] = 2
+    assert _ingest(tmp_path / "c", expected=expected).summary["mine"]["differs"] == {
+        "utterances": {"found": 3, "expected": 2}
+    }
 
 
 def test_the_scales_of_labels_are_in_the_tables_metadata(tmp_path):
@@ -249,6 +254,7 @@ def test_speakers_and_words_and_files_that_cannot_be_what_was_meant_are_said(tmp
     lines += "4,a.wav,11-2,no\n5,b.wav,1-12,no\n"  # alike to no other
     (tmp_path / "utterances.csv").write_text("utterance_id,audio_path,speaker_id,transcript\n" + lines, "utf-8")
     summary = _ingest(tmp_path).summary["mine"]
+    assert summary["with_transcript"] == 5
     assert summary["speakers_alike"] == [["Jose\u0301", "Jos\u00e9"], ["SPK_1", "spk 1"]]
     assert summary["transcripts_like_none"] == {"nan": 2}
     assert summary["repeated"] == {"utterances": 3, "first": "a.wav"}
@@ -302,6 +308,15 @@ def test_transcripts_that_belong_to_nothing_are_said(tmp_path, named, warned, sa
     summary = ingest(IngestOptions(corpora=corpora, listen=0)).summary["esd"]
     ((warning, found),) = implausible(summary, PlausibleSpeechOptions())
     assert warning == warned and re.match(said, found) and summary["implausible"] == [found]
+    ((warning, _),) = implausible(summary, PlausibleSpeechOptions(unmatched_transcripts=0.005))  # 1 of 200, 200 of 201
+    assert warning
+
+
+def test_a_summary_names_ten_files_of_transcripts_and_counts_all():
+    unmatched = [Unmatched("c", f"{number:02d}.txt", 2, 2) for number in range(11)]
+    found = Tally(unmatched=unmatched).summary({})["unmatched_transcripts"]
+    assert found["lines"] == 22
+    assert list(found["files"]) == found["files_of_nothing"] == [f"{number:02d}.txt" for number in range(10)]
 
 
 def test_the_log_says_how_much_there_is_and_that_it_was_listened_to(tmp_path, caplog):

@@ -43,6 +43,13 @@ def test_partners_are_dealt_together_through_all_their_dialogues():
         make_folds(table(rows), options(protocol={"kind": "k_fold", "k": 4, "group": "partners"}))
 
 
+def test_speech_outside_dialogues_makes_no_partners():
+    rows = [row | {"dialogue_id": "1" if row["speaker_id"] in ("x/a", "x/b") else None} for row in speech("abcd")]
+    folds = make_folds(table(rows), options(protocol={"kind": "k_fold", "k": 3, "group": "partners"}))
+    tested = [speakers(folds, fold, "test") for fold in range(3)]
+    assert sorted(tested) == [["x/a", "x/b"], ["x/c"], ["x/d"]]
+
+
 def test_k_fold_over_utterances_tests_each_once_and_depends_on_the_seed():
     chosen = {"kind": "k_fold", "k": 3, "group": "utterance"}
     first, again, other = (make_folds(table(speech(per_class=6)), options(protocol=chosen, seed=s)) for s in (1, 1, 2))

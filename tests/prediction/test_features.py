@@ -1,6 +1,7 @@
 """Features of new utterances: layouts of columns, utterances that a family has no value for, statistics in blocks."""
 
 import json
+from importlib.metadata import version
 
 import numpy as np
 import pyarrow as pa
@@ -152,6 +153,14 @@ def test_files_that_training_did_not_have_are_refused(tmp_path):
     here = FeaturesOptions(face_track={"track": {"yunet_model": str(model)}})
     with pytest.raises(ValueError, match=r"features\.face_track: the files named here make other options \(track\)"):
         make_family(facts, here, "")
+
+
+@pytest.mark.parametrize("trained_with, said", [(version("soundfile"), False), ("0.0", True)])
+def test_another_version_of_a_library_is_said(trained_with, said, caplog):
+    family = make_families(("fbank",), FeaturesOptions(extract=["fbank"]))["fbank"]
+    facts = {"family": "fbank", "version": family.version, "options": family.options.model_dump(mode="json")}
+    make_family({**facts, "libraries": {"soundfile": trained_with}}, FeaturesOptions(), "")
+    assert ("fbank: trained with soundfile 0.0, computed now with" in caplog.text) == said
 
 
 def test_samples_that_are_trained_on_say_which_family_made_them(tmp_path):

@@ -29,6 +29,8 @@ def test_each_corpus_has_its_lines_and_each_kind_its_share():
         (True, "word2vec: a: 3 of 10 utterances are padded"),
         (False, "word2vec: a: 4 of 10 utterances are without known word"),
     ]
+    below = PlausibleFeaturesOptions(lost=0.05, cut=0.15, padded=0.25, without=0.35)
+    assert all(warning for warning, _ in implausible("word2vec", facts, below))
     assert [warning for warning, _ in implausible("word2vec", facts, PlausibleFeaturesOptions())] == [
         True,
         True,

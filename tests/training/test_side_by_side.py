@@ -48,6 +48,17 @@ def test_workers_draw_what_this_process_draws_and_each_has_a_core():
         assert sorted(os.sched_getaffinity(worker).pop() for worker in workers) == cores
 
 
+@pytest.mark.parametrize("threads, room, workers", [(None, 99, 1), (1, 99, 6), (2, 99, 3), (1, 4, 4), (4, 0, 1)])
+def test_workers_are_as_many_as_cores_and_memory_allow_once_trainings_are_long(monkeypatch, threads, room, workers):
+    monkeypatch.setattr(side_by_side, "usable_cores", lambda: list(range(6)))
+    monkeypatch.setattr(side_by_side, "_room", lambda: room)
+    training = CPU.model_copy(update={"threads": threads, "side_by_side": None})
+    monkeypatch.setattr(side_by_side, "_trained_s", 0.0)
+    assert side_by_side._workers(training) == 1
+    monkeypatch.setattr(side_by_side, "_trained_s", 1e9)
+    assert side_by_side._workers(training) == workers
+
+
 def test_one_task_is_not_worth_a_worker():
     assert _train_all([1], _draw, TWO)[1][0] == os.getpid()
 
