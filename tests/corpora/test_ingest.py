@@ -259,9 +259,10 @@ def test_speakers_and_words_and_files_that_cannot_be_what_was_meant_are_said(tmp
     assert summary["transcripts_like_none"] == {"nan": 2}
     assert summary["repeated"] == {"utterances": 3, "first": "a.wav"}
     assert summary["implausible"] == [
-        "4 speakers have a name like another's, such as 'Jose\\u0301', 'Jos\\xe9': one person? Folds would part them",
-        "2 transcripts are 'nan': a word for none? Leave them empty",
-        "3 utterances are the same part of the same file as another, such as of a.wav",
+        "4 of 6 speakers have a name like another's, such as 'Jose\\u0301', 'Jos\\xe9': one person? "
+        "Folds would part them",
+        "2 of 5 transcripts are 'nan': a word for none? Leave them empty",
+        "3 of 6 utterances are the same part of the same file as another, such as of a.wav",
     ]
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert [f"mine: {said}" for said in summary["implausible"]] == warned

@@ -178,6 +178,19 @@ def test_features_in_a_store_are_not_computed_again(trained, card, tmp_path, cap
     assert "is damaged and is computed again" in caplog.text
 
 
+def test_a_store_may_be_a_link_to_a_folder_and_nothing_else(trained, card, tmp_path):
+    (tmp_path / "real").mkdir()
+    for name, target in (("link", "real"), ("broken", "nowhere")):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "file").touch()
+    model = semiser.load(card)
+    model.predict(trained[0] / "corpus/b/0.wav", store=tmp_path / "link")
+    assert list((tmp_path / "real").glob("is10/*/input/*.parquet"))
+    for name in ("broken", "file"):
+        with pytest.raises(ValueError, match=f"{name} is no folder, or a link to none"):
+            model.predict(trained[0] / "corpus/b/0.wav", store=tmp_path / name)
+
+
 def test_a_card_says_how_its_features_were_made(card):
     families = json.loads(card.read_text())["families"]
     assert families["is10"]["family"] == "is10"

@@ -147,7 +147,8 @@ def test_summary_and_comparison_say_the_same(folder):
 
 
 def test_nothing_trained_is_said_and_a_broken_file_is_named(tmp_path):
-    assert "Nothing was trained yet" in make_report(tmp_path).html
+    (tmp_path / "mine").mkdir()
+    assert "Nothing was trained yet: <code>kedro run --env mine</code>" in make_report(tmp_path / "mine").html
     assert make_report(tmp_path / "absent").comparison == []
     (tmp_path / "train_x").mkdir()
     (tmp_path / "train_x/metrics.json").write_text("{")

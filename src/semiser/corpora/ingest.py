@@ -351,14 +351,16 @@ def _odd_speakers(summary: Mapping[str, Any], options: PlausibleSpeechOptions) -
         yield count / summary["found"]["utterances"] >= options.nameless_speakers, said
     if alike := summary["speakers_alike"]:
         names, many = ", ".join(map(ascii, alike[0])), sum(map(len, alike))
-        said = f"{many} speakers have a name like another's, such as {names}: one person? Folds would part them"
-        yield many / summary["found"]["speakers"] >= options.alike_speakers, said
+        of = summary["found"]["speakers"]
+        said = f"{many} of {of} speakers have a name like another's, such as {names}: one person? Folds would part them"
+        yield many / of >= options.alike_speakers, said
 
 
 def _odd_transcripts(summary: Mapping[str, Any], options: PlausibleSpeechOptions) -> _Odd:
     for word, count in summary["transcripts_like_none"].items():
-        said = f"{count} transcripts are {word!r}: a word for none? Leave them empty"
-        yield count / summary["with_transcript"] >= options.nameless_transcripts, said
+        of = summary["with_transcript"]
+        said = f"{count} of {of} transcripts are {word!r}: a word for none? Leave them empty"
+        yield count / of >= options.nameless_transcripts, said
     unmatched = summary["unmatched_transcripts"]
     if lines := unmatched["lines"]:
         first = next(iter(unmatched["files_of_nothing"] or unmatched["files"]))
@@ -373,8 +375,9 @@ def _odd_transcripts(summary: Mapping[str, Any], options: PlausibleSpeechOptions
 def _odd_files(summary: Mapping[str, Any], options: PlausibleSpeechOptions) -> _Odd:
     if count := summary["repeated"]["utterances"]:
         first = summary["repeated"]["first"]
-        said = f"{count} utterances are the same part of the same file as another, such as of {first}"
-        yield count / summary["found"]["utterances"] >= options.repeated, said
+        of = summary["found"]["utterances"]
+        said = f"{count} of {of} utterances are the same part of the same file as another, such as of {first}"
+        yield count / of >= options.repeated, said
 
 
 def _refuse_silence(name: str, tally: Tally, options: PlausibleSpeechOptions) -> None:

@@ -1,6 +1,7 @@
 """Features of new utterances, by the families and options of a model's training, read back block by block."""
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -125,7 +126,12 @@ class ComputedFeatures:
             sources: the utterances.
             store: folder for the shards; what it holds with the same options and files is not computed again.
             engine: how wide; a single shard is computed in this process, whose start a worker would double.
+
+        Raises:
+            ValueError: the store is no folder.
         """
+        if os.path.lexists(store) and not os.path.isdir(store):
+            raise ValueError(f"the store {store} is no folder, or a link to none: name a folder, there or to be made")
         utterances = sources.utterances
         runs_on = InProcess() if utterances.num_rows <= SHARDS.utterances else make_engine(engine)
         self._receipts = extract(families, str(store), utterances, {CORPUS: str(sources.root)}, runs_on, SHARDS)
