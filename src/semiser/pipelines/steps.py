@@ -271,7 +271,7 @@ def _trained(work: Work, names: Iterable[str], jobs_of: Callable[[Any], Iterable
     curves, models, classes = [CURVES_SCHEMA.empty_table()], [], set()
     for job in jobs_of(name) if name in names else ():
         experiment = work.experiment(job.setting)
-        trained = work.queue(lambda: chain.from_iterable(map(jobs_of, sorted(names)))).trained(job.name)
+        trained = work.queue(lambda: chain.from_iterable(map(jobs_of, sorted(names)))).trained(job.place)
         kind = "dimensions" if "dimension" in trained.predictions.column_names else "predictions"
         found[kind].append(trained.predictions)
         curves.append(trained.curves)

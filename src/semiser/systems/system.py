@@ -108,7 +108,7 @@ class Work(Generic[TrainOptions]):
 
         with _READING:
             if not self._queue:
-                self._queue.append(Queue(self.training, {job.name: partial(self.plan, job) for job in jobs()}))
+                self._queue.append(Queue(self.training, {job.place: partial(self.plan, job) for job in jobs()}))
             return self._queue[0]
 
     def plan(self, job: "Job") -> "VariantPlan":
@@ -186,6 +186,11 @@ class Job:
     seeds: tuple[int, ...] | None = None
     tabulate: "Tabulate | None" = None
     alone: bool = False
+
+    @property
+    def place(self) -> tuple[str, tuple[int, ...]]:
+        """In a queue: the draws of a benchmark have one name, and seeds of their own."""
+        return self.name, self.seeds or ()
 
     @property
     def selects_on_validation(self) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -178,16 +178,17 @@ class Queue:
     that no core idles at a variant's end; what they find is kept for those who ask for it.
     """
 
-    def __init__(self, training: TrainingOptions, variants: Mapping[str, Callable[[], VariantPlan]]):
+    def __init__(self, training: TrainingOptions, variants: Mapping[Hashable, Callable[[], VariantPlan]]):
         """Args:
         training: how many at once.
-        variants: name to what opens it, with its features, in the order in which they will be asked for.
+        variants: name, or what else tells it from the others, to what opens it, with its features, in the order in
+            which they will be asked for.
         """
-        self._closed, self._begun = dict(variants), dict[str, _Begun]()
+        self._closed, self._begun = dict(variants), dict[Hashable, _Begun]()
         self._trainings: Trainings[_Task, _Outcome] = Trainings(_training_of, training)
         self._one_at_a_time = RLock()  # nodes may run in threads
 
-    def trained(self, name: str) -> Trained:
+    def trained(self, name: Hashable) -> Trained:
         """What a variant leaves; what was finished before is read instead.
 
         Raises:
@@ -195,13 +196,13 @@ class Queue:
         """
         with self._one_at_a_time:
             asked = self._begin(name)
-            with progress(f"train {name}", len(asked.folds), "folds") as bar:
+            with progress(f"train {asked.variant.name}", len(asked.folds), "folds") as bar:
                 bar.update(len(asked.found))
                 while len(asked.found) < len(asked.folds):
                     bar.update(self._finish_one(asked) is asked)
             return self._begun.pop(name).trained()
 
-    def _begin(self, name: str) -> "_Begun":
+    def _begin(self, name: Hashable) -> "_Begun":
         if name not in self._begun:
             self._begun[name] = _Begun(self._closed.pop(name)())
         return self._begun[name]
