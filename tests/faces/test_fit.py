@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pyarrow as pa
@@ -17,6 +19,7 @@ from semiser.options.face_features import (
     MobileNetOptions,
 )
 from semiser.options.training import TrainingOptions
+from semiser.training import side_by_side
 from semiser.training.run import TrainingRun
 from semiser.training.saved import write_saved
 
@@ -277,13 +280,35 @@ def test_a_network_is_trained_once_for_each_seed_precision_and_options(tmp_path)
 
     def train(epochs=1, **training):
         network = FaceNetworkOptions(images="drawn", training=options_of(epochs=epochs))
-        return expression.train(network, TrainingOptions(accelerator="cpu", **training), tmp_path, draw)
+        (card,) = expression.train({tmp_path: network}, TrainingOptions(accelerator="cpu", **training), draw)
+        return card
 
     first = train()
     assert train() == first and drawn == [(1, 0)]
     keys = {train(**other)["key"] for other in ({"seeds": (1,)}, {"epochs": 2}, {"precision": "bf16-mixed"})}
     assert len(keys | {first["key"]}) == 4 and drawn == [(1, 0), (1, 1), (2, 0), (1, 0)]
     assert (first["torch"], first["device"]) == (torch.__version__, "cpu")
+
+
+def test_networks_side_by_side_have_the_bytes_that_each_has_alone(tmp_path):
+    """Faces are drawn here, networks trained in workers."""
+
+    def draw(options, seed):
+        faces = torch.full((4, 1, 16, 16), 100, dtype=torch.uint8)
+        rows = {"train": torch.arange(4), "validation": torch.arange(0), "test": torch.arange(0)}
+        return expression.FaceData(faces, torch.tensor([0, 1, 0, 1]), rows)
+
+    networks = {
+        "a": FaceNetworkOptions(images="drawn", training=options_of(epochs=1)),
+        "b": FaceNetworkOptions(images="drawn", training=options_of(epochs=2)),
+    }
+    found = []
+    for at_once in (1, 2):
+        wanted = {tmp_path / str(at_once) / name: network for name, network in networks.items()}
+        cards = expression.train(wanted, TrainingOptions(accelerator="cpu", side_by_side=at_once), draw)
+        found.append([(Path(card["folder"]) / "model.safetensors").read_bytes() for card in cards])
+    side_by_side.stop()
+    assert found[0] == found[1] and found[0][0] != found[0][1]
 
 
 def _given_weights(folder, classes=5):
@@ -325,7 +350,8 @@ def test_given_weights_are_told_in_the_card_and_known_by_their_hash(tmp_path, ca
 
     def train(**changes):
         options = FaceNetworkOptions(images="drawn", training=options_of(epochs=1, **changes))
-        return expression.train(options, TrainingOptions(accelerator="cpu"), tmp_path / "networks", draw)
+        (card,) = expression.train({tmp_path / "networks": options}, TrainingOptions(accelerator="cpu"), draw)
+        return card
 
     file, _ = _given_weights(tmp_path)
     without, given = train(), train(initial_weights=str(file))

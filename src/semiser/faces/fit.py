@@ -11,8 +11,9 @@ import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +44,7 @@ from semiser.options.training import TrainingOptions
 from semiser.training.batches import shuffled
 from semiser.training.run import TrainingRun, bare
 from semiser.training.saved import keyed_folder, read_saved
+from semiser.training.side_by_side import Trainings
 
 __all__ = ["Draw", "FaceData", "fit", "learning_rate", "load_expression_network", "read_faces", "stack_faces", "train"]
 
@@ -73,32 +75,73 @@ class FaceData:
         return FaceData(self.faces.to(device), self.labels.to(device), rows)
 
 
-def train(options: FaceNetworkOptions, training: TrainingOptions, parent: str | Path, draw: Draw) -> dict[str, Any]:
-    """Train a network on the images that the options name, unless it is there already.
+def train(wanted: Mapping[Any, FaceNetworkOptions], training: TrainingOptions, draw: Draw) -> list[dict[str, Any]]:
+    """Train networks on the images that their options name, unless they are there already; side by side on a CPU.
 
     Args:
-        options: images and training.
+        wanted: folder (a path) of the networks of a kind to images and training.
         training: device, precision, checkpoints; the first seed is taken.
-        parent: folder of the networks of this kind.
         draw: gives the faces where the images are `drawn`.
 
     Returns:
-        The card, with `folder`, where it lies.
+        Their cards, with `folder`, where each lies.
     """
-    seed = training.seeds[0]
-    images = _read_images(options.images)
-    key = _key(options, images, seed, training.precision)
-    folder, there = keyed_folder(Path(parent), key, reuse=training.reuse)
-    if there:
-        logger.info("%s: trained before with the same images and options", folder)
-    else:
-        run = TrainingRun(folder, seed, training, key)
-        how = options.training
-        data = draw(how, seed) if images is None else read_faces(*images, how, seed)
-        learned_from = describe_images(options, None if images is None else images[0])
-        with hold_process():
-            logger.info("%s: %s", folder, fit(data, how, run, learned_from))
-    return read_saved(folder, Card).facts | {"folder": folder.as_posix()}
+    planned = [_Planned.of(options, training, Path(parent)) for parent, options in wanted.items()]
+    trainings = Trainings(partial(_training_of, training=training, draw=draw), training, long=True)
+    waiting = [one for one in planned if not one.there]
+    rest = iter(waiting)
+    for _ in waiting:
+        one, figures = trainings.finish(rest)
+        logger.info("%s: %s", one.folder, figures)
+    return [read_saved(one.folder, Card).facts | {"folder": one.folder.as_posix()} for one in planned]
+
+
+class _Planned(NamedTuple):
+    """A network that is to be there.
+
+    Attributes:
+        options: its images and training.
+        images: their table and folder; None where they are drawn.
+        key: fingerprint of all that it depends on.
+        folder: where it lies, or will.
+        there: whether it was trained before.
+    """
+
+    options: FaceNetworkOptions
+    images: tuple[pa.Table, Path] | None
+    key: str
+    folder: Path
+    there: bool
+
+    @classmethod
+    def of(cls, options: FaceNetworkOptions, training: TrainingOptions, parent: Path) -> Self:
+        images = _read_images(options.images)
+        key = _key(options, images, training.seeds[0], training.precision)
+        folder, there = keyed_folder(parent, key, reuse=training.reuse)
+        if there:
+            logger.info("%s: trained before with the same images and options", folder)
+        return cls(options, images, key, folder, there)
+
+
+def _training_of(planned: _Planned, training: TrainingOptions, draw: Draw) -> Callable[[], dict[str, float]]:
+    """The training of a network, with its faces, for this process or another one."""
+    seed, how, images = training.seeds[0], planned.options.training, planned.images
+    data = draw(how, seed) if images is None else read_faces(*images, how, seed)
+    learned_from = describe_images(planned.options, None if images is None else images[0])
+    return partial(_train, planned.folder, seed, training, planned.key, data, how, learned_from)
+
+
+def _train(
+    folder: Path,
+    seed: int,
+    training: TrainingOptions,
+    key: str,
+    data: FaceData,
+    how: ExpressionTrainingOptions,
+    learned_from: dict[str, Any],
+) -> dict[str, float]:
+    with hold_process():
+        return fit(data, how, TrainingRun(folder, seed, training, key), learned_from)
 
 
 def describe_images(options: FaceNetworkOptions, table: pa.Table | None) -> dict[str, Any]:

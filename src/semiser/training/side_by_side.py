@@ -38,13 +38,14 @@ _trained_s = 0.0  # processor time of trainings in this process
 class Trainings(Generic[Task, Result]):
     """Trainings under way: in workers where that pays, else here one after the other."""
 
-    def __init__(self, prepare: Callable[[Task], Callable[[], Result]], training: TrainingOptions):
+    def __init__(self, prepare: Callable[[Task], Callable[[], Result]], training: TrainingOptions, long: bool = False):
         """Args:
         prepare: what makes a task a call without arguments; called shortly before it is done, so that only the data of
             those under way are held. Call and result can be pickled where there are workers.
         training: how many at once.
+        long: whether each is known to take longer than the start of workers.
         """
-        self._prepare, self._training = prepare, training
+        self._prepare, self._training, self._long = prepare, training, long
         self._flight: dict[Future[Result], Task] = {}
 
     def finish(self, waiting: Iterator[Task]) -> tuple[Task, Result]:
@@ -59,7 +60,7 @@ class Trainings(Generic[Task, Result]):
         Raises:
             IndexError: none is under way, and none waits.
         """
-        workers = _workers(self._training)
+        workers = _workers(self._training, self._long)
         if not self._flight:
             first = list(islice(waiting, 2 if workers > 1 else 1))
             if len(first) < 2:
@@ -93,13 +94,17 @@ class Trainings(Generic[Task, Result]):
             stop()
 
 
-def _workers(training: TrainingOptions) -> int:
+def _workers(training: TrainingOptions, long: bool) -> int:
     """How many trainings there are at once: as many as asked for, or as cores and memory allow."""
     if training.devices > 1 or torchrun.processes() is not None or multiprocessing.parent_process() is not None:
         return 1  # others share the training, or this is one of a runner's processes
     if training.side_by_side is not None:
         return training.side_by_side
-    if _trained_s <= _START_S or training.accelerator not in ("auto", "cpu") or _has_gpu(training):
+    if (
+        not (_pool or long or _trained_s > _START_S)
+        or training.accelerator not in ("auto", "cpu")
+        or _has_gpu(training)
+    ):
         return 1
     cores = len(usable_cores()) // (training.threads or len(usable_cores()))
     return max(1, min(cores, _room()))

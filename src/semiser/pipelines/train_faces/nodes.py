@@ -1,4 +1,4 @@
-"""Nodes that train the networks behind the face families."""
+"""The node that trains the networks behind the face families."""
 
 from typing import Any
 
@@ -7,22 +7,17 @@ from semiser.options.places import PlacesOptions
 from semiser.options.training import TrainingOptions
 
 
-def train_expression_network(
+def train_face_networks(
     options: TrainFacesOptions, training: TrainingOptions, places: PlacesOptions
-) -> dict[str, Any]:
-    """The network of the `expression` family: its card; {} where none is to be trained."""
-    return _train(options.expression, training, f"{places.models}/faces/expression")
-
-
-def train_dface_network(options: TrainFacesOptions, training: TrainingOptions, places: PlacesOptions) -> dict[str, Any]:
-    """The network of the `dface` family: its card; {} where none is to be trained."""
-    return _train(options.dface, training, f"{places.models}/faces/dface")
-
-
-def _train(options: Any, training: TrainingOptions, parent: str) -> dict[str, Any]:
-    if options is None:
-        return {}
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The networks of the `expression` and of the `dface` family: their cards; {} where none is to be trained."""
+    networks = {"expression": options.expression, "dface": options.dface}
+    wanted = {f"{places.models}/faces/{name}": network for name, network in networks.items() if network}
+    if not wanted:
+        return {}, {}
     from semiser.demo.face_data import draw_faces
     from semiser.faces.fit import train
 
-    return train(options, training, parent, draw_faces)
+    cards = dict(zip(wanted, train(wanted, training, draw_faces), strict=True))
+    expression, dface = (cards.get(f"{places.models}/faces/{name}", {}) for name in networks)
+    return expression, dface

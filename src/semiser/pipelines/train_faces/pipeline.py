@@ -2,9 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from semiser.pipelines.train_faces.nodes import train_dface_network, train_expression_network
-
-_INPUTS = ["params:train_faces", "params:training", "params:places"]
+from semiser.pipelines.train_faces.nodes import train_face_networks
 
 
 def create_pipeline() -> Pipeline:
@@ -12,18 +10,11 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                func=train_expression_network,
-                inputs=_INPUTS,
-                outputs="expression_network",
-                name="train_expression_network",
+                func=train_face_networks,
+                inputs=["params:train_faces", "params:training", "params:places"],
+                outputs=["expression_network", "dface_network"],
+                name="train_face_networks",
                 tags=["video", "training"],
-            ),
-            Node(
-                func=train_dface_network,
-                inputs=_INPUTS,
-                outputs="dface_network",
-                name="train_dface_network",
-                tags=["video", "training"],
-            ),
+            )
         ]
     )
