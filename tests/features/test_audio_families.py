@@ -75,7 +75,7 @@ def test_a_row_per_segment_and_chunk(tables):
 def test_frames_come_back_as_one_array_per_utterance(tables):
     found, signal = tables
     for name, expected in (
-        ("fft", compute_fft(signal, FftOptions())),
+        ("fft", compute_fft(spectra(signal, FftOptions()), FftOptions())),
         ("fbank", compute_fbank(spectra(signal, FbankOptions()), FbankOptions())),
     ):
         assert found[name]["frames"].to_pylist() == [168, 98]

@@ -10,6 +10,7 @@ from scipy.signal import get_window
 from semiser.features import spectra
 from semiser.features.family import Source
 from semiser.features.fbank import Fbank
+from semiser.features.fft import Fft
 from semiser.features.spectra import (
     cut_frames,
     fit_frames,
@@ -19,7 +20,7 @@ from semiser.features.spectra import (
     spectra_of,
 )
 from semiser.features.stft import Stft
-from semiser.options.audio_features import FbankOptions, StftOptions
+from semiser.options.audio_features import FbankOptions, FftOptions, StftOptions
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -61,11 +62,27 @@ def test_families_with_the_same_frames_share_one_transform(tmp_path, monkeypatch
     real = spectra.magnitude_spectra
     monkeypatch.setattr(spectra, "magnitude_spectra", lambda *given: made.append(given[3:]) or real(*given))
     source, options = Source(row, tmp_path), FbankOptions()
-    both = [dict(family.rows(source).__next__()) for family in (Fbank(options), Stft(StftOptions()))]
+    families = Fbank(options), Fft(FftOptions()), Stft(StftOptions())
+    together = [dict(family.rows(source).__next__()) for family in families]
     assert made == [(1024, 513)]
-    alone = dict(Fbank(options).rows(Source(row, tmp_path)).__next__())
-    np.testing.assert_array_equal(both[0]["fbank"], alone["fbank"])
-    assert spectra_of(source, FbankOptions(step_ms=20)).shape == (24, 513) and len(made) == 3
+    alone = [dict(family.rows(Source(row, tmp_path)).__next__()) for family in families]
+    for name, found, expected in zip(("fbank", "fft", "stft"), together, alone, strict=True):
+        np.testing.assert_array_equal(found[name], expected[name])
+    assert len(made) == 4
+    assert spectra_of(source, FbankOptions(step_ms=20)).shape == (24, 513) and len(made) == 5
+
+
+@pytest.mark.parametrize("dft_size, made", [(512, 1024), (1024, 1024), (400, 400), (2048, 2048)])
+def test_bins_of_a_shorter_transform_are_those_of_the_shared_one(tmp_path, dft_size, made):
+    """To rounding in double precision; magnitudes here go up to 60."""
+    write_wav(tmp_path / "s" / "a.wav", voice(0.5))
+    (row,) = utterances_of(tmp_path).to_pylist()
+    source, options = Source(row, tmp_path), FftOptions(dft_size=dft_size, bands=1)
+    found = spectra_of(source, options)
+    expected = spectra.frame_spectra(source.audio(16_000), options, dft_size // 2 + 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-12)
+    (key,) = (key for key in source._made if key[0] == "spectra")
+    assert key[-1] == made
 
 
 @pytest.mark.parametrize("shape", ["hann", "hamming"])

@@ -47,13 +47,15 @@ def compute_chunks(signal: np.ndarray, options: ChunksOptions) -> np.ndarray:
         magnitude_spectra(np.pad(chunk, margin), window, options.step, options.dft_size, options.shape[0])
         for chunk in padded
     ]
-    return _scale(np.stack(spectra).transpose(0, 2, 1) / (window.sum() / 2), options.floor_db)
+    return _scale(np.stack(spectra) / (window.sum() / 2), options.floor_db).transpose(0, 2, 1)
 
 
 def _scale(amplitude: np.ndarray, floor_db: float) -> np.ndarray:
     """[10^(floor_db / 20), 1] -> [-1, 1], linear in dB; what lies outside is clipped."""
-    decibels = 20 * np.log10(np.clip(amplitude, 10 ** (floor_db / 20), 1))
-    return np.clip(1 - 2 * decibels / floor_db, -1, 1).astype(np.float32)
+    values = np.log(np.clip(amplitude, 10 ** (floor_db / 20), 1))  # a third of the time of log10
+    values *= -40 / (np.log(10) * floor_db)
+    values += 1
+    return np.clip(values, -1, 1, out=values).astype(np.float32)
 
 
 class Chunks(Family[ChunksOptions]):

@@ -12,24 +12,21 @@ import numpy as np
 import pyarrow as pa
 
 from semiser.features.family import Family, Source
-from semiser.features.spectra import frame_spectra, frames_fields
+from semiser.features.spectra import frames_fields, spectra_of
 from semiser.options.audio_features import FftOptions
 
 
-def compute_fft(signal: np.ndarray, options: FftOptions) -> np.ndarray:
+def compute_fft(spectra: np.ndarray, options: FftOptions) -> np.ndarray:
     """Log magnitudes in evenly spaced bands.
 
     Args:
-        signal: mono samples at the options' rate, shape (samples,).
+        spectra: magnitudes of an utterance's frames in all bins, (frames, dft_size / 2 + 1).
         options: framing and bands.
 
     Returns:
         float32 of shape (frames, bands): natural logarithm of the root mean power of a band, at least `floor`.
-
-    Raises:
-        Unusable: shorter than one frame.
     """
-    power = np.square(frame_spectra(signal, options, options.dft_size // 2))
+    power = np.square(spectra[:, : options.dft_size // 2])
     bands = power.reshape(len(power), options.bands, -1).mean(axis=2)
     return np.log(np.maximum(np.sqrt(bands), options.floor)).astype(np.float32)
 
@@ -47,5 +44,5 @@ class Fft(Family[FftOptions]):
         return frames_fields("fft", self.options.bands, unit="ln magnitude", band_hz=band_hz)
 
     def rows(self, source: Source) -> Iterator[dict[str, Any]]:
-        values = compute_fft(source.audio(self.options.sample_rate_hz), self.options)
+        values = compute_fft(spectra_of(source, self.options), self.options)
         yield {"frames": len(values), "fft": values.ravel()}

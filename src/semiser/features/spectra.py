@@ -21,6 +21,8 @@ from semiser.options.family import Stored
 
 # Frames transformed at a time: bounds memory on recordings of hours.
 _BLOCK = 2048
+# A transform of the same frames that is an nth as long has every nth of its bins.
+_SHARED_DFT = 1024
 
 
 def cut_frames(signal: np.ndarray, length: int, step: int) -> np.ndarray:
@@ -61,8 +63,14 @@ def magnitude_spectra(signal: np.ndarray, window: np.ndarray, step: int, dft_siz
     return magnitudes
 
 
-def frame_spectra(signal: np.ndarray, options: FramesOptions, bins: int) -> np.ndarray:
+def frame_spectra(signal: np.ndarray, options: FramesOptions, bins: int, dft_size: int | None = None) -> np.ndarray:
     """`magnitude_spectra` with the window, step and transform of the options.
+
+    Args:
+        signal: shape (samples,).
+        options: of the frames.
+        bins: lowest bins that are kept.
+        dft_size: of the transform, where it is not the options'.
 
     Raises:
         Unusable: the signal is shorter than one frame.
@@ -72,18 +80,23 @@ def frame_spectra(signal: np.ndarray, options: FramesOptions, bins: int) -> np.n
             f"{signal.size / options.sample_rate_hz:.3f} s of audio: a frame takes {options.window_ms / 1000:g} s"
         )
     window = shaped_window(options.window, options.window_samples)
-    return magnitude_spectra(signal, window, options.step_samples, options.dft_size, bins)
+    return magnitude_spectra(signal, window, options.step_samples, dft_size or options.dft_size, bins)
 
 
 def spectra_of(source: Source, options: FramesOptions) -> np.ndarray:
-    """`frame_spectra` of an utterance in all bins, made once for all families that have the same frames and transform.
+    """`frame_spectra` of an utterance in all bins, made once for all families that have the same frames.
+
+    Their transforms may differ in length: of one that divides 1024 samples the bins are among those of 1024, whether
+    another family asks for these or not, so that no value hangs on who else asks.
 
     Raises:
         Unusable: the audio cannot be decoded, or is shorter than one frame.
     """
-    rate, bins = options.sample_rate_hz, options.dft_size // 2 + 1
-    key = "spectra", rate, options.window, options.window_samples, options.step_samples, options.dft_size
-    return source.once(key, lambda: frame_spectra(source.audio(rate), options, bins))
+    rate, size = options.sample_rate_hz, options.dft_size
+    shared = size if _SHARED_DFT % size else _SHARED_DFT
+    key = "spectra", rate, options.window, options.window_samples, options.step_samples, shared
+    spectra = source.once(key, lambda: frame_spectra(source.audio(rate), options, shared // 2 + 1, shared))
+    return spectra[:, :: shared // size]
 
 
 def shaped_window(shape: Literal["hamming", "hann"], samples: int, periodic: bool = True) -> np.ndarray:
