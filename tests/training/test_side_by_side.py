@@ -54,9 +54,11 @@ def test_workers_are_as_many_as_cores_and_memory_allow_once_trainings_are_long(m
     monkeypatch.setattr(side_by_side, "_room", lambda: room)
     training = CPU.model_copy(update={"threads": threads, "side_by_side": None})
     monkeypatch.setattr(side_by_side, "_trained_s", 0.0)
-    assert side_by_side._workers(training) == 1
+    monkeypatch.setattr(side_by_side, "_pool", [])
+    assert side_by_side._workers(training, long=False) == 1
+    assert side_by_side._workers(training, long=True) == workers
     monkeypatch.setattr(side_by_side, "_trained_s", 1e9)
-    assert side_by_side._workers(training) == workers
+    assert side_by_side._workers(training, long=False) == workers
 
 
 def test_one_task_is_not_worth_a_worker():
