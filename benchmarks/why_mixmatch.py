@@ -1,18 +1,24 @@
 """When and why MixMatch harms, and how a guard mixes it with supervised networks: by validation speakers alone.
 
     python benchmarks/why_mixmatch.py tests [--network mmd] [--only published,oracle]
+    python benchmarks/why_mixmatch.py candidates [--only "single columns,half of the columns"]
+    python benchmarks/why_mixmatch.py paths
     python benchmarks/why_mixmatch.py guard [--network mmd]
     python benchmarks/why_mixmatch.py crowds
     python benchmarks/why_mixmatch.py skewed
+    python benchmarks/why_mixmatch.py labels
 
 Reads the tables of finished `kedro run --env <corpus>_benchmark --pipelines=ingest,features` of casia, emodb, nemo and
 ased below `data`, and the options of `train_benchmark`. The speakers of a corpus are dealt into four groups. For each,
 the other speakers are split: two thirds train, a tenth (of ASED 7 %) or a quarter of their labels being seen, and a
 third is scored. So no group chooses what it is tested with. `tests` changes one thing of MixMatch at a time; the truth
-of hidden labels tells how good the guesses are, and makes the oracle. `guard` trains the networks of a guarded variant
-and says what each rule of mixing gives. `crowds` leaves few utterances of each speaker, `skewed` a fifth of the
-unlabelled ones of every other class, so that guesses as frequent as the labels are wrong. Scores are appended to a file
-of JSON lines, so that a run that was stopped goes on; the tables are printed at the end.
+of hidden labels tells how good the guesses are, and makes the oracle. `candidates` are forms of consistency on
+corrupted vectors, each alone and as half of the prediction; below their table stands what three corpora would choose
+for the fourth. `paths` changes one thing of MixMatch over paths at a time. `guard` trains the networks of a guarded
+variant and says what each rule of mixing gives. `crowds` leaves few utterances of each speaker, `skewed` a fifth of the
+unlabelled ones of every other class, so that guesses as frequent as the labels are wrong. `labels` compares MMD with
+support vector machines, all labels being seen. `--groups 2` takes the first two groups alone. Scores are appended to a
+file of JSON lines, so that a run that was stopped goes on; the tables are printed at the end.
 """
 
 import argparse
@@ -41,6 +47,8 @@ from semiser.evaluation.metrics import confusion_matrix, uar
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
 from semiser.shards.table import ShardedTable
+from semiser.systems.baselines import svm
+from semiser.systems.baselines.options import SvmOptions
 from semiser.systems.benchmark.options import TrainBenchmarkOptions
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd import guarded
@@ -53,6 +61,7 @@ CORPORA = ("casia", "emodb", "nemo", "ased")
 SHARES = {"casia": (0.1, 0.25), "emodb": (0.1, 0.25), "nemo": (0.1, 0.25), "ased": (0.07,)}
 GROUPS = 4
 MIXED: dict[str, VariantName] = {"dnn": "mixmatch", "mmd": "mmmd_without_acted"}  # each network with MixMatch
+HALF = ", half"  # of the prediction, the rest being the supervised network's
 BESIDE = ("supervised", "published", "aligned")  # what candidates are compared with
 ALIGNED = {"alignment": "labelled", "temperature": 0.5}
 # Test: what it changes of MixMatch's options, and what else; docs/unlabelled.md says what each tells.
@@ -79,6 +88,7 @@ CANDIDATES: dict[str, dict[str, Any]] = {
     "adamatch": {"weighing": "relative", "temperature": 0.0},
     "noise alone": {"swapped": 0.0},
     "single columns": {"run": 1},
+    "half of the columns": {"run": 1, "swapped": 0.5},
     "EMA teacher": {"ema_decay": 0.98},
     "debiased": {"debiased": True, "unlabelled_weight": 0.5},
 }
@@ -103,7 +113,7 @@ class Problem(NamedTuple):
 def main() -> None:
     """Score what has no score yet, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("tests", "candidates", "paths", "guard", "crowds", "skewed"))
+    parser.add_argument("what", choices=("tests", "candidates", "paths", "labels", "guard", "crowds", "skewed"))
     parser.add_argument("--network", choices=("dnn", "mmd"), default="dnn")
     parser.add_argument("--data", default="data", help="the project's data folder")
     parser.add_argument("--scores", default="data/08_reporting", help="folder of the scores")
@@ -122,6 +132,7 @@ def main() -> None:
         "tests": _score_tests,
         "candidates": _score_candidates,
         "paths": _score_paths,
+        "labels": _score_labels,
         "guard": _score_guard,
         "crowds": _score_crowds,
         "skewed": _score_skewed,
@@ -131,6 +142,8 @@ def main() -> None:
             rows.append(row)
             print(json.dumps(row), file=file, flush=True)
     _print_table(rows)
+    if arguments.what == "candidates":
+        _print_choice(rows)
 
 
 def _benchmark_options() -> dict[str, Any]:
@@ -226,13 +239,18 @@ def trained_by(fit: Callable[[TrainingRun], Result], data: FoldData) -> Result:
     with tempfile.TemporaryDirectory() as folder:
         run = TrainingRun(Path(folder), 0, TrainingOptions(accelerator="cpu", checkpoint_every_s=1e9), "why")
         size = data.x.shape[1]
-        run.provenance = Provenance({"strategy": "speaker", "mean": np.zeros(size), "std": np.ones(size)})
+        run.provenance = Provenance({"strategy": "speaker", "mean": np.zeros(size), "std": np.ones(size), "as_is": []})
         return fit(run)
+
+
+def said_by(found: Problem, options: MmmdOptions) -> Tensor:
+    """A variant's probabilities for the speakers that are scored."""
+    return trained_by(lambda run: mmmd.fit(found.data, options, run), found.data)
 
 
 def score(found: Problem, options: MmmdOptions) -> float:
     """UAR of a variant on the speakers that are scored."""
-    return _uar(trained_by(lambda run: mmmd.fit(found.data, options, run), found.data), found)
+    return _uar(said_by(found, options), found)
 
 
 def _uar(probabilities: Tensor, found: Problem) -> float:
@@ -277,14 +295,20 @@ def _score_candidates(arguments: argparse.Namespace, options: TrainBenchmarkOpti
     names = [*arguments.only.split(",")] if arguments.only else list(CANDIDATES)
     for facts, corpus in _problems(arguments):
         found = problem(corpus, facts["group"], facts["share"])
-        for name in (*BESIDE, *names):
-            if (*facts.values(), name) not in done:
-                yield {**facts, "name": name, "uar": score(found, chosen[name])}
+        wanted = [name for name in (*BESIDE, *names) if (*facts.values(), name) not in done]
+        if not wanted:
+            continue
+        without = said_by(found, supervised)
+        for name in wanted:
+            said = without if name == "supervised" else said_by(found, chosen[name])
+            yield {**facts, "name": name, "uar": _uar(said, found)}
+            if name != "supervised":
+                yield {**facts, "name": name + HALF, "uar": _uar(said + without, found)}
 
 
 def consistent(options: MmmdOptions, **changes: Any) -> MmmdOptions:
     """A supervised network's options with consistency, as a first guess has it but for the changes."""
-    chosen = ConsistencyOptions(epochs=30).model_copy(update=changes)
+    chosen = ConsistencyOptions(epochs=30, run=42).model_copy(update=changes)
     network = options.network.model_copy(update={"epochs": chosen.epochs, "ema_decay": chosen.ema_decay})
     return options.model_copy(update={"network": network, "consistency": chosen})
 
@@ -311,6 +335,30 @@ def _score_paths(arguments: argparse.Namespace, options: TrainBenchmarkOptions, 
                     read_with = variant.network.model_copy(update={"local_prediction_weight": weight})
                     value = _uar(mmmd.predict(network, found.data.x[found.data.rows["test"]], read_with), found)
                     yield {**facts, "name": name + ending, "uar": value}
+
+
+def _score_labels(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
+    """MMD at several options beside support vector machines, with all labels; counted from the RBF kernel."""
+    short = options.mmd.model_copy(update={"epochs": 30})
+    networks = {
+        "mmd": options.mmd,
+        "mmd, 30 epochs": short,
+        "mmd, 30 epochs, dropout 0.3": short.model_copy(update={"hidden_dropout": 0.3}),
+        "mmd, 30 epochs, EMA 0.98": short.model_copy(update={"ema_decay": 0.98}),
+        "dnn, 30 epochs": options.dnn.model_copy(update={"epochs": 30}),
+    }
+    for facts, corpus in _problems(arguments):
+        if facts["share"] != SHARES[facts["corpus"]][0]:
+            continue
+        facts = {**facts, "share": 1.0}
+        data = problem(corpus, facts["group"], 1.0)
+        for name, kernel in {"supervised": SvmOptions(), "linear SVM": SvmOptions(kernel="linear", c=0.001)}.items():
+            if (*facts.values(), name) not in done:
+                said = trained_by(lambda run, of=kernel, data=data.data: svm.fit(data, of, run), data.data)
+                yield {**facts, "name": name, "uar": _uar(said, data)}
+        for name, network in networks.items():
+            if (*facts.values(), name) not in done:
+                yield {**facts, "name": name, "uar": score(data, MmmdOptions(network=network))}
 
 
 def _network(data: FoldData, options: MmmdOptions, run: TrainingRun) -> nn.Module:
@@ -430,6 +478,28 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             + " | ".join(cells)
             + f" | {_cell(every)} | {min(every, default=math.nan):+.3f} | {guesses} |"
         )
+
+
+def _print_choice(rows: list[dict[str, Any]]) -> None:
+    """What three corpora would choose, read on the fourth; among those that were scored on every problem."""
+    by = defaultdict(dict)
+    for row in rows:
+        by[row["corpus"], row["group"], row["share"]][row["name"]] = row["uar"]
+    names = [name for name in by[next(iter(by))] if all(name in found for found in by.values())]
+    gains: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in names}
+    for (corpus, *_), found in by.items():
+        for name in names:
+            gains[name][corpus].append(found[name] - found["supervised"])
+    mean = {name: {corpus: float(np.mean(of)) for corpus, of in own.items()} for name, own in gains.items()}
+    print(f"\nof {', '.join(names)}:\n")
+    print("| read on | chosen by the others | there | by their least | there | best there |\n" + "|---" * 6 + "|")
+    for corpus in mean["supervised"]:
+        others = [other for other in mean["supervised"] if other != corpus]
+        by_mean = max(names, key=lambda name: np.mean([mean[name][other] for other in others]))
+        by_least = max(names, key=lambda name: min(min(gains[name][other]) for other in others))
+        best = max(names, key=lambda name: mean[name][corpus])
+        cells = [f"{name} | {mean[name][corpus]:+.3f}" for name in (by_mean, by_least)]
+        print(f"| {corpus} | " + " | ".join([*cells, f"{best} {mean[best][corpus]:+.3f}"]) + " |")
 
 
 def _cell(gains: list[float]) -> str:

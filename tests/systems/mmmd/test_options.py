@@ -29,6 +29,12 @@ def test_variants_are_named_sets_of_options(name, grouping, epochs, mixed, pre_t
     assert (options.mixmatch is not None, options.sae is not None, options.acted) == (mixed, pre_trained, acted)
 
 
+def test_the_guard_over_consistency_mixes_dnn_and_softmatch():
+    options = TRAIN.guarded("softmatch_guarded")
+    assert options.supervised == TRAIN.neural("dnn") and options.semi_supervised == TRAIN.neural("softmatch")
+    assert options.semi_supervised.consistency == TRAIN.softmatch
+
+
 @pytest.mark.parametrize(
     "modalities, columns",
     [

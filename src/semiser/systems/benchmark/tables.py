@@ -34,6 +34,7 @@ SUPERVISED = {
     "mmmd_without_acted": "mmd",
     "mixmatch_aligned": "dnn",
     "softmatch": "dnn",
+    "softmatch_guarded": "dnn",
     "mixmatch_guarded": "dnn",
     "mmmd_aligned": "mmd",
     "mmmd_guarded": "mmd",

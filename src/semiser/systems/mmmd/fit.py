@@ -103,11 +103,6 @@ def fit(data: FoldData, options: MmmdOptions, run: TrainingRun) -> Tensor:
             "pre-training as an autoencoder needs the unlabelled utterances in memory: raise "
             "train_mmmd.unlabelled_in_memory_mb, or leave the variant sae out"
         )
-    if options.consistency and data.unlabelled:
-        raise ValueError(
-            "consistency swaps columns between a speaker's utterances, which need be in memory: raise "
-            "train_mmmd.unlabelled_in_memory_mb, or leave softmatch out"
-        )
     run.seed_everything()
     state = fresh_state(data, options, run)
     resumed = run.resume(state)
@@ -152,6 +147,11 @@ def make_context(data: FoldData, options: MmmdOptions, run: TrainingRun, state: 
 
 def _fellows(data: FoldData) -> Fellows:
     """Whose columns corrupt whose vectors: those of a speaker's labelled and unlabelled utterances."""
+    if data.unlabelled:
+        raise ValueError(
+            "consistency swaps columns between a speaker's utterances, which need be in memory: raise "
+            "train_mmmd.unlabelled_in_memory_mb, or leave softmatch and softmatch_guarded out"
+        )
     known = torch.cat([data.rows["train"], data.rows["unlabelled"]])
     speakers = torch.zeros_like(data.y) if data.speakers is None else data.speakers
     return find_fellows(known, speakers)

@@ -11,9 +11,8 @@ from semiser.systems.on_vectors import OnVectorsOptions
 PublishedName = Literal[
     "svm", "dnn", "sae", "mixmatch", "mmd", "mmmd_without_acted", "mmmd_with_acted", "mmmd_epoch_wise"
 ]
-OwnName = Literal[
-    "mixmatch_aligned", "mixmatch_guarded", "mmmd_aligned", "mmmd_guarded", "dnn_members", "mmd_members", "softmatch"
-]
+GuardedName = Literal["mixmatch_guarded", "mmmd_guarded", "softmatch_guarded", "dnn_members", "mmd_members"]
+OwnName = Literal[GuardedName, "mixmatch_aligned", "mmmd_aligned", "softmatch"]
 VariantName = Literal[PublishedName, OwnName]
 PUBLISHED: tuple[PublishedName, ...] = get_args(PublishedName)
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
@@ -112,7 +111,7 @@ class ConsistencyOptions(Options):
         noise: standard deviation of the Gaussian noise on the standardised features of the corrupted vector.
         swapped: share of the columns that the corrupted vector has from another utterance of the speaker; one-hot
             vectors have none.
-        run: neighbouring columns that are swapped together. IS10 has 42 of most descriptors.
+        run: neighbouring columns that are swapped together; 42 are a descriptor in IS10.
         guess: of which classifiers a guess is, as `MixMatchOptions.guess`.
         alignment: as `MixMatchOptions.alignment`.
         weighing: how much a guess counts: `soft`, less the further its confidence lies below the mean (SoftMatch);
@@ -129,7 +128,7 @@ class ConsistencyOptions(Options):
     epochs: int | None = Field(default=None, ge=1)
     noise: float = Field(default=1.0, ge=0)
     swapped: float = Field(default=0.3, ge=0, le=1)
-    run: int = Field(default=42, ge=1)
+    run: int = Field(default=1, ge=1)
     guess: Guess = "path"
     alignment: Alignment = "labelled"
     weighing: Literal["soft", "by_class", "relative", "even"] = "soft"
@@ -216,7 +215,7 @@ class TrainMmmdOptions(OnVectorsOptions):
         mixmatch_acted: of the two mmmd with acted utterances, where these need their own; None: as `mixmatch`.
         aligned: of the variants that are ours: mixmatch_aligned, mmmd_aligned, and both guarded ones.
         guard: of both guarded variants, and of the members.
-        softmatch: of softmatch.
+        softmatch: of softmatch and softmatch_guarded.
         sae: pre-training of sae.
         acted_weight: of L_Ve in mmmd_epoch_wise; the paper's is 1.
     """
@@ -262,6 +261,7 @@ class TrainMmmdOptions(OnVectorsOptions):
         kinds: dict[str, tuple[VariantName, VariantName | None]] = {
             "mixmatch_guarded": ("dnn", "mixmatch_aligned"),
             "mmmd_guarded": ("mmd", "mmmd_aligned"),
+            "softmatch_guarded": ("dnn", "softmatch"),
             "dnn_members": ("dnn", None),
             "mmd_members": ("mmd", None),
         }

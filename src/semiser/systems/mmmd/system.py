@@ -68,6 +68,7 @@ SYSTEM: System[TrainMmmdOptions, VariantName] = System(
         "mmmd_aligned": "mmd with MixMatch, guessing each class as often as it is labelled (ours)",
         "mmmd_guarded": "mmd and mmmd_aligned, mixed as labels say that these networks have not seen (ours)",
         "softmatch": "dnn, taught by its own guesses on corrupted vectors, as far as they are sure (SoftMatch)",
+        "softmatch_guarded": "dnn and softmatch, mixed as labels say that these networks have not seen (ours)",
         "dnn_members": "the networks of mixmatch_guarded that see labels alone (ours)",
         "mmd_members": "the networks of mmmd_guarded that see labels alone (ours)",
     },
