@@ -140,7 +140,7 @@ def _processor_s(families: list[Family], rows: list[dict], root: Path) -> float:
 def _print_shared(rounds: list[tuple[float, dict[str, float]]]) -> None:
     dearest = statistics.median(together / max(alone.values()) for together, alone in rounds)
     every = statistics.median(together / sum(alone.values()) for together, alone in rounds)
-    print(f"{', '.join(SPECTRAL)} together: {dearest:.2f} of the dearest alone, {every:.2f} of each alone")
+    print(f"{', '.join(SPECTRAL)}: together / the dearest alone = {dearest:.2f}, together / each alone = {every:.2f}")
 
 
 def _smile(feature_set: opensmile.FeatureSet, level: opensmile.FeatureLevel) -> Callable[[Path], np.ndarray]:
