@@ -1,5 +1,7 @@
 """kill -9 at random moments of every pipeline, by hand: `python tests/faults/random_kills.py <folder> --kills 200`.
 
+`--signal SIGTERM` or `SIGINT` (Ctrl-C, to all processes of the run) ends them so.
+
 The demo, cut to a few speakers and steps of training, is run once without disturbance, pipeline after pipeline. Then
 pipelines are started again and again from where the one before left the project, killed at a random moment (the process
 alone, as the kernel would: workers must end by themselves), looked at, and run to their end. What then lies there must
@@ -163,6 +165,13 @@ def wait(pid: int, limit_s: float = 600) -> int | None:
     return None
 
 
+def end(pid: int, how: signal.Signals) -> None:
+    """Send a signal to a run, to all its processes as a terminal does where it is Ctrl-C, and wait for its end."""
+    (os.killpg if how == signal.SIGINT else os.kill)(pid, how)
+    if wait(pid, 60) is None:
+        sys.exit(f"a run does not end within a minute of {how.name}")
+
+
 def left_behind(session: int, limit_s: float = 30) -> int:
     """Processes of a session that are still there after so long."""
     end = time.monotonic() + limit_s
@@ -233,6 +242,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", default=",".join(STEPS))
+    parser.add_argument("--signal", default="SIGKILL", choices=("SIGKILL", "SIGTERM", "SIGINT"))
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     os.environ |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder / "project/src"), "DO_NOT_TRACK": "1"}
@@ -257,8 +267,7 @@ def main() -> None:
             shutil.copytree(states / step, project / "data")
             pid, at = start(project, step, log), draw.uniform(0, lengths[step])
             if hit := wait(pid, at) is None:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+                end(pid, signal.Signals[arguments.signal])
             alive, broken = left_behind(pid), unreadable(project)
             leftovers = sum(1 for _ in (project / "data").rglob("*.partial"))
             status = wait(start(project, step, log))
