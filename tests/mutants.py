@@ -29,7 +29,7 @@ BESIDE = {
     "training/saved": ["faults/test_models.py"],
     "training/checkpoints": ["training/test_run.py", "faults/test_checkpoints.py", "faults/test_models.py"],
     "training/run": ["faults/test_checkpoints.py", "training/test_experiment.py", "faults/test_models.py",
-                     "training/test_memory.py"],
+                     "training/test_memory.py", "training/test_processes.py"],
     "shards/dask_engine": [],
     "shards/engine": ["faults/test_kills.py"],
     "shards/store": ["faults/test_disks.py"],
@@ -44,7 +44,8 @@ BESIDE = {
 }  # fmt: skip
 # What takes longest of them, by words of pytest's -k: `--quick` leaves it to those that survive the others.
 SLOW = ("test_systems", "s3", "killed_in_the_middle", "at_once_in_two_processes", "does_not_load_fabric",
-        "variants_in_threads", "side_by_side_leave", "every_row_is_used", "test_kills", "test_memory")  # fmt: skip
+        "variants_in_threads", "side_by_side_leave", "every_row_is_used", "test_kills", "test_memory",
+        "test_processes")  # fmt: skip
 LIBRARIES = ("av", "cv2", "filelock", "hypothesis", "kedro.io", "lightning_fabric", "omegaconf", "opensmile", "pandas",
              "psutil", "pyarrow.dataset", "pyarrow.parquet", "pydantic", "safetensors.torch", "scipy.signal", 
              "scipy.stats",

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from helpers import voice, write_wav
 
-from semiser.corpora.ingest import Tally, _say_hours, implausible, ingest
+from semiser.corpora.ingest import Tally, _log, _say_hours, implausible, ingest
 from semiser.corpora.options import IngestOptions
 from semiser.corpora.utterance import Unmatched
 from semiser.errors import TooManyUnusable, Unusable
@@ -282,14 +282,35 @@ def test_the_first_ones_are_listened_to_however_many_are_checked_at_a_time(tmp_p
     assert [level is not None for level in found.utterances["level_db"].to_pylist()] == [True, True, True, False, False]
 
 
+def test_a_segment_beyond_its_file_has_a_reason_and_one_inside_its_own_length(tmp_path):
+    write_wav(tmp_path / "a.wav", voice(1.0))
+    lines = "1,a.wav,0.25,0.75\n2,a.wav,0.5,1.005\n3,a.wav,0.5,1.1\n4,a.wav,,\n"  # 5 ms are rounding
+    (tmp_path / "utterances.csv").write_text("utterance_id,audio_path,start_s,end_s\n" + lines)
+    found = _ingest(tmp_path)
+    assert found.utterances["utterance_id"].to_pylist() == ["mine/1", "mine/2", "mine/4"]
+    assert found.utterances["duration_s"].to_pylist() == pytest.approx([0.5, 0.505, 1.0])
+    assert found.quarantine["reason"].to_pylist() == ["the segment ends at 1.1 s, the file at 1.000 s"]
+
+
+def test_counts_that_are_not_those_of_a_paper_are_said(caplog):
+    rows = [{"table": "Table 1", "what": "", "published": 3, "found": found} for found in (2, 3, 4)]
+    rows.append({"table": "Table 2", "what": "", "published": 5, "found": 5})
+    _log("c", Tally().summary({}) | {"papers": rows}, [])
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "c: 2 of 3 counts are not those of Table 1: ingest_summary.json has both"
+    ]
+
+
 def test_a_corpus_of_silence_stops_the_run(tmp_path):
-    for number in range(20):
-        write_wav(tmp_path / "own" / f"{number}.wav", voice(0.1) * (number < 11))
-    (tmp_path / "own/utterances.csv").write_text("audio_path\n" + "".join(f"{number}.wav\n" for number in range(20)))
+    for number in range(21):
+        write_wav(tmp_path / "own" / f"{number}.wav", voice(0.1) * (number < 12))
+    (tmp_path / "own/utterances.csv").write_text("audio_path\n" + "".join(f"{number}.wav\n" for number in range(21)))
     options = {"corpora": {"own": {"reader": "manifest", "root": str(tmp_path / "own")}}}
     assert ingest(IngestOptions(**options)).summary["own"]["heard"]["silent"] == 9
-    with pytest.raises(TooManyUnusable, match=r"'own': 9 of 20 utterances are silent, .*plausible.stop_silent = 45%"):
-        ingest(IngestOptions(**options, plausible={"stop_silent": 0.45}))
+    with pytest.raises(TooManyUnusable, match=r"'own': 9 of 21 utterances are silent, .*plausible.stop_silent = 42%"):
+        ingest(IngestOptions(**options, plausible={"stop_silent": 0.42}))
+    few = IngestOptions(**options, plausible={"stop_silent": 0.4}, listen=19)
+    assert ingest(few).summary["own"]["heard"]["utterances"] == 19  # of 19 silence may be chance
 
 
 @pytest.mark.parametrize(
@@ -315,8 +336,11 @@ def test_transcripts_that_belong_to_nothing_are_said(tmp_path, named, warned, sa
 
 def test_a_summary_names_ten_files_of_transcripts_and_counts_all():
     unmatched = [Unmatched("c", f"{number:02d}.txt", 2, 2) for number in range(11)]
-    found = Tally(unmatched=unmatched).summary({})["unmatched_transcripts"]
+    summary = Tally(unmatched=unmatched).summary({}) | {"repeated": {"utterances": 0}}
+    found = summary["unmatched_transcripts"]
     assert found["lines"] == 22
+    ((_, said),) = implausible(summary, PlausibleSpeechOptions())
+    assert "22 lines" in said and "; at least 10 files match none at all" in said
     assert list(found["files"]) == found["files_of_nothing"] == [f"{number:02d}.txt" for number in range(10)]
 
 

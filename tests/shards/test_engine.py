@@ -71,6 +71,7 @@ def test_a_task_that_kills_its_worker_again_and_again_is_given_up_and_the_others
 
 
 def test_workers_default_to_the_usable_processors():
+    assert isinstance(make_engine(EngineOptions()), LocalEngine)
     assert make_engine(EngineOptions()).workers >= 1
     assert make_engine(EngineOptions(workers=3)).workers == 3
 

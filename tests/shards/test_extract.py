@@ -91,7 +91,11 @@ def test_every_utterance_has_its_value_in_the_order_of_ids(corpus, tmp_path):
 
 def test_nothing_is_computed_twice_and_a_changed_option_computes_its_family_alone(corpus, tmp_path):
     families = [_level(), Length(GainOptions())]
-    _extract(corpus, tmp_path / "out", families)
+    receipts = _extract(corpus, tmp_path / "out", families)
+    assert {name: (receipt.rows, len(receipt.shards)) for name, receipt in receipts.items()} == {
+        "level": (5, 3),
+        "length": (7, 3),
+    }
     Level.calls.clear()
     _extract(corpus, tmp_path / "out", families)
     assert Level.calls == []
@@ -134,11 +138,14 @@ class Cut(Level):
     name = "cut"
 
     def fields(self):
-        return [pa.field("cut_samples", pa.int32()), pa.field("no_second", pa.bool_())]
+        return [
+            pa.field("cut_samples", pa.int32()), pa.field("no_second", pa.bool_()), pa.field("whole", pa.bool_()),
+            pa.field("no_number", pa.int32()),
+        ]  # fmt: skip
 
     def rows(self, source: Source) -> Iterator[dict]:
         samples = source.audio(16_000).size
-        yield {"cut_samples": max(samples - 16_000, 0), "no_second": samples < 32_000}
+        yield {"cut_samples": max(samples - 16_000, 0), "no_second": samples < 32_000, "whole": True, "no_number": 1}
 
 
 def test_flags_and_cuts_are_summed_over_the_shards_of_a_corpus(corpus, tmp_path):
@@ -151,8 +158,12 @@ def test_flags_and_cuts_are_summed_over_the_shards_of_a_corpus(corpus, tmp_path)
 
 def test_too_many_unusable_utterances_stop_the_run_with_the_reason(corpus, tmp_path):
     write_wav(corpus / "s" / "9.wav", voice(0.05))
-    with pytest.raises(TooManyUnusable, match=r"level: 1 of 6 utterances of corpus 'tiny' .* s/9.wav: too short"):
+    said = r"level: 1 of 6 utterances of corpus 'tiny' are unusable, more than features.{}.* s/9.wav: too short"
+    with pytest.raises(TooManyUnusable, match=said.format(r"shards.max_quarantined_share = 5%")):
         _extract(corpus, tmp_path / "out", [_level()])
+    strict = Level(GainOptions(max_quarantined_share=0.1))
+    with pytest.raises(TooManyUnusable, match=said.format(r"level.max_quarantined_share = 10%")):
+        _extract(corpus, tmp_path / "out", [strict], max_quarantined_share=1.0)
 
 
 def test_a_file_that_vanished_since_ingest_is_quarantined(corpus, tmp_path):
