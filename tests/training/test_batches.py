@@ -18,6 +18,13 @@ def test_repeated_rows_are_each_taken_once_before_one_comes_again():
     assert len(found) == 7 and sorted(found[:3]) == sorted(found[3:6]) == [3, 5, 8] and found[6] in (3, 5, 8)
     assert sorted(repeated(rows, 3).tolist()) == [3, 5, 8] and len(repeated(rows, 2)) == 2
     assert repeated(rows[:0], 4).tolist() == []
+    torch.manual_seed(3)
+    repeated(rows, 4)
+    drawn = torch.rand(1)
+    torch.manual_seed(3)
+    for _ in range(2):
+        shuffled(rows)
+    assert drawn == torch.rand(1), "no more is drawn than is taken"
 
 
 def test_an_epoch_that_goes_on_has_the_steps_that_it_began_with_and_draws_on_where_it_was():
