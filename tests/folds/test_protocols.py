@@ -70,6 +70,13 @@ def test_speaker_dependent_share_splits_inside_each_speaker_and_class():
     assert ids(folds, 0, "test") != ids(folds, 1, "test")
 
 
+def test_of_two_utterances_of_a_speaker_and_class_one_is_tested_and_a_single_one_trains():
+    chosen = options(protocol={"kind": "speaker_dependent_share", "train_share": 0.9})
+    folds = make_folds(table([*speech("a", per_class=2), *speech("b", per_class=1)]), chosen)
+    assert len(ids(folds, 0, "test")) == 2 and {name[:3] for name in ids(folds, 0, "test")} == {"x/a"}
+    assert len(ids(folds, 0, "train")) == 4
+
+
 def test_official_split_takes_the_corpus_at_its_word():
     names = {"kind": "official_split", "train": "Train", "validation": "Valid", "test": "Test"}
     folds = make_folds(table(split_rows()), options(protocol=names))

@@ -30,6 +30,9 @@ def test_leave_one_session_out_with_a_held_out_speaker_for_validation():
         assert len(validation) == len(test) == 1
         assert sorted(validation + test) == session
         assert speakers(folds, fold, "train") == others
+    both = options(protocol={"kind": "leave_one_session_out"}, validation={"kind": "held_out_speakers", "count": 2})
+    with pytest.raises(ValueError, match="takes 2 of the 2 held-out speakers and leaves none to test"):
+        make_folds(table(speech()), both)
 
 
 def test_validation_share_is_taken_from_each_class_of_the_training_part():

@@ -37,7 +37,9 @@ def test_windows_cover_a_long_recording_and_short_ones_stay_whole(tmp_path):
         ("input/long.wav#0003", 7.333, 11.0, pytest.approx(3.667)),
         ("input/short.wav", None, None, 1.0),
     ]
-    cut, rows = _rows(tmp_path, by="none")
+    cut, rows = _rows(tmp_path, by="none", longest_s=8)
+    assert cut.by is None and len(rows) == 2
+    cut, rows = _rows(tmp_path, by="windows", longest_s=12)
     assert cut.by is None and len(rows) == 2
 
 

@@ -19,7 +19,7 @@ from semiser.folds.rows import FoldRows
 from semiser.options.engine import EngineOptions
 from semiser.options.family import FamilyOptions
 from semiser.options.features import FeaturesOptions
-from semiser.prediction.features import Block, ComputedFeatures, make_family, with_places
+from semiser.prediction.features import Block, ComputedFeatures, InProcess, make_family, with_places
 from semiser.prediction.scaling import choose_strategies, own_statistics, scale_bands
 from semiser.prediction.sources import Sources
 
@@ -91,6 +91,15 @@ def test_more_than_a_shard_comes_in_blocks_by_id(tmp_path):
     blocks = list(found.blocks({"vector": "vector"}))
     assert [len(block.rows) for block in blocks] == [50, 50, 20]
     assert [row["audio_path"] for block in blocks for row in block.rows] == names
+
+
+def test_a_shard_at_most_needs_no_worker(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr("semiser.prediction.features.make_engine", lambda engine: made.append(engine) or InProcess())
+    for count, wanted in ((49, 0), (50, 0), (51, 1)):
+        names = [f"{number:03d}" for number in range(count)]
+        ComputedFeatures([Vector(FamilyOptions())], _sources(tmp_path, *names), tmp_path / str(count), EngineOptions())
+        assert len(made) == wanted
 
 
 def test_a_modality_that_nothing_has_is_the_reason_of_every_row(tmp_path):
