@@ -330,8 +330,9 @@ def test_transcripts_that_belong_to_nothing_are_said(tmp_path, named, warned, sa
     summary = ingest(IngestOptions(corpora=corpora, listen=0)).summary["esd"]
     ((warning, found),) = implausible(summary, PlausibleSpeechOptions())
     assert warning == warned and re.match(said, found) and summary["implausible"] == [found]
-    ((warning, _),) = implausible(summary, PlausibleSpeechOptions(unmatched_transcripts=0.005))  # 1 of 200, 200 of 201
-    assert warning
+    for limit, expected in ((0.005, True), (0.00501, warned)):  # 1 of 200, 200 of 201
+        ((warning, _),) = implausible(summary, PlausibleSpeechOptions(unmatched_transcripts=limit))
+        assert warning == expected
 
 
 def test_a_summary_names_ten_files_of_transcripts_and_counts_all():

@@ -41,6 +41,8 @@ def test_validation_share_is_taken_from_each_class_of_the_training_part():
     assert [name.split("_")[1] for name in validation] == ["anger"] * 2 + ["joy"] * 2  # 0.2 of ten each
     assert speakers(folds, 0, "validation") == ["x/b"] == speakers(folds, 0, "train")
     assert len(ids(folds, 0, "train")) == 16
+    folds = make_folds(table(speech("ab", per_class=10)), options(validation={"kind": "share", "share": 0.8}))
+    assert len(ids(folds, 0, "validation")) == 16
 
 
 def test_label_budget_keeps_a_share_of_each_class_and_budgets_are_nested():
