@@ -31,6 +31,7 @@ DRAWN = (
 PAIRS = (
     *DRAWN,
     ("softmatch", "dnn"),
+    ("softmatch_half", "dnn"),
     ("softmatch_guarded", "dnn"),
     ("softmatch_guarded", "dnn_members"),
     ("mixmatch_guarded", "dnn_members"),

@@ -6,11 +6,13 @@ import pytest
 import torch
 from helpers import fitted
 from interruption import killed_after
+from pydantic import ValidationError
 
 from semiser.data.vectors import FoldData
 from semiser.features.opensmile_sets import set_names
 from semiser.options.training import TrainingOptions
 from semiser.provenance import Provenance
+from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd import guarded
 from semiser.systems.mmmd.options import GuardedOptions, GuardOptions, MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.systems.mmmd.predict import load
@@ -47,6 +49,7 @@ def test_every_class_is_dealt_evenly_and_one_with_a_single_utterance_is_kept():
     assert torch.bincount(found[:9]).tolist() == [3, 3, 3]
     assert not torch.equal(found, guarded.deal(y, 3, seed=1))
     assert guarded.deal(torch.tensor([0, 1, 2]), 3, seed=0).tolist() == [guarded.KEPT] * 3
+    assert guarded.deal(y, 0, seed=0).tolist() == [guarded.KEPT] * 10
 
 
 def test_the_temperature_is_that_of_the_least_cross_entropy():
@@ -101,6 +104,25 @@ def test_with_one_label_a_class_one_network_of_each_group_learns_and_both_count_
     fitted(guarded.fit, few, OPTIONS, _run(tmp_path))
     card = json.loads((tmp_path / "card.json").read_text())
     assert card["votes"] == [{"temperature": 1.0, "weight": 0.5}] * 2
+
+
+def test_half_is_the_mean_of_the_supervised_and_the_semi_supervised_network(data, tmp_path):
+    halves = OPTIONS.model_copy(update={"guard": GuardOptions(parts=0, shares=(0.5,))})
+    found = fitted(guarded.fit, data, halves, _run(tmp_path / "both"))
+    card = json.loads((tmp_path / "both/card.json").read_text())
+    assert card["votes"] == [{"temperature": 1.0, "weight": 0.5}] * 2
+    supervised, semi_supervised = guarded.train(data, halves, _run(tmp_path / "again")).networks
+    test = data.x[data.rows["test"]]
+    each = [mmmd.predict(network, test, NETWORK) for network in (supervised, semi_supervised)]
+    assert not torch.allclose(*each)
+    torch.testing.assert_close(found, sum(each) / 2)
+    torch.testing.assert_close(each[0], fitted(mmmd.fit, data, halves.supervised, _run(tmp_path / "alone")))
+
+
+@pytest.mark.parametrize("parts, said", [(1, "one part would hold out all labels"), (-1, "greater than or equal to 0")])
+def test_labels_are_dealt_into_two_parts_or_more_or_none(parts, said):
+    with pytest.raises(ValidationError, match=said):
+        GuardOptions(parts=parts)
 
 
 def test_no_network_learns_from_the_labels_that_it_is_asked_about(data, tmp_path, monkeypatch):

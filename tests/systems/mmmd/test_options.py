@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from semiser.systems.mmmd.options import TrainMmmdOptions
+from semiser.systems.mmmd.options import GuardOptions, TrainMmmdOptions
 from semiser.systems.mmmd.sweeps import MmmdSweepsOptions
 
 FOLDS = {"experiment": "e", "corpora": ["c"]}
@@ -32,7 +32,10 @@ def test_variants_are_named_sets_of_options(name, grouping, epochs, mixed, pre_t
 def test_the_guard_over_consistency_mixes_dnn_and_softmatch():
     options = TRAIN.guarded("softmatch_guarded")
     assert options.supervised == TRAIN.neural("dnn") and options.semi_supervised == TRAIN.neural("softmatch")
-    assert options.semi_supervised.consistency == TRAIN.softmatch
+    assert options.semi_supervised.consistency == TRAIN.softmatch and options.guard == TRAIN.guard
+    half = TRAIN.guarded("softmatch_half")
+    assert (half.supervised, half.semi_supervised) == (options.supervised, options.semi_supervised)
+    assert half.guard == GuardOptions(parts=0, shares=(0.5,))
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ SUPERVISED = {
     "mixmatch_aligned": "dnn",
     "softmatch": "dnn",
     "softmatch_guarded": "dnn",
+    "softmatch_half": "dnn",
     "mixmatch_guarded": "dnn",
     "mmmd_aligned": "mmd",
     "mmmd_guarded": "mmd",

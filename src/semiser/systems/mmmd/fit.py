@@ -150,7 +150,7 @@ def _fellows(data: FoldData) -> Fellows:
     if data.unlabelled:
         raise ValueError(
             "consistency swaps columns between a speaker's utterances, which need be in memory: raise "
-            "train_mmmd.unlabelled_in_memory_mb, or leave softmatch and softmatch_guarded out"
+            "train_mmmd.unlabelled_in_memory_mb, or leave the variants of softmatch out"
         )
     known = torch.cat([data.rows["train"], data.rows["unlabelled"]])
     speakers = torch.zeros_like(data.y) if data.speakers is None else data.speakers

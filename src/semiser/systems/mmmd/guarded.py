@@ -141,7 +141,7 @@ def deal(y: Tensor, parts: int, seed: int) -> Tensor:
 
     Args:
         y: class numbers, (n,).
-        parts: how many; fewer where there are fewer utterances to deal, none where no class has two.
+        parts: how many; fewer where there are fewer utterances to deal, none where no class has two. 0: none.
         seed: of the order.
 
     Returns:
@@ -152,7 +152,7 @@ def deal(y: Tensor, parts: int, seed: int) -> Tensor:
     dealt = 0
     for number in y.unique().tolist():
         rows = torch.nonzero(y == number).flatten()
-        if len(rows) > 1:
+        if len(rows) > 1 and parts:
             order = torch.randperm(len(rows), generator=generator)
             found[rows[order]] = (dealt + torch.arange(len(rows))) % parts
             dealt += len(rows)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from semiser.options.base import Options, names_of
 from semiser.systems.baselines.options import SvmOptions
@@ -11,7 +11,9 @@ from semiser.systems.on_vectors import OnVectorsOptions
 PublishedName = Literal[
     "svm", "dnn", "sae", "mixmatch", "mmd", "mmmd_without_acted", "mmmd_with_acted", "mmmd_epoch_wise"
 ]
-GuardedName = Literal["mixmatch_guarded", "mmmd_guarded", "softmatch_guarded", "dnn_members", "mmd_members"]
+GuardedName = Literal[
+    "mixmatch_guarded", "mmmd_guarded", "softmatch_guarded", "softmatch_half", "dnn_members", "mmd_members"
+]
 OwnName = Literal[GuardedName, "mixmatch_aligned", "mmmd_aligned", "softmatch"]
 VariantName = Literal[PublishedName, OwnName]
 PUBLISHED: tuple[PublishedName, ...] = get_args(PublishedName)
@@ -179,13 +181,21 @@ class GuardOptions(Options):
 
     Attributes:
         parts: into which the labelled utterances are dealt; for each, a network of each kind is trained without it.
+            0: none is held out, one network of each kind is trained, and the share is the one nearest to one half.
         shares: of the semi-supervised networks in the prediction, of which one is taken.
         caution: standard errors by which a share must be better than one nearer to one half.
     """
 
-    parts: int = Field(default=5, ge=2)
+    parts: int = Field(default=5, ge=0)
     shares: tuple[Annotated[float, Field(ge=0, le=1)], ...] = Field(default=(0, 0.25, 0.5, 0.75, 1), min_length=1)
     caution: float = Field(default=0.5, ge=0)
+
+    @field_validator("parts")
+    @classmethod
+    def _one_part_would_hold_out_all(cls, parts: int) -> int:
+        if parts == 1:
+            raise ValueError("one part would hold out all labels: give 2 or more, or 0 to hold out none")
+        return parts
 
 
 class GuardedOptions(Options):
@@ -214,8 +224,8 @@ class TrainMmmdOptions(OnVectorsOptions):
         mixmatch: of mixmatch and of the three mmmd.
         mixmatch_acted: of the two mmmd with acted utterances, where these need their own; None: as `mixmatch`.
         aligned: of the variants that are ours: mixmatch_aligned, mmmd_aligned, and both guarded ones.
-        guard: of both guarded variants, and of the members.
-        softmatch: of softmatch and softmatch_guarded.
+        guard: of the guarded variants, and of the members.
+        softmatch: of softmatch, softmatch_half and softmatch_guarded.
         sae: pre-training of sae.
         acted_weight: of L_Ve in mmmd_epoch_wise; the paper's is 1.
     """
@@ -262,14 +272,16 @@ class TrainMmmdOptions(OnVectorsOptions):
             "mixmatch_guarded": ("dnn", "mixmatch_aligned"),
             "mmmd_guarded": ("mmd", "mmmd_aligned"),
             "softmatch_guarded": ("dnn", "softmatch"),
+            "softmatch_half": ("dnn", "softmatch"),
             "dnn_members": ("dnn", None),
             "mmd_members": ("mmd", None),
         }
         if variant not in kinds:
             return None
         supervised, other = kinds[variant]
+        guard = GuardOptions(parts=0, shares=(0.5,)) if variant == "softmatch_half" else self.guard
         return GuardedOptions(
-            supervised=self.neural(supervised), semi_supervised=other and self.neural(other), guard=self.guard
+            supervised=self.neural(supervised), semi_supervised=other and self.neural(other), guard=guard
         )
 
     @model_validator(mode="before")

@@ -69,6 +69,7 @@ SYSTEM: System[TrainMmmdOptions, VariantName] = System(
         "mmmd_guarded": "mmd and mmmd_aligned, mixed as labels say that these networks have not seen (ours)",
         "softmatch": "dnn, taught by its own guesses on corrupted vectors, as far as they are sure (SoftMatch)",
         "softmatch_guarded": "dnn and softmatch, mixed as labels say that these networks have not seen (ours)",
+        "softmatch_half": "dnn and softmatch, half of each (ours)",
         "dnn_members": "the networks of mixmatch_guarded that see labels alone (ours)",
         "mmd_members": "the networks of mmmd_guarded that see labels alone (ours)",
     },
