@@ -44,7 +44,7 @@ BESIDE = {
 }  # fmt: skip
 # What takes longest of them, by words of pytest's -k: `--quick` leaves it to those that survive the others.
 SLOW = ("test_systems", "s3", "killed_in_the_middle", "at_once_in_two_processes", "does_not_load_fabric",
-        "variants_in_threads", "side_by_side_leave", "every_row_is_used", "test_kills", "test_memory",
+        "variants_in_threads", "side_by_side_leave", "every_row_is_used", "test_kills", "test_memory.py",
         "test_processes")  # fmt: skip
 LIBRARIES = ("av", "cv2", "filelock", "hypothesis", "kedro.io", "lightning_fabric", "omegaconf", "opensmile", "pandas",
              "psutil", "pyarrow.dataset", "pyarrow.parquet", "pydantic", "safetensors.torch", "scipy.signal", 

@@ -266,6 +266,12 @@ def test_speakers_and_words_and_files_that_cannot_be_what_was_meant_are_said(tmp
     ]
     warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert [f"mine: {said}" for said in summary["implausible"]] == warned
+    odd = {"alike_speakers": 0.7, "nameless_transcripts": 0.41}
+    for share, warnings in ((0.49, 1), (0.5, 1), (0.51, 0)):  # three of six
+        caplog.clear()
+        options = {"corpora": {"mine": {"reader": "manifest", "root": str(tmp_path)}}}
+        ingest(IngestOptions(**options, plausible={**odd, "repeated": share}))
+        assert sum(record.levelname == "WARNING" for record in caplog.records) == warnings
 
 
 def test_a_label_that_is_a_word_for_none_is_to_be_left_empty(tmp_path):
@@ -276,19 +282,25 @@ def test_a_label_that_is_a_word_for_none_is_to_be_left_empty(tmp_path):
 
 def test_the_first_ones_are_listened_to_however_many_are_checked_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr("semiser.corpora.ingest._CHUNK", 2)
-    root = _corpus(tmp_path / "c", [*_good(5), ("gone.wav", "sad", "s")], files=[f"{n}.wav" for n in range(5)])
+    root = _corpus(tmp_path / "c", [("gone.wav", "sad", "s"), *_good(5)], files=[f"{n}.wav" for n in range(5)])
     found = ingest(IngestOptions(corpora={"mine": {"reader": "manifest", "root": str(root)}}, listen=3,
                                  max_quarantined_share=0.5))  # fmt: skip
-    assert [level is not None for level in found.utterances["level_db"].to_pylist()] == [True, True, True, False, False]
+    assert [level is not None for level in found.utterances["level_db"].to_pylist()] == [
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 def test_a_segment_beyond_its_file_has_a_reason_and_one_inside_its_own_length(tmp_path):
     write_wav(tmp_path / "a.wav", voice(1.0))
-    lines = "1,a.wav,0.25,0.75\n2,a.wav,0.5,1.005\n3,a.wav,0.5,1.1\n4,a.wav,,\n"  # 5 ms are rounding
+    lines = "1,a.wav,0.25,0.75\n2,a.wav,0.5,1.005\n3,a.wav,0.5,1.1\n4,a.wav,,\n5,a.wav,0,0.4\n"  # 5 ms are rounding
     (tmp_path / "utterances.csv").write_text("utterance_id,audio_path,start_s,end_s\n" + lines)
     found = _ingest(tmp_path)
-    assert found.utterances["utterance_id"].to_pylist() == ["mine/1", "mine/2", "mine/4"]
-    assert found.utterances["duration_s"].to_pylist() == pytest.approx([0.5, 0.505, 1.0])
+    assert found.utterances["utterance_id"].to_pylist() == ["mine/1", "mine/2", "mine/4", "mine/5"]
+    assert found.utterances["duration_s"].to_pylist() == pytest.approx([0.5, 0.505, 1.0, 0.4])
     assert found.quarantine["reason"].to_pylist() == ["the segment ends at 1.1 s, the file at 1.000 s"]
 
 
@@ -311,6 +323,8 @@ def test_a_corpus_of_silence_stops_the_run(tmp_path):
         ingest(IngestOptions(**options, plausible={"stop_silent": 0.42}))
     few = IngestOptions(**options, plausible={"stop_silent": 0.4}, listen=19)
     assert ingest(few).summary["own"]["heard"]["utterances"] == 19  # of 19 silence may be chance
+    with pytest.raises(TooManyUnusable, match="'own': 8 of 20 utterances are silent"):
+        ingest(few.model_copy(update={"listen": 20}))
 
 
 @pytest.mark.parametrize(

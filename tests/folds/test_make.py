@@ -9,7 +9,7 @@ from fold_tables import options, speech, table
 
 from semiser.folds.make import FOLDS_SCHEMA, check_folds, folds_hash, make_folds
 from semiser.folds.settings import join_experiments, take_experiment
-from semiser.folds.table import protocol_facts
+from semiser.folds.table import each_fold, protocol_facts
 
 
 def test_leave_one_speaker_out_has_the_worked_out_rows():
@@ -40,6 +40,18 @@ def test_names_take_24_bytes_a_row_and_are_dictionaries_in_a_file_too(tmp_path):
     read = pq.read_table(tmp_path / "folds.parquet")
     assert read.schema.equals(FOLDS_SCHEMA) and folds_hash(read) == folds_hash(folds)
     check_folds(read, rows, options())
+
+
+def test_a_fold_is_a_view_of_the_table_where_its_rows_lie_together():
+    folds = make_folds(table(speech("abc", per_class=2)), options())
+    address = [chunk.indices.buffers()[1].address for chunk in folds["role"].chunks]
+    found = list(each_fold(folds))
+    assert [(name, number, len(fold)) for name, number, fold in found] == [("e", number, 12) for number in range(3)]
+    assert [fold["role"].chunk(0).indices.buffers()[1].address for _, _, fold in found] == address
+    mixed = folds.take(pa.array([0, 12, 1, 13, 2]))
+    assert [fold["utterance_id"].to_pylist() for _, _, fold in each_fold(mixed)] == [
+        folds["utterance_id"].take(pa.array(rows)).to_pylist() for rows in ([0, 1, 2], [12, 13])
+    ]
 
 
 def test_experiments_whose_names_differ_are_checked_together():

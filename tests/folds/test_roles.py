@@ -16,8 +16,9 @@ def test_validation_speakers_follow_the_test_speaker_cyclically():
         (["x/c"], ["x/a", "x/d"]),
         (["x/d"], ["x/a", "x/b"]),
     ]
-    with pytest.raises(ValueError, match="takes 3 of 3 training speakers"):
-        make_folds(table(speech()), options(validation={"kind": "speakers", "count": 3}))
+    for count in (3, 4):
+        with pytest.raises(ValueError, match=f"takes {count} of 3 training speakers"):
+            make_folds(table(speech()), options(validation={"kind": "speakers", "count": count}))
 
 
 def test_leave_one_session_out_with_a_held_out_speaker_for_validation():
@@ -33,6 +34,9 @@ def test_leave_one_session_out_with_a_held_out_speaker_for_validation():
     both = options(protocol={"kind": "leave_one_session_out"}, validation={"kind": "held_out_speakers", "count": 2})
     with pytest.raises(ValueError, match="takes 2 of the 2 held-out speakers and leaves none to test"):
         make_folds(table(speech()), both)
+    more = both.model_copy(update={"validation": both.validation.model_copy(update={"count": 3})})
+    with pytest.raises(ValueError, match="takes 3 of the 2 held-out speakers and leaves none to test"):
+        make_folds(table(speech()), more)
 
 
 def test_validation_share_is_taken_from_each_class_of_the_training_part():
@@ -43,6 +47,9 @@ def test_validation_share_is_taken_from_each_class_of_the_training_part():
     assert len(ids(folds, 0, "train")) == 16
     folds = make_folds(table(speech("ab", per_class=10)), options(validation={"kind": "share", "share": 0.8}))
     assert len(ids(folds, 0, "validation")) == 16
+    for share, of_each in ((0.01, 1), (0.6, 2), (0.99, 3)):  # of four: at least one to each part
+        folds = make_folds(table(speech("ab", per_class=4)), options(validation={"kind": "share", "share": share}))
+        assert len(ids(folds, 0, "validation")) == 2 * of_each
 
 
 def test_label_budget_keeps_a_share_of_each_class_and_budgets_are_nested():

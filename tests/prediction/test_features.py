@@ -114,7 +114,7 @@ def test_statistics_are_kept_apart_by_speaker():
     features = {"x": [np.full((1, 2), value) for value in (1.0, 5.0, 3.0)]}
     found = own_statistics([Block(rows, features, [[], [], []])], ["x"])
     assert found["a"]["x"].mean.tolist() == [2, 2] and found["a"]["x"].std.tolist() == [1, 1]
-    assert found[None]["x"].mean.tolist() == [5, 5]
+    assert found[None]["x"].mean.tolist() == [5, 5] and found[None]["x"].std.tolist() == [0, 0]
     raised = own_statistics([Block(rows, features, [[], [], []])], ["x"], least_std=0.5)
     assert raised["a"]["x"].std.tolist() == [1, 1] and raised[None]["x"].std.tolist() == [0.5, 0.5]
 

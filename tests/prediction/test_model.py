@@ -17,6 +17,7 @@ from semiser.data.streamed import read_vectors
 from semiser.features.registry import make_families
 from semiser.folds.make import make_folds
 from semiser.folds.options import FoldOptions
+from semiser.options.engine import EngineOptions
 from semiser.options.features import FeaturesOptions, ShardOptions
 from semiser.options.modalities import ATTRIBUTES
 from semiser.options.training import ScalingOptions, TrainingOptions
@@ -256,8 +257,23 @@ def test_what_is_odd_about_the_input_is_said(trained, card, tmp_path, caplog):
     assert "1 utterances are of the speaker 'nan': a word for nobody?" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "given, taken", [(None, EngineOptions()), (EngineOptions(workers=3), EngineOptions(workers=3))]
+)
+def test_features_are_computed_as_wide_as_asked_for(trained, card, monkeypatch, given, taken):
+    asked = []
+
+    def computed(families, sources, store, engine):
+        asked.append(engine)
+        raise InterruptedError
+
+    monkeypatch.setattr("semiser.prediction.model.ComputedFeatures", computed)
+    with pytest.raises(InterruptedError):
+        semiser.load(card).predict(trained[0] / "corpus/b/0.wav", engine=given)
+    assert asked == [taken]
+
+
 def test_the_node_publishes_what_the_api_gives(trained, card, tmp_path):
-    from semiser.options.engine import EngineOptions
     from semiser.options.places import PlacesOptions
     from semiser.options.predict import PredictOptions
     from semiser.pipelines.predict.nodes import predict_input

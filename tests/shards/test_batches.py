@@ -94,6 +94,25 @@ def test_who_takes_too_long_is_left_and_the_next_ones_are_computed(family, monke
     assert row == {"n": 1} and rows == [{"loudness": 1.0}]
 
 
+def test_each_of_those_computed_together_has_the_time_of_one(family, monkeypatch):
+    asked = []
+
+    class Helper:
+        def begin(self, work):
+            pass
+
+        def result(self, left_s):
+            asked.append(left_s)
+            return [[{"loudness": 0.0}]] * 4
+
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    monkeypatch.setattr(Gathered, "_helper", lambda self: Helper())
+    gathered = Gathered(family, timeout_s=60)
+    for number in range(4):
+        list(gathered.add({"n": number}, Prepared(np.ones(16_000, np.float32))))
+    assert len(list(gathered.rest())) == 4 and asked == [240]
+
+
 def test_what_was_begun_and_left_is_not_taken_for_what_comes_next(family):
     left = Gathered(family, timeout_s=60)
     for number in range(17):

@@ -140,19 +140,20 @@ class Cut(Level):
     def fields(self):
         return [
             pa.field("cut_samples", pa.int32()), pa.field("no_second", pa.bool_()), pa.field("whole", pa.bool_()),
-            pa.field("no_number", pa.int32()),
+            pa.field("no_number", pa.int32()), pa.field("no_face", pa.bool_()),
         ]  # fmt: skip
 
     def rows(self, source: Source) -> Iterator[dict]:
         samples = source.audio(16_000).size
-        yield {"cut_samples": max(samples - 16_000, 0), "no_second": samples < 32_000, "whole": True, "no_number": 1}
+        flags = {"no_second": samples < 32_000, "no_face": False, "whole": True, "no_number": 1}
+        yield {"cut_samples": max(samples - 16_000, 0), **flags}
 
 
 def test_flags_and_cuts_are_summed_over_the_shards_of_a_corpus(corpus, tmp_path):
     receipts = _extract(corpus, tmp_path / "out", [Cut(GainOptions())])  # 1 s, 2 s | 1 s, 2 s | 1 s
     summary = summarise(receipts.values(), UtteranceFile.in_memory(utterances_of(corpus)))["cut"]
-    assert summary["shards"] == 3 and summary["without"] == {"second": 3}
-    wanted = {"utterances": 5, "with_transcript": 0, "lost": 0, "without": {"second": 3}, "cut": 2}
+    assert summary["shards"] == 3 and summary["without"] == {"second": 3, "face": 0}
+    wanted = {"utterances": 5, "with_transcript": 0, "lost": 0, "without": {"second": 3, "face": 0}, "cut": 2}
     assert summary["corpora"] == {"tiny": wanted}
 
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -50,6 +51,16 @@ def test_a_training_says_where_it_stands_counting_from_one(tmp_path, monkeypatch
         said[0] == "epoch 1 of 2, loss 0.5" and said[1].startswith("epoch 2 of 2, loss 0.5, ") and said[2] == "epoch 3"
     )
     assert run.curves == [{"epoch": epoch, "name": "loss", "value": 0.5} for epoch in range(2)]
+
+
+def test_the_time_left_is_that_of_the_epochs_to_come_at_the_pace_so_far(tmp_path, monkeypatch):
+    said, clock = [], iter([100.0, 110.0, 190.0])  # resumed at the fourth epoch
+    monkeypatch.setattr("semiser.training.run.note", said.append)
+    run = _run(tmp_path)
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    for epoch in (3, 4, 6):
+        run.log(epoch, 9)
+    assert said == ["epoch 4 of 9", "epoch 5 of 9, 40.0 s left of it", "epoch 7 of 9, 60.0 s left of it"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available() or torch.mps.is_available(), reason="there is a GPU to ask for")
