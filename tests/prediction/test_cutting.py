@@ -72,6 +72,21 @@ def test_voice_activity_finds_what_is_said_between_pauses_and_across_blocks(tmp_
         assert any(start < last and end > first for first, last in bounds)
 
 
+def test_a_recording_is_listened_to_block_by_block_up_to_its_end(monkeypatch):
+    pytest.importorskip("silero_vad")
+    from semiser.prediction import cutting
+
+    heard = []
+
+    def decode(path, rate_hz, first, last):
+        heard.append((rate_hz, first, last))
+        return np.zeros(round((last - first) * 100), np.float32)
+
+    monkeypatch.setattr(cutting, "decode_audio", decode)
+    assert list(cutting._voices()("talk.wav", 150.5)) == []
+    assert heard == [(16_000, 0, 60), (16_000, 60, 120), (16_000, 120, 150.5)]
+
+
 def test_a_recording_without_speech_is_a_row_with_a_reason(tmp_path):
     pytest.importorskip("silero_vad")
     write_wav(tmp_path / "still.wav", np.zeros(16_000 * 5, np.float32))

@@ -219,6 +219,8 @@ def test_a_card_of_other_code_is_refused(card, tmp_path):
     [
         ({"system": "other"}, "models of 'other' do not predict; those of avspnet, baselines, began"),
         ({"families": {}}, "does not say how its features were made"),
+        ({"families": {"is10": {}}}, "does not say how its features were made"),
+        ({"families": ["is10"]}, "does not say how its features were made"),
         ({"families": {"is10": {"family": "is10"}}}, r"card.json does not say how \w+ was made"),
     ],
 )

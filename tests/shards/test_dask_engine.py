@@ -81,6 +81,23 @@ def test_a_cluster_at_an_address_with_tls_is_used(tmp_path):
         assert sorted(make_engine(options).map(abs, [-1, -2, -3], "processes")) == [(-3, 3), (-2, 2), (-1, 1)]
 
 
+def test_with_certificates_nothing_is_said_in_the_open(monkeypatch):
+    from semiser.shards import dask_engine
+
+    class Asked(Exception):
+        pass
+
+    def client(address, security, **_):
+        raise Asked(address, security.require_encryption, security.tls_ca_file)
+
+    monkeypatch.setattr(dask_engine, "Client", client)
+    tls = {"ca": "ca.pem", "cert": "cert.pem", "key": "key.pem"}
+    engine = make_engine(EngineOptions(kind="dask", address="tls://127.0.0.1:8786", tls=tls))
+    with pytest.raises(Asked) as asked:
+        list(engine.map(abs, [-1], "processes"))
+    assert asked.value.args == ("tls://127.0.0.1:8786", True, "ca.pem")
+
+
 def test_an_embedded_cluster_listens_on_this_machine_alone_and_has_no_page_unless_asked():
     from semiser.shards.dask_engine import DaskEngine
 

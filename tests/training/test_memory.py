@@ -136,6 +136,20 @@ def test_a_longer_batch_is_reckoned_again(tmp_path, monkeypatch):
     assert reckoned == [4, 6]
 
 
+def test_what_lies_on_the_device_already_needs_no_room_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("semiser.training.run.reckon", lambda part, given, trained: Need(80, 168, 80, 1000))
+    run = TrainingRun(tmp_path, 0, TrainingOptions(accelerator="cpu"), "key")
+    network = nn.Linear(4, 4)
+    network, optimiser = run.setup(network, torch.optim.Adamax(network.parameters(), foreach=False))
+    network(torch.ones(1, 4)).sum().backward()
+    optimiser.step()  # two moments of 20 values, two counts of steps; and 20 gradients
+    with_free(monkeypatch, 1000)
+    run.need_room(loss_of, (network, torch.ones(1, 4)))
+    with_free(monkeypatch, 999)
+    with pytest.raises(ValueError, match="a step needs"):
+        run.need_room(loss_of, (network, torch.ones(2, 4)))
+
+
 def test_data_of_a_fold_are_counted_before_they_are_sent(monkeypatch):
     x = torch.zeros(1, 1).expand(500, 100)  # as large as it says only where it is copied
     data = FoldData(x, torch.zeros(500, dtype=torch.int64), {"train": torch.arange(400)}, ("a", "b"), ("f",) * 100)
