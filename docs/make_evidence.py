@@ -32,6 +32,8 @@ PAIRS = (
     *DRAWN,
     ("softmatch", "dnn"),
     ("softmatch_half", "dnn"),
+    ("mmmd_softmatch", "mmd"),
+    ("mmmd_half", "mmd"),
     ("softmatch_guarded", "dnn"),
     ("softmatch_guarded", "dnn_members"),
     ("mixmatch_guarded", "dnn_members"),

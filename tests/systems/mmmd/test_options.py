@@ -21,6 +21,7 @@ TRAIN = TrainMmmdOptions(folds=FOLDS, mixmatch={"epochs": 7, "temperature": 0.5}
         ("mmmd_with_acted", "family", 7, True, False, "random"),
         ("mmmd_epoch_wise", "family", 7, True, False, "first"),
         ("softmatch", "joint", 20, False, False, "none"),
+        ("mmmd_softmatch", "family", 20, False, False, "none"),
     ],
 )
 def test_variants_are_named_sets_of_options(name, grouping, epochs, mixed, pre_trained, acted):
@@ -36,6 +37,9 @@ def test_the_guard_over_consistency_mixes_dnn_and_softmatch():
     half = TRAIN.guarded("softmatch_half")
     assert (half.supervised, half.semi_supervised) == (options.supervised, options.semi_supervised)
     assert half.guard == GuardOptions(parts=0, shares=(0.5,))
+    over_paths = TRAIN.guarded("mmmd_half")
+    assert over_paths.supervised == TRAIN.neural("mmd") and over_paths.guard == half.guard
+    assert over_paths.semi_supervised == TRAIN.neural("mmmd_softmatch")
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,8 @@ SUPERVISED = {
     "mixmatch_guarded": "dnn",
     "mmmd_aligned": "mmd",
     "mmmd_guarded": "mmd",
+    "mmmd_softmatch": "mmd",
+    "mmmd_half": "mmd",
     "mmmd_with_acted": "mmd",
     "mmmd_epoch_wise": "mmd",
     **guests.SUPERVISED,

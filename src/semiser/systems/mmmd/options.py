@@ -12,15 +12,16 @@ PublishedName = Literal[
     "svm", "dnn", "sae", "mixmatch", "mmd", "mmmd_without_acted", "mmmd_with_acted", "mmmd_epoch_wise"
 ]
 GuardedName = Literal[
-    "mixmatch_guarded", "mmmd_guarded", "softmatch_guarded", "softmatch_half", "dnn_members", "mmd_members"
+    "mixmatch_guarded", "mmmd_guarded", "softmatch_guarded", "softmatch_half", "mmmd_half", "dnn_members", "mmd_members"
 ]
-OwnName = Literal[GuardedName, "mixmatch_aligned", "mmmd_aligned", "softmatch"]
+OwnName = Literal[GuardedName, "mixmatch_aligned", "mmmd_aligned", "softmatch", "mmmd_softmatch"]
 VariantName = Literal[PublishedName, OwnName]
 PUBLISHED: tuple[PublishedName, ...] = get_args(PublishedName)
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 Guess = Literal["path", "joint", "others"]
 Alignment = Literal["none", "labelled"]
 _OF_ONE_PATH = ("dnn", "sae", "mixmatch", "mixmatch_aligned", "softmatch")
+_HALVES = ("softmatch_half", "mmmd_half")
 NEED_ACTED = ("mmmd_with_acted", "mmmd_epoch_wise")
 
 
@@ -220,12 +221,12 @@ class TrainMmmdOptions(OnVectorsOptions):
             names no corpus all of these that need none.
         svm: options of the baseline.
         dnn: network of dnn, sae, mixmatch and softmatch.
-        mmd: network of mmd and of the three mmmd.
+        mmd: network of mmd and of all mmmd.
         mixmatch: of mixmatch and of the three mmmd.
         mixmatch_acted: of the two mmmd with acted utterances, where these need their own; None: as `mixmatch`.
         aligned: of the variants that are ours: mixmatch_aligned, mmmd_aligned, and both guarded ones.
         guard: of the guarded variants, and of the members.
-        softmatch: of softmatch, softmatch_half and softmatch_guarded.
+        softmatch: of softmatch and mmmd_softmatch, and of the halves and guarded variants that have one of them.
         sae: pre-training of sae.
         acted_weight: of L_Ve in mmmd_epoch_wise; the paper's is 1.
     """
@@ -257,6 +258,7 @@ class TrainMmmdOptions(OnVectorsOptions):
             "mixmatch_aligned": {"mixmatch": self.aligned},
             "mmmd_aligned": {"mixmatch": self.aligned},
             "softmatch": {"consistency": self.softmatch},
+            "mmmd_softmatch": {"consistency": self.softmatch},
         }
         network = self.dnn if variant in _OF_ONE_PATH else self.mmd
         method = parts[variant].get("mixmatch") or parts[variant].get("consistency")
@@ -273,13 +275,14 @@ class TrainMmmdOptions(OnVectorsOptions):
             "mmmd_guarded": ("mmd", "mmmd_aligned"),
             "softmatch_guarded": ("dnn", "softmatch"),
             "softmatch_half": ("dnn", "softmatch"),
+            "mmmd_half": ("mmd", "mmmd_softmatch"),
             "dnn_members": ("dnn", None),
             "mmd_members": ("mmd", None),
         }
         if variant not in kinds:
             return None
         supervised, other = kinds[variant]
-        guard = GuardOptions(parts=0, shares=(0.5,)) if variant == "softmatch_half" else self.guard
+        guard = GuardOptions(parts=0, shares=(0.5,)) if variant in _HALVES else self.guard
         return GuardedOptions(
             supervised=self.neural(supervised), semi_supervised=other and self.neural(other), guard=guard
         )

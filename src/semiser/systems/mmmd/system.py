@@ -70,6 +70,8 @@ SYSTEM: System[TrainMmmdOptions, VariantName] = System(
         "softmatch": "dnn, taught by its own guesses on corrupted vectors, as far as they are sure (SoftMatch)",
         "softmatch_guarded": "dnn and softmatch, mixed as labels say that these networks have not seen (ours)",
         "softmatch_half": "dnn and softmatch, half of each (ours)",
+        "mmmd_softmatch": "mmd, taught by its own guesses on corrupted vectors, as far as they are sure (ours)",
+        "mmmd_half": "mmd and mmmd_softmatch, half of each (ours)",
         "dnn_members": "the networks of mixmatch_guarded that see labels alone (ours)",
         "mmd_members": "the networks of mmmd_guarded that see labels alone (ours)",
     },
