@@ -1,5 +1,7 @@
 """A training run: checkpoints that are damaged are not resumed; its device."""
 
+import os
+import pickle
 import subprocess
 import sys
 import time
@@ -38,6 +40,27 @@ def test_a_checkpoint_that_lacks_a_part_is_not_resumed(tmp_path, lacking, caplog
     state = {"epoch": 0}
     assert not _run(tmp_path).resume(state)
     assert state["epoch"] == 0 and f"lacks {lacking}" in caplog.text
+
+
+class Code:
+    """What runs when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_code_in_a_checkpoint_is_never_run(tmp_path, monkeypatch, caplog):
+    _run(tmp_path).save_checkpoint({"epoch": 3}, force=True)
+    saved = torch.load(tmp_path / "checkpoint.ckpt", weights_only=True)
+    torch.save(saved | {"epoch": Code(tmp_path / "ran")}, tmp_path / "checkpoint.ckpt")
+    assert not _run(tmp_path).resume({"epoch": 0}) and "is damaged and is not resumed" in caplog.text
+    monkeypatch.setattr(TrainingRun, "_is_resumable", lambda *_: True)  # put there since it was looked at
+    with pytest.raises(pickle.UnpicklingError):
+        _run(tmp_path).resume({"epoch": 0})
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_training_says_where_it_stands_counting_from_one(tmp_path, monkeypatch):
