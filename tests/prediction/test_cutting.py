@@ -87,6 +87,16 @@ def test_a_recording_is_listened_to_block_by_block_up_to_its_end(monkeypatch):
     assert heard == [(16_000, 0, 60), (16_000, 60, 120), (16_000, 120, 150.5)]
 
 
+def test_a_burst_of_voice_that_is_no_utterance_is_passed_over():
+    from semiser.prediction import cutting
+
+    def voices(path, duration_s):
+        yield from [(0.25, 0.5), (1.0, 1.5), (10.0, 10.25), (20.0, 26.0)]
+
+    found = list(cutting._segments("talk.wav", 30.0, CutOptions(by="voice", longest_s=5), voices))
+    assert found == [(1.0, 1.5), (20.0, 23.0), (23.0, 26.0)]
+
+
 def test_a_recording_without_speech_is_a_row_with_a_reason(tmp_path):
     pytest.importorskip("silero_vad")
     write_wav(tmp_path / "still.wav", np.zeros(16_000 * 5, np.float32))

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from semiser.features.registry import make_families
 from semiser.options.features import FeaturesOptions, ShardOptions
 from semiser.options.final import FinalOptions
 from semiser.prediction.features import InProcess
-from semiser.prediction.final import find_final, locate
+from semiser.prediction.final import _remove_others, find_final, locate
 from semiser.shards.extract import extract
 from semiser.systems.mmmd.options import TrainMmmdOptions
 
@@ -86,6 +87,16 @@ def test_what_is_finished_is_not_trained_again_and_another_choice_takes_its_plac
     card = json.loads((models / "final" / "card.json").read_text())
     assert card["variant"] == "dnn" and card["expected"]["chosen_from"] == 1
     assert [path.name for path in (models / "final").iterdir() if path.is_dir()] == [card["members"][0]["folder"]]
+
+
+def test_of_the_models_before_not_even_folders_are_left(tmp_path):
+    for place in ("", "mmd/fold-00", "mmd/fold-01", "svm/seed-0/fold-00", "parts/encoder"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "card.json").write_text("{}")
+    _remove_others(tmp_path, {Path("mmd/fold-01"), Path("parts/encoder")})
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")}
+    folders = {"mmd", "mmd/fold-01", "parts", "parts/encoder"}
+    assert left == folders | {"card.json", "mmd/fold-01/card.json", "parts/encoder/card.json"}
 
 
 def test_an_ensemble_averages_the_models_of_the_folds(project):

@@ -31,6 +31,8 @@ def test_each_corpus_has_its_lines_and_each_kind_its_share():
     ]
     below = PlausibleFeaturesOptions(lost=0.05, cut=0.15, padded=0.25, without=0.35)
     assert all(warning for warning, _ in implausible("word2vec", facts, below))
+    above = PlausibleFeaturesOptions(lost=0.11, cut=0.21, padded=0.31, without=0.41)
+    assert not any(warning for warning, _ in implausible("word2vec", facts, above))
     assert [warning for warning, _ in implausible("word2vec", facts, PlausibleFeaturesOptions())] == [
         True,
         True,
