@@ -1,11 +1,14 @@
 """The walk over a corpus folder."""
 
+import errno
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from semiser.corpora.files import Misfit, iter_files, leaves_root, read_files
+from semiser.corpora.files import Misfit, iter_files, leaves_root, read_files, walk
 from semiser.corpora.utterance import Rejected, Utterance
 
 
@@ -28,6 +31,32 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path):
     (corpus / "self").symlink_to(corpus)
     (corpus / "gone.wav").symlink_to(tmp_path / "never-fetched")
     assert [str(path) for path in iter_files(corpus, {".wav"})] == ["gone.wav", "linked/1.wav", "own.wav"]
+
+
+@pytest.fixture
+def deep(tmp_path: Path, monkeypatch):
+    """Folders below each other; the innermost two have paths that are longer than a path may be."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(1_030):
+        name = "d" if number < 1_010 else "e" * 200
+        os.mkdir(name)
+        os.chdir(name)
+        if number in (1_009, 1_029):
+            Path("1.wav").touch()
+    yield tmp_path
+    os.chdir(tmp_path)
+    subprocess.run(["rm", "-rf", "d"], check=True)  # pytest's own recursion does not get as deep
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the longest path of Linux")
+def test_folders_too_deep_to_be_listed_are_named_and_the_others_read(deep: Path):
+    unlisted: list[tuple[str, OSError]] = []
+    above = "d/" * 1_010
+    assert list(walk(deep, unlisted)) == [f"{above}1.wav"]
+    ((folder, error),) = unlisted
+    assert folder.startswith(f"{above}eee") and error.errno == errno.ENAMETOOLONG
+    with pytest.raises(OSError, match="too long"):
+        list(iter_files(deep, {".wav"}))
 
 
 def test_rows_misfits_and_files_passed_over(tmp_path: Path):

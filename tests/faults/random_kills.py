@@ -131,6 +131,7 @@ def start(project: Path, step: str, log: int) -> int:
     status = 1
     try:
         os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started this in the background
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.chdir(project)
@@ -165,11 +166,18 @@ def wait(pid: int, limit_s: float = 600) -> int | None:
     return None
 
 
-def end(pid: int, how: signal.Signals) -> None:
-    """Send a signal to a run, to all its processes as a terminal does where it is Ctrl-C, and wait for its end."""
+def end(pid: int, how: signal.Signals) -> float | None:
+    """Seconds until a run ended on a signal, sent to all its processes as a terminal does where it is Ctrl-C.
+
+    None where two minutes were not enough: it is killed.
+    """
+    begin = time.monotonic()
     (os.killpg if how == signal.SIGINT else os.kill)(pid, how)
-    if wait(pid, 60) is None:
-        sys.exit(f"a run does not end within a minute of {how.name}")
+    if wait(pid, 120) is not None:
+        return round(time.monotonic() - begin, 1)
+    os.killpg(pid, signal.SIGKILL)
+    wait(pid, 60)
+    return None
 
 
 def left_behind(session: int, limit_s: float = 30) -> int:
@@ -266,8 +274,7 @@ def main() -> None:
             shutil.rmtree(project / "data")
             shutil.copytree(states / step, project / "data")
             pid, at = start(project, step, log), draw.uniform(0, lengths[step])
-            if hit := wait(pid, at) is None:
-                end(pid, signal.Signals[arguments.signal])
+            took = end(pid, signal.Signals[arguments.signal]) if (hit := wait(pid, at) is None) else 0
             alive, broken = left_behind(pid), unreadable(project)
             leftovers = sum(1 for _ in (project / "data").rglob("*.partial"))
             status = wait(start(project, step, log))
@@ -275,13 +282,13 @@ def main() -> None:
             differs = sorted(
                 name for name in now.keys() | expected[step].keys() if now.get(name) != expected[step].get(name)
             )
-            fact = {"step": step, "at_s": round(at, 2), "hit": hit, "processes_left": alive, "unreadable": broken,
-                    "partial": leftovers, "rerun": status, "differs": differs}  # fmt: skip
+            fact = {"step": step, "at_s": round(at, 2), "hit": hit, "took_s": took, "processes_left": alive,
+                    "unreadable": broken, "partial": leftovers, "rerun": status, "differs": differs}  # fmt: skip
             lines.write(json.dumps(fact) + "\n")
             lines.flush()
-            totals.update(runs=1, hit=hit, processes_left=alive > 0, unreadable=bool(broken), rerun_failed=status != 0,
-                          differs=bool(differs))  # fmt: skip
-            if alive or broken or status or differs:
+            totals.update(runs=1, hit=hit, no_end=took is None, processes_left=alive > 0, unreadable=bool(broken),
+                          partial=leftovers, rerun_failed=status != 0, differs=bool(differs))  # fmt: skip
+            if took is None or alive or broken or status or differs:
                 print(json.dumps(fact), flush=True)
     print(json.dumps(totals))
 

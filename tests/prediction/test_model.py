@@ -106,6 +106,8 @@ def test_every_file_of_a_folder_has_a_row_and_what_is_unusable_a_reason(trained,
     (tmp_path / "notes.txt").write_text("not speech")
     (tmp_path / "gone.wav").symlink_to("nowhere")
     (tmp_path / ".hidden.wav").touch()
+    (tmp_path / "linked").symlink_to("below")
+    (tmp_path / "circle").symlink_to(tmp_path)
     with caplog.at_level(logging.WARNING):
         found = semiser.load(card).predict(tmp_path)
     reasons = dict(zip(found["path"].to_pylist(), found["reason"].to_pylist(), strict=True))
@@ -114,11 +116,12 @@ def test_every_file_of_a_folder_has_a_row_and_what_is_unusable_a_reason(trained,
         "empty.wav": "empty file (0 bytes)",
         "gone.wav": "cannot be opened: No such file or directory",
         "good.wav": None,
+        "linked/short.wav": "is10: 0.050 s of audio: IS10 needs at least 0.1 s",
         "notes.txt": "not an audio or video file by its name (.txt)",
     }
-    assert found["prediction"].null_count == 4
+    assert found["prediction"].null_count == 5
     assert np.isclose(_probabilities(found, ("happiness", "sadness"))[3].sum(), 1)
-    assert "4 of 5 inputs have no prediction" in caplog.text
+    assert "5 of 6 inputs have no prediction" in caplog.text
     assert "1 utterances, whose speaker has fewer than 5 here, are scaled by the training's" in caplog.text
 
 

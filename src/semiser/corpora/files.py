@@ -40,7 +40,7 @@ def iter_files(root: Path, suffixes: Collection[str]) -> Iterator[PurePosixPath]
         suffixes: lower-case suffixes to keep, such as `{".wav"}`; case does not matter in the files.
     """
     copies = 0
-    for path in _walk(str(root), "", frozenset()):
+    for path in walk(root):
         stem, suffix = os.path.splitext(path)
         if suffix.lower() not in suffixes:
             continue
@@ -52,16 +52,38 @@ def iter_files(root: Path, suffixes: Collection[str]) -> Iterator[PurePosixPath]
         logger.info("%s: passed over %d wav files beside a flac of the same name, which is read", root.name, copies)
 
 
-def _walk(folder: str, relative: str, above: frozenset[str]) -> Iterator[str]:
-    inside = above | {os.path.realpath(folder)}
-    for name in sorted(os.listdir(folder)):
-        if name in _LEFTOVERS or name.startswith((".", "~$")):
+def walk(root: Path, unlisted: list[tuple[str, OSError]] | None = None) -> Iterator[str]:
+    """Files below a folder as `iter_files` has them, of any suffix.
+
+    Args:
+        root: the folder.
+        unlisted: takes the folders that cannot be listed, and why; None: the first of them ends the walk.
+    """
+    waiting = [("", True, frozenset[tuple[int, int]]())]  # no recursion: folders may lie a thousand levels deep
+    while waiting:
+        relative, is_folder, above = waiting.pop()
+        path = os.path.join(root, relative)
+        if not is_folder and not os.path.isdir(path):
+            yield relative
             continue
-        path = os.path.join(folder, name)
-        if not os.path.isdir(path):
-            yield relative + name
-        elif os.path.realpath(path) not in inside:
-            yield from _walk(path, f"{relative}{name}/", inside)
+        try:
+            status = os.stat(path)
+            own = (status.st_dev, status.st_ino)
+            if own in above:
+                continue
+            with os.scandir(path) as entries:
+                # Where the path is too long to ask about, its entry alone knows that it is a folder
+                found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries)
+        except OSError as error:
+            if unlisted is None:
+                raise
+            unlisted.append((relative, error))
+            continue
+        waiting += [
+            (posixpath.join(relative, name), folder, above | {own})
+            for name, folder in reversed(found)
+            if name not in _LEFTOVERS and not name.startswith((".", "~$"))
+        ]
 
 
 def read_files(

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from semiser.corpora import manifest
-from semiser.corpora.files import Misfit, read_files
+from semiser.corpora.files import Misfit, printable, read_files, walk
 from semiser.corpora.ingest import implausible, ingest_corpus
 from semiser.corpora.options import CorpusOptions, IngestOptions
 from semiser.corpora.reader import Reader, ReaderOptions
@@ -52,27 +52,26 @@ def find_sources(path: str | Path, options: Mapping[str, Any] | None = None) -> 
         root, reader, own = path.parent, manifest.READER, {**(options or {}), "file": path.name}
     else:
         root, own = (path, {}) if path.is_dir() else (path.parent, {})
-        names = sorted(_files(path)) if path.is_dir() else [PurePosixPath(path.name)]
-        reader = Reader(lambda corpus, _, __: read_files(corpus, names, _describe), "*", "a.wav", options=ReaderOptions)
-        if not names:
-            raise ValueError(f"no file in the folder {path}")
+        reader = Reader(lambda *_: _read(path), "*", "a.wav", options=ReaderOptions)
     corpus = CorpusOptions.model_construct(reader="manifest", root=str(root), options=own)
     spool = Spool()
     tally = ingest_corpus(CORPUS, corpus, reader, spool, IngestOptions.model_fields["listen"].default)
     if not tally.entries:
-        raise ValueError(f"no line in the manifest {path}")
+        raise ValueError(f"no file in the folder {path}" if path.is_dir() else f"no line in the manifest {path}")
     for _, said in implausible({**tally.summary({}), "repeated": spool.repeated(CORPUS)}, PlausibleSpeechOptions()):
         logger.warning("%s", said)
     utterances = pa.Table.from_batches(spool.utterances(CORPUS), UTTERANCES_SCHEMA)
     return Sources(utterances, list(spool.rejected(CORPUS)), root)
 
 
-def _files(folder: Path) -> Iterator[PurePosixPath]:
-    """Files below a folder, relative to it, broken links among them; hidden ones are passed over."""
-    for path in folder.rglob("*"):
-        relative = path.relative_to(folder)
-        if not path.is_dir() and not any(part.startswith(".") for part in relative.parts):
-            yield PurePosixPath(relative)
+def _read(path: Path) -> Iterator[Utterance | Rejected]:
+    """A file, or all files below a folder, broken links among them, and the folders that cannot be listed."""
+    unlisted: list[tuple[str, OSError]] = []
+    names = walk(path, unlisted) if path.is_dir() else [path.name]
+    yield from read_files(CORPUS, map(PurePosixPath, names), _describe)
+    for name, error in unlisted:
+        reason = f"what this folder holds cannot be listed: {error.strerror}"
+        yield Rejected(CORPUS, printable(PurePosixPath(name)), reason)
 
 
 def _describe(path: PurePosixPath) -> Utterance:
