@@ -1,7 +1,7 @@
 """When and why MixMatch harms, and how a guard mixes it with supervised networks: by validation speakers alone.
 
     python benchmarks/why_mixmatch.py tests [--network mmd] [--only published,oracle]
-    python benchmarks/why_mixmatch.py candidates [--only "single columns,half of the columns"]
+    python benchmarks/why_mixmatch.py candidates [--network mmd] [--only "single columns,half of the columns"]
     python benchmarks/why_mixmatch.py paths
     python benchmarks/why_mixmatch.py guard [--network mmd]
     python benchmarks/why_mixmatch.py crowds
