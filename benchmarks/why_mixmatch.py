@@ -5,7 +5,7 @@
     python benchmarks/why_mixmatch.py paths
     python benchmarks/why_mixmatch.py guard [--network mmd]
     python benchmarks/why_mixmatch.py crowds
-    python benchmarks/why_mixmatch.py skewed
+    python benchmarks/why_mixmatch.py skewed [--network mmd] [--only published,softmatch]
     python benchmarks/why_mixmatch.py labels
 
 Reads the tables of finished `kedro run --env <corpus>_benchmark --pipelines=ingest,features` of casia, emodb, nemo and
@@ -61,6 +61,8 @@ CORPORA = ("casia", "emodb", "nemo", "ased")
 SHARES = {"casia": (0.1, 0.25), "emodb": (0.1, 0.25), "nemo": (0.1, 0.25), "ased": (0.07,)}
 GROUPS = 4
 MIXED: dict[str, VariantName] = {"dnn": "mixmatch", "mmd": "mmmd_without_acted"}  # each network with MixMatch
+CONSISTENT: dict[str, VariantName] = {"dnn": "softmatch", "mmd": "mmmd_softmatch"}
+GUARDED: dict[str, VariantName] = {"dnn": "mixmatch_guarded", "mmd": "mmmd_guarded"}
 HALF = ", half"  # of the prediction, the rest being the supervised network's
 BESIDE = ("supervised", "published", "aligned")  # what candidates are compared with
 ALIGNED = {"alignment": "labelled", "temperature": 0.5}
@@ -389,19 +391,28 @@ def _score_crowds(arguments: argparse.Namespace, options: TrainBenchmarkOptions,
 
 def _score_skewed(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
     """Unlabelled speech whose classes are not as frequent as the labels'."""
-    mixed, guard = options.neural("mixmatch"), options.guarded("mixmatch_guarded")
+    supervised, mixed = options.neural(arguments.network), options.neural(MIXED[arguments.network])
+    guard = options.guarded(GUARDED[arguments.network])
     assert guard
+    chosen = {"published": mixed, "aligned": _mixed(mixed, **ALIGNED, guess="joint")}
+    chosen["softmatch"] = options.neural(CONSISTENT[arguments.network])
+    names = arguments.only.split(",") if arguments.only else [*chosen, "guard"]
     for facts, corpus in _problems(arguments):
-        if facts["share"] != SHARES[facts["corpus"]][0] or (*facts.values(), "guard") in done:
+        wanted = [name for name in ("supervised", *names) if (*facts.values(), name) not in done]
+        if facts["share"] != SHARES[facts["corpus"]][0] or not wanted:
             continue
         found = problem(corpus, facts["group"], facts["share"])
         rows = found.data.rows | {"unlabelled": skewed(found)}
         found = found._replace(data=replace(found.data, rows=rows))
-        yield {**facts, "name": "supervised", "uar": score(found, options.neural("dnn"))}
-        yield {**facts, "name": "published", "uar": score(found, mixed)}
-        yield {**facts, "name": "aligned, T 0.5", "uar": score(found, _mixed(mixed, **ALIGNED))}
-        guarded_by = trained_by(lambda run, data=found.data: guarded.fit(data, guard, run), found.data)
-        yield {**facts, "name": "guard", "uar": _uar(guarded_by, found)}
+        without = said_by(found, supervised)
+        for name in wanted:
+            if name == "guard":
+                said = trained_by(lambda run, data=found.data: guarded.fit(data, guard, run), found.data)
+            else:
+                said = without if name == "supervised" else said_by(found, chosen[name])
+            yield {**facts, "name": name, "uar": _uar(said, found)}
+            if name in chosen:
+                yield {**facts, "name": name + HALF, "uar": _uar(said + without, found)}
 
 
 def skewed(found: Problem) -> Tensor:
@@ -413,7 +424,7 @@ def skewed(found: Problem) -> Tensor:
 
 def _score_guard(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
     """Each rule of mixing, of the same networks."""
-    chosen = options.guarded("mixmatch_guarded" if arguments.network == "dnn" else "mmmd_guarded")
+    chosen = options.guarded(GUARDED[arguments.network])
     assert chosen
     for facts, corpus in _problems(arguments):
         if (*facts.values(), "supervised") not in done:
