@@ -269,7 +269,7 @@ def env_lines(draft: Draft, project: Path, command: str) -> Iterator[str]:
         yield "  scaling: {strategy: speaker} # each by their own mean and deviation; without speaker all together"
     else:
         yield "  scaling: {strategy: global} # by the training part; speakers are not all known"
-    several = "[svm, dnn, mixmatch, mmd, mmmd_without_acted]" if draft.unlabelled else "[svm, dnn, mmd]"
+    several = "[svm, dnn, mixmatch, mmd, mmmd_without_acted, mmmd_half]" if draft.unlabelled else "[svm, dnn, mmd]"
     yield f"  variants: {several} # {'no acted speech is named' if draft.unlabelled else 'nothing is unlabelled'}"
     yield "  mmd: &network {epochs: 30, batch_size: 64, schedule: cosine, input_noise: 1.0, balanced: true}"
     yield "  dnn: *network"

@@ -84,7 +84,7 @@ class TrainBenchmarkOptions(TrainBaselinesOptions, TrainMmmdOptions):
     variants: Annotated[tuple[VariantName, ...], names_of(VariantName)] = Field(  # type: ignore[assignment]
         default=(
             *("svm", "linear_svm", "logistic", "knn", "self_training", "label_spreading"),
-            *("dnn", "mixmatch", "mmd", "mmmd_without_acted"),
+            *("dnn", "mixmatch", "mmd", "mmmd_without_acted", "mmmd_half"),
         ),
         min_length=1,
     )
