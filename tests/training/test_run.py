@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -61,6 +62,20 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path, monkeypatch, caplog):
     with pytest.raises(pickle.UnpicklingError):
         _run(tmp_path).resume({"epoch": 0})
     assert not (tmp_path / "ran").exists()
+
+
+def test_no_two_processes_draw_the_same_numbers_for_their_parts(tmp_path, monkeypatch):
+    drawn = []
+    for rank in range(3):
+        run = _run(tmp_path)
+        monkeypatch.setattr(run, "fabric", SimpleNamespace(world_size=3, global_rank=rank, device=torch.device("cpu")))
+        torch.manual_seed(0)
+        for _ in range(4):
+            with run.own_draws():
+                drawn.append(float(torch.rand(1, dtype=torch.float64)))
+        drawn.append(float(torch.rand(1, dtype=torch.float64)))
+    behind = drawn[4::5]
+    assert len(set(behind)) == 1 and len(set(drawn)) == 3 * 4 + 1
 
 
 def test_a_training_says_where_it_stands_counting_from_one(tmp_path, monkeypatch):
