@@ -78,6 +78,18 @@ def test_no_two_processes_draw_the_same_numbers_for_their_parts(tmp_path, monkey
     assert len(set(behind)) == 1 and len(set(drawn)) == 3 * 4 + 1
 
 
+def test_a_loss_on_the_whole_batch_gives_the_own_rows_their_gradient_times_the_processes(tmp_path, monkeypatch):
+    run = _run(tmp_path)
+    monkeypatch.setattr(run, "fabric", SimpleNamespace(world_size=2, global_rank=1))
+    others = torch.tensor([[1.0], [0.0], [5.0]])  # of the first process: rows 0 and 2
+    monkeypatch.setattr("semiser.training.run.distributed.all_reduce", lambda values: values.add_(others))
+    part = torch.tensor([[3.0]], requires_grad=True)
+    rows = run.joined(part, 3)
+    assert rows.tolist() == [[1.0], [3.0], [5.0]]
+    (rows**2).sum().backward()
+    assert part.grad.tolist() == [[2 * 3.0 * 2]]
+
+
 def test_a_training_says_where_it_stands_counting_from_one(tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr("semiser.training.run.note", said.append)
