@@ -33,7 +33,7 @@ NEVER_THE_SAME = {".lock", "run.json", "cost.json", "report.html", "report.json"
 DRAWN = {"train_identities": 4, "validation_identities": 2, "pictures": 1}
 CLASSES = ["neutral", "sadness", "anger", "happiness"]
 SMALL = {
-    "engine": {"workers": 1},
+    "engine": {"workers": 2},
     "features": {"shards": {"utterances": 8}},
     "train_faces": {"expression": {"training": {"epochs": 1, "drawn": DRAWN}},
                     "dface": {"training": {"epochs": 1, "drawn": DRAWN}}},

@@ -91,7 +91,10 @@ class _TimeUp(Exception):
 
 
 class Helper:
-    """A thread that makes one call after the other, and can be given up."""
+    """A thread that makes one call after the other, and can be given up.
+
+    Where waiting for a result is interrupted (Ctrl-C), its call goes on, and its answer is not that of the next one.
+    """
 
     def __init__(self) -> None:
         self._calls: SimpleQueue = SimpleQueue()
@@ -100,7 +103,8 @@ class Helper:
 
     def begin(self, function: Callable[[], Any]) -> None:
         """Let the thread call the function, and go on."""
-        self._calls.put(function)
+        self._answers = SimpleQueue()  # of this call alone
+        self._calls.put((function, self._answers))
 
     def result(self, timeout_s: float | None) -> Any:
         """The result or error of the function that was begun. Raises `queue.Empty` when the time is up."""
@@ -114,14 +118,15 @@ class Helper:
         self._calls.put(None)
 
     def _serve(self) -> None:
-        while function := self._calls.get():
+        while call := self._calls.get():
+            function, answers = call
             answer: tuple[Any, BaseException | None]
             try:
                 answer = function(), None
             except BaseException as error:
                 answer = None, error
-            self._answers.put(answer)
-            del function, answer  # results are large, and this thread waits long
+            answers.put(answer)
+            del call, function, answers, answer  # results are large, and this thread waits long
 
 
 _own = threading.local()
