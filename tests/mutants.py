@@ -32,6 +32,7 @@ BESIDE = {
                      "training/test_memory.py", "training/test_processes.py"],
     "shards/dask_engine": [],
     "shards/engine": ["faults/test_kills.py"],
+    "shards/extract": ["shards/test_poison.py", "faults/test_disks.py", "faults/test_kills.py"],
     "shards/store": ["faults/test_disks.py"],
     "shards/table": ["shards/test_store.py", "shards/test_extract.py", "shards/test_two_experiments.py"],
     "shards/utterances": ["shards/test_extract.py"],

@@ -237,6 +237,8 @@ def test_what_is_odd_about_the_sound_and_the_speakers_is_said(tmp_path, caplog):
     shares = {"silent": 0.26, "opposite_phase": 0.26, "nameless_speakers": 0.51}
     ingest(IngestOptions(**options, plausible=shares))
     assert not any(record.levelname == "WARNING" for record in caplog.records)
+    ingest(IngestOptions(**options, plausible=shares | {"nameless_speakers": 0.5}))
+    assert [record.levelname for record in caplog.records].count("WARNING") == 1
     quiet = ingest(IngestOptions(**options, listen=0))
     assert quiet.utterances["level_db"].null_count == 4 and quiet.summary["own"]["heard"]["utterances"] == 0
 

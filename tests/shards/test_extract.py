@@ -16,7 +16,7 @@ from semiser.features.family import Family, Source
 from semiser.options.family import FamilyOptions
 from semiser.options.features import ShardOptions
 from semiser.shards.engine import LocalEngine
-from semiser.shards.extract import extract, extract_group, summarise
+from semiser.shards.extract import extract, extract_group, shard_key, summarise
 from semiser.shards.table import ShardedTable
 from semiser.shards.utterances import UtteranceFile
 
@@ -119,6 +119,14 @@ def test_which_corpora_take_part_is_no_part_of_the_fingerprint(corpus, tmp_path)
     _extract(corpus, tmp_path / "out", [_level(corpora=("tiny",))])
     assert Level.calls == []
     assert _extract(corpus, tmp_path / "out", [_level(corpora=("other",))])["level"].shards == []
+
+
+def test_a_shard_s_key_is_the_same_however_a_family_orders_its_inputs(corpus, monkeypatch):
+    family, shard = _level(), utterances_of(corpus)
+    assert len(family.inputs) > 1
+    key = shard_key(family, shard)
+    monkeypatch.setattr(family, "inputs", tuple(reversed(family.inputs)))
+    assert shard_key(family, shard) == key
 
 
 def test_unusable_utterances_are_listed_with_their_reason_and_have_no_row(corpus, tmp_path):
