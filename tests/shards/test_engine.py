@@ -89,15 +89,26 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="kill -9")
-def test_workers_end_with_a_killed_parent(tmp_path):
+def _kill(parent):
+    parent.kill()
+
+
+def _press_ctrl_c(parent):
+    os.killpg(parent.pid, signal.SIGINT)  # all processes of a terminal get it
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("end", [_kill, _press_ctrl_c])
+def test_workers_end_with_their_parent_whatever_they_are_at(tmp_path, end):
     script, pids = tmp_path / "parent.py", tmp_path / "pids"
     script.write_text(_PARENT)
     pids.mkdir()
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    parent = subprocess.Popen([sys.executable, str(script), str(pids)], env=environment)
+    parent = subprocess.Popen([sys.executable, str(script), str(pids)], env=environment, start_new_session=True)
     try:
         assert _within(20, lambda: len(list(pids.iterdir())) == 2)
+        end(parent)
+        parent.wait(20)
     finally:
         parent.kill()
         parent.wait()

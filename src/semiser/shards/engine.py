@@ -8,6 +8,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -75,6 +76,9 @@ class LocalEngine:
             except BrokenProcessPool:
                 broken = list(flight.values())
                 flight.clear()
+            except KeyboardInterrupt:
+                _terminate(executor)  # what they write is complete or absent, and a shard may take minutes
+                raise
             finally:
                 executor.shutdown(wait=True, cancel_futures=True)
             logger.warning("a worker process died; %d tasks in flight are tried again one by one", len(broken))
@@ -111,8 +115,18 @@ class LocalEngine:
         return ProcessPoolExecutor(self.workers, context, initializer=_start_worker)
 
 
+def _terminate(executor: Executor) -> None:
+    """End the processes of a pool, whatever they are at."""
+    for process in (getattr(executor, "_processes", None) or {}).copy().values():
+        process.terminate()
+
+
 def _start_worker() -> None:
-    """One thread of linear algebra per worker, as there is a worker per processor; and an end with the parent."""
+    """One thread of linear algebra per worker, as there is a worker per processor; and an end with the parent.
+
+    Ctrl-C reaches the workers, too. It is the parent's matter: raised in the midst of an import it left locks behind.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ[f"{library}_NUM_THREADS"] = "1"  # for what is loaded from now on
     threadpool_limits(1)  # for what is loaded already
