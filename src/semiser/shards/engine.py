@@ -124,7 +124,7 @@ def _terminate(executor: Executor) -> None:
 def _start_worker() -> None:
     """One thread of linear algebra per worker, as there is a worker per processor; and an end with the parent.
 
-    Ctrl-C reaches the workers, too. It is the parent's matter: raised in the midst of an import it left locks behind.
+    Ctrl-C reaches the workers, too. It is the parent's matter: a worker interrupted at its start could wait for ever.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for library in ("OMP", "OPENBLAS", "MKL"):
