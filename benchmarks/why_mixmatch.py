@@ -395,7 +395,10 @@ def _score_skewed(arguments: argparse.Namespace, options: TrainBenchmarkOptions,
     guard = options.guarded(GUARDED[arguments.network])
     assert guard
     chosen = {"published": mixed, "aligned": _mixed(mixed, **ALIGNED, guess="joint")}
-    chosen["softmatch"] = options.neural(CONSISTENT[arguments.network])
+    chosen["softmatch"] = taught = options.neural(CONSISTENT[arguments.network])
+    assert taught.consistency
+    unaligned = taught.consistency.model_copy(update={"alignment": "none"})
+    chosen["softmatch unaligned"] = taught.model_copy(update={"consistency": unaligned})
     names = arguments.only.split(",") if arguments.only else [*chosen, "guard"]
     for facts, corpus in _problems(arguments):
         wanted = [name for name in ("supervised", *names) if (*facts.values(), name) not in done]

@@ -23,17 +23,21 @@ from matplotlib import pyplot as plt
 CORPORA = {"ased": "ASED", "casia": "CASIA", "emodb": "EmoDB", "nemo": "nEMO"}
 DRAWN = (
     ("mixmatch", "dnn"),
-    ("mixmatch_guarded", "dnn"),
+    ("softmatch_half", "dnn"),
     ("mmmd_without_acted", "mmd"),
-    ("mmmd_guarded", "mmd"),
+    ("mmmd_half", "mmd"),
     ("self_training", "logistic"),
 )
 PAIRS = (
     *DRAWN,
     ("softmatch", "dnn"),
-    ("softmatch_half", "dnn"),
     ("mmmd_softmatch", "mmd"),
-    ("mmmd_half", "mmd"),
+    ("softmatch_half", "dnn_members"),
+    ("mmmd_half", "mmd_members"),
+    ("softmatch_half", "svm"),
+    ("mmmd_half", "svm"),
+    ("mixmatch_guarded", "dnn"),
+    ("mmmd_guarded", "mmd"),
     ("softmatch_guarded", "dnn"),
     ("softmatch_guarded", "dnn_members"),
     ("mixmatch_guarded", "dnn_members"),
