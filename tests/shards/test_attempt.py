@@ -55,9 +55,13 @@ class SlowBatches(BatchedFamily[FamilyOptions, str]):
 def interrupted():
     """The block is to be ended by Ctrl-C in the midst of what is slow."""
     main = threading.main_thread().ident
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     threading.Timer(TAKES_S / 3, signal.pthread_kill, [main, signal.SIGINT]).start()
-    with pytest.raises(KeyboardInterrupt):
-        yield
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("timeout_s", [None, 60])

@@ -77,7 +77,7 @@ def test_workers_default_to_the_usable_processors():
 
 
 _PARENT = """
-import os, sys, time
+import os, signal, sys, time
 from semiser.shards.engine import LocalEngine
 
 def report(folder):
@@ -85,6 +85,7 @@ def report(folder):
     time.sleep(60)
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     list(LocalEngine(2).map(report, [sys.argv[1]] * 2, "processes"))
 """
 
