@@ -282,7 +282,8 @@ def _votes(data: FoldData, trained: Trained, options: GuardOptions, run: Trainin
     epochs = sum(member.options.network.epochs for member in trained.members)
     run.log(epochs, epochs + 1, **facts)
     told = ", ".join(f"{name} {value:.3g}" for name, value in facts.items())
-    logger.info("guard over %d held-out labels: %s", len(labels), told)
+    if len(labels):
+        logger.info("guard over %d held-out labels: %s", len(labels), told)
     others = trained.in_a_group - 1
     shares = [_HALF / others] * others + [_HALF] if others else [1.0]
     return [Vote(group.temperature, group.weight * share) for group in groups for share in shares]
