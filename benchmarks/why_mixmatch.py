@@ -2,6 +2,7 @@
 
     python benchmarks/why_mixmatch.py tests [--network mmd] [--only published,oracle]
     python benchmarks/why_mixmatch.py candidates [--network mmd] [--only "single columns,half of the columns"]
+    python benchmarks/why_mixmatch.py nested [--network mmd]
     python benchmarks/why_mixmatch.py paths
     python benchmarks/why_mixmatch.py guard [--network mmd]
     python benchmarks/why_mixmatch.py crowds
@@ -14,11 +15,14 @@ the other speakers are split: two thirds train, a tenth (of ASED 7 %) or a quart
 third is scored. So no group chooses what it is tested with. `tests` changes one thing of MixMatch at a time; the truth
 of hidden labels tells how good the guesses are, and makes the oracle. `candidates` are forms of consistency on
 corrupted vectors, each alone and as half of the prediction; below their table stands what three corpora would choose
-for the fourth. `paths` changes one thing of MixMatch over paths at a time. `guard` trains the networks of a guarded
+for the fourth. `nested` reads the scores of `candidates`: in each group the candidate that gains most on its scored
+speakers, over all corpora, is trained on all of the group's speakers and tested on those that the group left out, who
+chose nothing. `paths` changes one thing of MixMatch over paths at a time. `guard` trains the networks of a guarded
 variant and says what each rule of mixing gives. `crowds` leaves few utterances of each speaker, `skewed` a fifth of the
-unlabelled ones of every other class, so that guesses as frequent as the labels are wrong. `labels` compares MMD with
-support vector machines, all labels being seen. `--groups 2` takes the first two groups alone. Scores are appended to a
-file of JSON lines, so that a run that was stopped goes on; the tables are printed at the end.
+unlabelled ones of every other class, so that guesses as frequent as the labels are wrong. `labels` compares MMD at
+several options with support vector machines, with few labels and with all. `--groups 2` takes the first two groups
+alone. Scores are appended to a file of JSON lines, so that a run that was stopped goes on; the tables are printed at
+the end.
 """
 
 import argparse
@@ -102,6 +106,21 @@ OVER_PATHS: dict[str, tuple[dict[str, Any], dict[str, Any], bool]] = {
     "no local loss in L_U": ({}, {}, False),
     "local losses weigh 0.1": ({}, {"local_loss_weight": 0.1}, True),
 }
+# What may keep MMD below a support vector machine: changes of its options.
+OF_MMD: dict[str, dict[str, Any]] = {
+    "30 epochs": {"epochs": 30},
+    "200 epochs": {"epochs": 200},
+    "noise 2": {"input_noise": 2.0},
+    "dropout 0.5": {"hidden_dropout": 0.5},
+    "decay 1": {"weight_decay": 1.0},
+    "decay 5": {"weight_decay": 5.0},
+    "local losses weigh 0.1": {"local_loss_weight": 0.1},
+    "global classifier predicts": {"local_prediction_weight": 0.0},
+    "local classifiers predict": {"local_prediction_weight": 1.0},
+    "EMA 0.98": {"ema_decay": 0.98},
+    "path of each descriptor": {"grouping": "descriptor"},
+    "256 and 128 units": {"hidden": (256, 128)},
+}
 OF_PATHS = ("aligned, T 0.5, joint", "aligned, T 0.5, others")  # the same as without, where there is one path
 
 
@@ -115,7 +134,7 @@ class Problem(NamedTuple):
 def main() -> None:
     """Score what has no score yet, then print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("tests", "candidates", "paths", "labels", "guard", "crowds", "skewed"))
+    parser.add_argument("what", choices=tuple(SCORES))
     parser.add_argument("--network", choices=("dnn", "mmd"), default="dnn")
     parser.add_argument("--data", default="data", help="the project's data folder")
     parser.add_argument("--scores", default="data/08_reporting", help="folder of the scores")
@@ -124,28 +143,28 @@ def main() -> None:
     parser.add_argument("--corpora", default=",".join(CORPORA), help="with commas between")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    path = Path(arguments.scores, f"why_mixmatch_{arguments.what}_{arguments.network}.jsonl")
+    path = _scores(arguments, arguments.what)
     path.parent.mkdir(parents=True, exist_ok=True)
-    lines = path.read_text().splitlines() if path.exists() else []
-    rows = [json.loads(line) for line in lines]
+    rows = _read_scores(path)
     done = {(row["corpus"], row["group"], row["share"], row["name"]) for row in rows}
     options = TrainBenchmarkOptions(**_benchmark_options())
-    scores = {
-        "tests": _score_tests,
-        "candidates": _score_candidates,
-        "paths": _score_paths,
-        "labels": _score_labels,
-        "guard": _score_guard,
-        "crowds": _score_crowds,
-        "skewed": _score_skewed,
-    }[arguments.what]
     with path.open("a") as file:
-        for row in scores(arguments, options, done):
+        for row in SCORES[arguments.what](arguments, options, done):
             rows.append(row)
             print(json.dumps(row), file=file, flush=True)
     _print_table(rows)
     if arguments.what == "candidates":
         _print_choice(rows)
+    if arguments.what == "nested":
+        print(f"chosen by group: {json.dumps(chosen_by_groups(_read_scores(_scores(arguments, 'candidates'))))}")
+
+
+def _scores(arguments: argparse.Namespace, what: str) -> Path:
+    return Path(arguments.scores, f"why_mixmatch_{what}_{arguments.network}.jsonl")
+
+
+def _read_scores(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def _benchmark_options() -> dict[str, Any]:
@@ -165,7 +184,9 @@ def read(data: Path, corpus: str) -> dict[str, Any]:
     return {"x": scale_by_speaker(x, speakers), "y": y, "speakers": speakers, "classes": tuple(classes), "names": names}
 
 
-def problem(corpus: dict[str, Any], group: int, share: float, each: int | None = None) -> Problem:
+def problem(
+    corpus: dict[str, Any], group: int, share: float, each: int | None = None, left_out: bool = False
+) -> Problem:
     """A group's fold: its speakers are left out, a third of the others is scored.
 
     Args:
@@ -173,6 +194,7 @@ def problem(corpus: dict[str, Any], group: int, share: float, each: int | None =
         group: number of the speakers that are left out.
         share: of each class's training labels that are seen.
         each: utterances of each training speaker, drawn at random; None: all.
+        left_out: the group's own speakers are scored, and all others train.
     """
     speakers, y = corpus["speakers"], corpus["y"]
     names = np.unique(speakers)
@@ -181,6 +203,8 @@ def problem(corpus: dict[str, Any], group: int, share: float, each: int | None =
     order = np.random.default_rng(100 + group).permutation(len(others))
     count = max(1, round(len(others) / 3))
     scored, train = ([others[place] for place in part] for part in (order[:count], order[count:]))
+    if left_out:
+        scored, train = [name for name in names if name not in others], others
     generator = np.random.default_rng(group)
     rows = np.flatnonzero(np.isin(speakers, train))
     if each is not None:
@@ -308,6 +332,42 @@ def _score_candidates(arguments: argparse.Namespace, options: TrainBenchmarkOpti
                 yield {**facts, "name": name + HALF, "uar": _uar(said + without, found)}
 
 
+def _score_nested(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
+    """The candidate that the group's scored speakers choose, on the speakers that the group left out."""
+    supervised, mixed = options.neural(arguments.network), options.neural(MIXED[arguments.network])
+    forms = {"published": mixed, "aligned": _mixed(mixed, **ALIGNED, guess="joint")}
+    forms |= {name: consistent(supervised, **changes) for name, changes in CANDIDATES.items()}
+    chosen = chosen_by_groups(_read_scores(_scores(arguments, "candidates")))
+    for facts, corpus in _problems(arguments):
+        if (*facts.values(), "chosen") in done:
+            continue
+        found = problem(corpus, facts["group"], facts["share"], left_out=True)
+        without, choice = said_by(found, supervised), chosen[facts["group"]]
+        taught = said_by(found, forms[choice.removesuffix(HALF)]) if choice != "supervised" else without
+        yield {**facts, "name": "supervised", "uar": _uar(without, found)}
+        yield {**facts, "name": "published", "uar": score(found, mixed)}
+        said = taught + without if choice.endswith(HALF) else taught
+        yield {**facts, "name": "chosen", "uar": _uar(said, found), "choice": choice}
+
+
+def chosen_by_groups(rows: list[dict[str, Any]]) -> dict[int, str]:
+    """For each group the candidate with the largest mean over corpora, of those that all of its problems have."""
+    by = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        by[row["group"]][row["corpus"], row["share"]][row["name"]] = row["uar"]
+    chosen = {}
+    for group, problems in by.items():
+        names = set.intersection(*(set(found) for found in problems.values()))
+        corpora = {corpus for corpus, _ in problems}
+
+        def mean(name: str, problems: Any = problems, corpora: set = corpora) -> float:
+            of = ([found[name] for key, found in problems.items() if key[0] == corpus] for corpus in corpora)
+            return float(np.mean([np.mean(values) for values in of]))
+
+        chosen[group] = max(sorted(names), key=mean)
+    return chosen
+
+
 def consistent(options: MmmdOptions, **changes: Any) -> MmmdOptions:
     """A supervised network's options with consistency, as a first guess has it but for the changes."""
     chosen = ConsistencyOptions(epochs=30, run=42).model_copy(update=changes)
@@ -340,27 +400,23 @@ def _score_paths(arguments: argparse.Namespace, options: TrainBenchmarkOptions, 
 
 
 def _score_labels(arguments: argparse.Namespace, options: TrainBenchmarkOptions, done: set) -> Iterator[dict]:
-    """MMD at several options beside support vector machines, with all labels; counted from the RBF kernel."""
-    short = options.mmd.model_copy(update={"epochs": 30})
-    networks = {
-        "mmd": options.mmd,
-        "mmd, 30 epochs": short,
-        "mmd, 30 epochs, dropout 0.3": short.model_copy(update={"hidden_dropout": 0.3}),
-        "mmd, 30 epochs, EMA 0.98": short.model_copy(update={"ema_decay": 0.98}),
-        "dnn, 30 epochs": options.dnn.model_copy(update={"epochs": 30}),
-    }
+    """MMD at several options beside support vector machines, with few labels and with all; less the RBF kernel."""
+    plain = {"supervised": SvmOptions(), "linear SVM": options.linear_svm}
+    networks = {"mmd": options.mmd, "dnn": options.dnn}
+    networks |= {f"mmd, {name}": options.mmd.model_copy(update=changes) for name, changes in OF_MMD.items()}
+    kept = arguments.only.split(",") if arguments.only else list(networks)
     for facts, corpus in _problems(arguments):
-        if facts["share"] != SHARES[facts["corpus"]][0]:
-            continue
-        facts = {**facts, "share": 1.0}
-        data = problem(corpus, facts["group"], 1.0)
-        for name, kernel in {"supervised": SvmOptions(), "linear SVM": SvmOptions(kernel="linear", c=0.001)}.items():
-            if (*facts.values(), name) not in done:
-                said = trained_by(lambda run, of=kernel, data=data.data: svm.fit(data, of, run), data.data)
-                yield {**facts, "name": name, "uar": _uar(said, data)}
-        for name, network in networks.items():
-            if (*facts.values(), name) not in done:
-                yield {**facts, "name": name, "uar": score(data, MmmdOptions(network=network))}
+        shares = [facts["share"]] + [1.0] * (facts["share"] == SHARES[facts["corpus"]][0])
+        for share in shares:
+            here = {**facts, "share": share}
+            data = problem(corpus, facts["group"], share)
+            for name, kernel in plain.items():
+                if (*here.values(), name) not in done:
+                    said = trained_by(lambda run, of=kernel, data=data.data: svm.fit(data, of, run), data.data)
+                    yield {**here, "name": name, "uar": _uar(said, data)}
+            for name in kept:
+                if (*here.values(), name) not in done:
+                    yield {**here, "name": name, "uar": score(data, MmmdOptions(network=networks[name]))}
 
 
 def _network(data: FoldData, options: MmmdOptions, run: TrainingRun) -> nn.Module:
@@ -518,6 +574,18 @@ def _print_choice(rows: list[dict[str, Any]]) -> None:
 
 def _cell(gains: list[float]) -> str:
     return f"{np.mean(gains):+.3f} ± {np.std(gains) / len(gains) ** 0.5:.3f}" if gains else ""
+
+
+SCORES = {
+    "tests": _score_tests,
+    "candidates": _score_candidates,
+    "nested": _score_nested,
+    "paths": _score_paths,
+    "labels": _score_labels,
+    "guard": _score_guard,
+    "crowds": _score_crowds,
+    "skewed": _score_skewed,
+}
 
 
 if __name__ == "__main__":
