@@ -1,8 +1,10 @@
-"""What benchmarks share: the calls of a step that its floor is made of, and the ratios that a page gathers."""
+"""What benchmarks share, and what those decide that choose options."""
 
 import sys
+from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield
-    for name in ("floor", "run_all"):
+    for name in ("floor", "run_all", "why_mixmatch", "features_memory"):
         sys.modules.pop(name, None)
 
 
@@ -64,3 +66,54 @@ def test_a_ratio_that_is_half_as_much_again_as_the_kept_one_fails_the_short_form
     assert run_all.quick(renew=True) == 0
     monkeypatch.setattr(run_all, "run", lambda name, words: (0, f"step / floor = {now}\n", 0.1))
     assert run_all.quick(renew=False) == code
+
+
+def test_each_group_chooses_by_its_own_scored_speakers_each_corpus_counting_alike(benchmarks):
+    from why_mixmatch import chosen_by_groups
+
+    scores = {  # "a" is better on two problems of one corpus, "b" by more on the one of another
+        (0, "casia", 0.1): {"a": 0.52, "b": 0.50},
+        (0, "casia", 0.25): {"a": 0.52, "b": 0.50},
+        (0, "ased", 0.07): {"a": 0.70, "b": 0.73, "c": 0.99},  # "c" was not scored on all
+        (1, "casia", 0.1): {"a": 0.60, "b": 0.50},
+    }
+    rows = [
+        {"group": group, "corpus": corpus, "share": share, "name": name, "uar": uar}
+        for (group, corpus, share), found in scores.items()
+        for name, uar in found.items()
+    ]
+    assert chosen_by_groups(rows) == {0: "b", 1: "a"}
+
+
+def test_speakers_who_are_left_out_neither_train_nor_choose(benchmarks):
+    from why_mixmatch import GROUPS, problem
+
+    speakers = np.repeat([f"s{number}" for number in range(12)], 6)
+    corpus = {
+        "x": np.zeros((72, 3), np.float32),
+        "y": np.tile([0, 1], 36),
+        "speakers": speakers,
+        "classes": ("anger", "fear"),
+        "names": ("a", "b", "c"),
+    }
+
+    def who(found, *roles):
+        return {name for role in roles for name in speakers[found.data.rows[role].numpy()]}
+
+    tested = []
+    for group in range(GROUPS):
+        choosing, testing = (problem(corpus, group, 0.5, left_out=left_out) for left_out in (False, True))
+        chose = who(choosing, "train", "unlabelled", "test")
+        assert who(testing, "train", "unlabelled") == chose
+        assert not who(choosing, "train", "unlabelled") & who(choosing, "test")
+        assert not who(testing, "test") & chose
+        tested += sorted(who(testing, "test"))
+    assert sorted(tested) == sorted(set(speakers))
+
+
+def test_the_memory_of_all_families_that_need_no_file_is_measured(benchmarks):
+    from features_memory import DEMO, extract_all
+
+    found = extract_all(Namespace(root=DEMO, files=1, times=2, workers=1))
+    assert found["utterances"] == 2
+    assert found["main_mb"] > 0
