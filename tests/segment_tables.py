@@ -8,7 +8,7 @@ from semiser.shards.store import ShardFolder
 from semiser.shards.table import Receipt, ShardedTable
 
 SIZE = (20, 20)  # bins and frames: 20 -> 18 -> 6 -> 4 -> 1
-OPTIONS = {"sample_rate_hz": 1600, "dft_size": 80, "window_ms": 20.0, "cutoff_hz": 400.0, "segment_frames": 20}
+OPTIONS = {"sample_rate_hz": 8000, "dft_size": 400, "window_ms": 20.0, "cutoff_hz": 400.0, "segment_frames": 20}
 
 
 def utterances(speakers: str, corpus: str, per_class: int = 2) -> list[dict]:

@@ -32,9 +32,14 @@ from semiser.prediction.sources import find_sources
 from semiser.shards.extract import extract
 from semiser.systems.avspnet import recognition as avspnet
 from semiser.systems.avspnet.front_end import embed_utterances, load_front_end
-from semiser.systems.avspnet.options import AvspnetNetworkOptions, PretrainingOptions, RecognitionOptions
+from semiser.systems.avspnet.options import (
+    AvspnetNetworkOptions,
+    MelAxisOptions,
+    PretrainingOptions,
+    RecognitionOptions,
+)
 from semiser.systems.avspnet.pretraining import make_background, train_front_end
-from semiser.systems.avspnet.segments import segments_of
+from semiser.systems.avspnet.segments import mel_segments, segments_of
 from semiser.systems.baselines.linear import fit_logistic
 from semiser.systems.baselines.options import LogisticOptions
 from semiser.systems.began import classifier as began_classifier
@@ -335,6 +340,11 @@ def test_avspnet_votes_over_segments_that_its_front_end_embeds(corpus, tmp_path,
     )
 
 
+@pytest.mark.parametrize("mel", [MelAxisOptions(bands=18), MelAxisOptions(bands=18, coefficients=17)])
+def test_avspnet_hears_a_mel_axis_as_in_training(corpus, tmp_path, mel):
+    _avspnet(corpus, tmp_path, "speaker", None, mel=mel).assert_predicts_as_in_training("speaker")
+
+
 @pytest.mark.parametrize("family", ["chunks", "fbank", "stft"])
 def test_avspnet_takes_segments_of_other_families_and_frames(corpus, tmp_path, family):
     trained = _avspnet(corpus, tmp_path, "background", None, family)
@@ -345,14 +355,16 @@ def test_avspnet_takes_segments_of_other_families_and_frames(corpus, tmp_path, f
         front_end.segments(np.zeros(16_000, np.float32))
 
 
-def _avspnet(corpus, folder, bins, scaling, family="segments"):
+def _avspnet(corpus, folder, bins, scaling, family="segments", mel=None):
     trained = Trained(corpus, folder, **{family: FEATURES[family]})
     segments = segments_of(trained.tables[family], family, 20, trained.models / "input")
+    if mel:
+        segments = mel_segments(segments, mel, trained.models / "input")
     voices = trained.utterances
     pretraining = PretrainingOptions(epochs=1, batch_size=8, held_out_share=0.2, learning_rate=3e-3, scaling=bins)
     pool = 3 if family == "segments" else 2  # for their few bins
     network = AvspnetNetworkOptions(kernels=4, pool=pool, dense=12, latent=6, proxy_hidden=(8,))
-    background = make_background(segments, voices, {}, pretraining, seed=0)
+    background = make_background(segments, voices, {}, pretraining, 0, mel)
     card = train_front_end("autoencoder", background, network, pretraining, CPU, 0, trained.models)
     where = trained.models / card["folder"]
     front_end = load_front_end(where)

@@ -114,7 +114,7 @@ def test_embeddings_are_computed_once_and_anew_for_another_front_end(table, tmp_
 
 def test_shards_tell_their_keys_and_options(table, tmp_path):
     assert shard_keys(table, ["tg"]) == {"tg/00000-tg-0.parquet": "tg-0"}
-    assert segments_options(table, ["tg", "bg"])["dft_size"] == 80
+    assert segments_options(table, ["tg", "bg"])["dft_size"] == 400
 
 
 def test_three_lines_take_a_signal_to_embeddings(tmp_path):

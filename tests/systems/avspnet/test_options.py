@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from semiser.systems.avspnet.options import RECIPES, VARIANTS, TrainAvspnetOptions
+from semiser.systems.avspnet.options import PUBLISHED, RECIPES, VARIANTS, TrainAvspnetOptions
 
 GIVEN = {"background": {"corpora": ["b"]}, "corpora": ["c"], "tasks": {"emotion": {}}}
 
@@ -17,7 +17,9 @@ def test_the_defaults_are_the_published_ones():
     assert recognition.hidden == (1024, 512, 128) and recognition.front_end == "maps"  # 2.3: three layers on them
     assert (pretraining.reduction, recognition.reduction, options.overlapping) == ("mean", "sum", "leave_out")
     assert options.shares == (0.25, 0.5, 0.75, 1.0) and (options.protocol.kind, options.protocol.k) == ("k_fold", 5)
-    assert options.variants == VARIANTS and len(RECIPES) == 8 and len(VARIANTS) == 9
+    assert options.variants == PUBLISHED and len(PUBLISHED) == 9
+    ours = {"random_mel", "proxy_arousal_mel", "avspnet_arousal_mel"}
+    assert set(VARIANTS) - set(PUBLISHED) == {name for name, recipe in RECIPES.items() if recipe.mel} == ours
 
 
 def test_a_front_end_comes_after_the_one_that_it_starts_from_even_where_that_is_no_variant():
@@ -52,6 +54,8 @@ def test_the_option_set_is_part_of_a_name_only_where_there_are_several():
         ({"tasks": {"emotion": {"classes": ["joy", "joy"]}}}, "classes names a class twice"),
         ({"variants": ["autoencodr"]}, "variants"),
         ({"shares": [0.0]}, "shares"),
+        ({"mel": {"bands": 3, "coefficients": 4}}, "coefficients=4 must be at most bands=3"),
+        ({"variants": ["random_mel"], "input": "fbank"}, "random_mel have a mel axis, which is made of `segments`"),
     ],
 )
 def test_what_cannot_be_is_refused(changes, message):

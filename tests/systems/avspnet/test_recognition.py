@@ -17,6 +17,7 @@ from semiser.systems.avspnet.front_end import load_front_end
 from semiser.systems.avspnet.network import Outputs
 from semiser.systems.avspnet.options import (
     FRONT_ENDS,
+    PUBLISHED,
     AvspnetNetworkOptions,
     EndToEndOptions,
     PretrainingOptions,
@@ -110,7 +111,7 @@ def test_utterances_are_held_out_and_labels_that_are_missing_stay_missing(backgr
     assert sum(len(part.stream) for part in everything) == sum(row["segments"] for row in ROWS)
 
 
-@pytest.mark.parametrize("variant", FRONT_ENDS)
+@pytest.mark.parametrize("variant", [name for name in FRONT_ENDS if name in PUBLISHED])
 def test_every_front_end_of_table_2_comes_with_weights_and_a_card(tmp_path, background, variant):
     after = variant.startswith("autoencoder_then")
     initial = train("autoencoder", background, tmp_path)["folder"] if after else None

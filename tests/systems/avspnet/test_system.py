@@ -13,7 +13,8 @@ from system_runs import run_system
 
 from semiser.options.training import TrainingOptions
 from semiser.systems.avspnet import front_end as front_end_module
-from semiser.systems.avspnet.options import VARIANTS, TrainAvspnetOptions
+from semiser.systems.avspnet.front_end import load_front_end
+from semiser.systems.avspnet.options import PUBLISHED, TrainAvspnetOptions
 from semiser.systems.avspnet.recognition import load_avspnet
 
 ROWS = utterances("ab", "bg", per_class=4) + utterances("cde", "tg")
@@ -85,7 +86,7 @@ def test_folds_of_tasks_and_shares_stand_in_one_table_with_nested_labels(made):
 
 
 def test_every_variant_gives_a_prediction_for_every_task_share_seed_and_utterance(made):
-    for variant in VARIANTS:
+    for variant in PUBLISHED:
         predictions, curves = made[f"{variant}_predictions"], made[f"{variant}_curves"]
         assert predictions.num_rows == 2 * 2 * 2 * 12
         keys = {f"{variant}/task={task}/share={share}" for task in ("emotion", "arousal") for share in ("0.5", "1")}
@@ -126,7 +127,7 @@ def test_a_variant_that_was_left_out_or_is_switched_off_gives_empty_tables(tmp_p
     made = run(tmp_path, options, valence=("negative", "negative"))
     assert set(made["front_ends_stage"]["left_out"]) == {"proxy_valence", "avspnet_valence"}
     assert list(made["front_ends_stage"]["front_ends"]) == ["random"]
-    assert [name for name in VARIANTS if len(made[f"{name}_predictions"])] == ["random"]
+    assert [name for name in PUBLISHED if len(made[f"{name}_predictions"])] == ["random"]
     background = made["train_avspnet_metrics"]["protocol"]["background"]
     assert "nothing to tell apart" in background["left_out"]["proxy_valence"]
 
@@ -196,3 +197,19 @@ def test_a_recogniser_is_loaded_with_its_front_end_and_says_what_it_said(tmp_pat
     resaved(front_end, {name: 2 * tensor for name, tensor in load_file(front_end / "model.safetensors").items()})
     with pytest.raises(ValueError, match="its front end was trained anew since"):
         load_avspnet(models / model["folder"])
+
+
+MEL = {"mel": {"bands": 18}, "variants": ["random", "random_mel", "proxy_arousal_mel", "avspnet_arousal_mel"]}
+
+
+def test_front_ends_on_a_mel_axis_stand_beside_the_published_ones(tmp_path):
+    made = run(tmp_path, make_options(**MEL))
+    cards = {name: found["0"] for name, found in made["front_ends_stage"]["front_ends"].items()}
+    assert cards["random"]["size"] == [20, 20]  # 20 bins of 20 Hz
+    assert all(cards[name]["size"] == [18, 20] for name in MEL["variants"][1:])
+    assert cards["random"]["mel"] is None and cards["random_mel"]["mel"] == {"bands": 18, "coefficients": None}
+    assert {pair.split(" - ")[1].split("/")[0] for pair in made["train_avspnet_metrics"]["paired"]} == {"random_mel"}
+    titles = [axis.get_title() for axis in made["reconstructions_figure"].axes if axis.get_title()]
+    assert titles[0].startswith("held out, mel: bg/") and titles[1:] == ["avspnet_arousal_mel"]
+    front_end = load_front_end(tmp_path / "train_avspnet" / cards["random_mel"]["folder"])
+    assert front_end.segments(np.zeros(8000)).shape == (4, 18, 20)  # a second: 99 frames of 20 ms, every 10

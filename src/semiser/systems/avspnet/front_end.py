@@ -27,8 +27,9 @@ from semiser.options.base import Options
 from semiser.options.families import DECLARED
 from semiser.shards.store import ShardFolder, shard_path
 from semiser.shards.table import footer_facts
+from semiser.systems.avspnet.axis import on_mel_axis
 from semiser.systems.avspnet.network import AvSpNet
-from semiser.systems.avspnet.options import AvspnetNetworkOptions, Layer, PretrainingOptions
+from semiser.systems.avspnet.options import AvspnetNetworkOptions, Layer, MelAxisOptions, PretrainingOptions
 from semiser.training.channels_last import channels_last
 from semiser.training.saved import CARD, read_saved
 
@@ -122,12 +123,20 @@ class FrontEnd:
     def segments(self, signal: np.ndarray) -> np.ndarray:
         """Spectrogram segments of a mono signal, (samples,) -> (S, bins, frames); see `compute_segments`.
 
+        Those of a front end of ours are on its mel axis.
+
         Raises:
             ValueError: the front end takes segments of another family.
         """
         if (family := self.card.get("family", COLUMN)) != COLUMN:
             raise ValueError(f"this front end takes segments of the family {family}: extract it, and cut them of it")
-        return compute_segments(signal, SegmentsOptions(**self.card["segments"]))
+        return self.on_its_axis(compute_segments(signal, SegmentsOptions(**self.card["segments"])))
+
+    def on_its_axis(self, segments: np.ndarray) -> np.ndarray:
+        """Segments of the family, (S, bins, frames), as the front end takes them: on its mel axis, where it has one."""
+        if not (mel := self.card.get("mel")):
+            return segments
+        return on_mel_axis(segments, SegmentsOptions(**self.card["segments"]), MelAxisOptions(**mel))
 
     @torch.no_grad()
     def __call__(
@@ -136,7 +145,7 @@ class FrontEnd:
         """Embeddings of segments as extracted, in 32 bits.
 
         Args:
-            segments: ln magnitudes, (S, bins, frames).
+            segments: ln magnitudes, or what `on_its_axis` makes of them, (S, bins, frames).
             layer: `dense`, or of the feature maps before it: `maps`, flattened, or `statistics` over time.
             statistics: of shape (S, bins) or (1, bins), such as the speaker's own; None takes the background's.
 
@@ -187,6 +196,7 @@ class FrontEndCard(Card):
         size: bins and frames of a segment.
         family: that the segments are of.
         segments: its options.
+        mel: the frequency axis, where it is not that of the family.
         reconstruction: whether it has that head.
         proxy_classes: of the head for proxy labels; none without it.
     """
@@ -197,6 +207,7 @@ class FrontEndCard(Card):
     size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
     family: str = COLUMN
     segments: dict[str, Any]
+    mel: MelAxisOptions | None = None
     reconstruction: bool
     proxy_classes: tuple[str, ...]
 

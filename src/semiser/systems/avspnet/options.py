@@ -1,6 +1,6 @@
 """`params:train_avspnet`: front ends, recognition and experiments of AV-SpNET (Lu et al., AVEC 2018)."""
 
-from typing import Annotated, Final, Literal, NamedTuple, get_args
+from typing import Annotated, Final, Literal, NamedTuple, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -27,11 +27,16 @@ FrontEndName = Literal[
     "autoencoder_then_valence",
     "avspnet_arousal",
     "avspnet_valence",
+    "random_mel",
+    "proxy_arousal_mel",
+    "avspnet_arousal_mel",
 ]
 VariantName = Literal[FrontEndName, "random_end_to_end"]
 FRONT_ENDS: tuple[FrontEndName, ...] = get_args(FrontEndName)
 END_TO_END: Final = "random_end_to_end"  # R as the abstract has it: random weights, all of them trained on the target
 VARIANTS: tuple[VariantName, ...] = (*FRONT_ENDS, END_TO_END)
+MEL = "_mel"  # end of the name of a front end of ours: the paper's on a mel axis
+PUBLISHED: tuple[VariantName, ...] = tuple(name for name in VARIANTS if not name.endswith(MEL))
 Proxy = Literal["arousal", "valence"]
 PROXIES: tuple[Proxy, ...] = get_args(Proxy)
 Reduction = Literal["sum", "mean"]
@@ -45,11 +50,13 @@ class Recipe(NamedTuple):
         reconstruction: whether it learns to reconstruct its input.
         proxy: the proxy label that it learns, None: none.
         initial: the front end whose encoder it starts from, None: random weights.
+        mel: whether its input has the mel axis of the options, ours, in place of bins of equal width.
     """
 
     reconstruction: bool
     proxy: Proxy | None
     initial: FrontEndName | None = None
+    mel: bool = False
 
     @property
     def trained(self) -> bool:
@@ -66,7 +73,33 @@ RECIPES: dict[FrontEndName, Recipe] = {
     "autoencoder_then_valence": Recipe(False, "valence", "autoencoder"),  # W_AE_v
     "avspnet_arousal": Recipe(True, "arousal"),  # AV-SpNET_a
     "avspnet_valence": Recipe(True, "valence"),  # AV-SpNET_v
+    "random_mel": Recipe(False, None, mel=True),
+    "proxy_arousal_mel": Recipe(False, "arousal", mel=True),
+    "avspnet_arousal_mel": Recipe(True, "arousal", mel=True),
 }
+
+
+class MelAxisOptions(Options):
+    """The frequency axis of the front ends of ours; the paper's are bins of 20 Hz.
+
+    Attributes:
+        bands: triangles of equal width on HTK's mel scale, from 0 Hz to the cutoff of `segments`.
+        coefficients: of the cosine transform over the bands, the first so many; None: the bands themselves.
+    """
+
+    bands: int = Field(default=40, ge=1)
+    coefficients: int | None = Field(default=None, ge=1)
+
+    @property
+    def size(self) -> int:
+        """Values of a frame."""
+        return self.coefficients or self.bands
+
+    @model_validator(mode="after")
+    def _has_as_many(self) -> Self:
+        if self.size > self.bands:
+            raise ValueError(f"coefficients={self.coefficients} must be at most bands={self.bands}")
+        return self
 
 
 class AvspnetNetworkOptions(Options):
@@ -212,7 +245,9 @@ class TrainAvspnetOptions(SystemOptions):
         protocol: who is tested.
         validation: who is kept apart from training; nothing here selects by them.
         seed: of the folds.
-        variants: front ends that are compared, and `random_end_to_end`; the others give empty tables.
+        variants: front ends that are compared, and `random_end_to_end`; the others give empty tables. Those whose names
+            end in `_mel` are ours.
+        mel: the frequency axis of the front ends whose names end in `_mel`; they need the input `segments`.
         network: of the front ends.
         pretraining: of the front ends.
         front_end_seeds: how often each front end is trained; recognition with the n-th of `training.seeds` takes the
@@ -230,7 +265,8 @@ class TrainAvspnetOptions(SystemOptions):
     protocol: Protocol = KFold(k=5, group="speaker")
     validation: Validation = NoValidation()
     seed: int = Field(default=0, ge=0)
-    variants: Annotated[tuple[VariantName, ...], names_of(VariantName)] = Field(default=VARIANTS, min_length=1)
+    variants: Annotated[tuple[VariantName, ...], names_of(VariantName)] = Field(default=PUBLISHED, min_length=1)
+    mel: MelAxisOptions = MelAxisOptions()
     network: AvspnetNetworkOptions = AvspnetNetworkOptions()
     pretraining: PretrainingOptions = PretrainingOptions()
     front_end_seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
@@ -285,7 +321,16 @@ class TrainAvspnetOptions(SystemOptions):
         return f"{name}/recognition={recognition}" if len(self.active_recognition) > 1 else name
 
     @model_validator(mode="after")
-    def _something_to_do(self) -> "TrainAvspnetOptions":
+    def _a_mel_axis_is_made_of_segments(self) -> Self:
+        if self.input != "segments" and (named := [name for name in self.variants if name.endswith(MEL)]):
+            raise ValueError(
+                f"variants {', '.join(named)} have a mel axis, which is made of `segments`, but input is {self.input}: "
+                "leave them out, or set input to segments"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
         if not self.active_tasks:
             raise ValueError("tasks: all are null; give at least one")
         if not self.active_recognition:

@@ -43,9 +43,10 @@ def load(folder: Path) -> Loaded:
         return {COLUMN: front_end(values[COLUMN], recogniser.layer, as_they_are).numpy()}
 
     family = front_end.card.get("family", COLUMN)
+    cut = _cut(family, front_end.card["size"][1], front_end.on_its_axis)
     own_bins = front_end.card["options"]["pretraining"]["scaling"] == "speaker"
     steps = (
-        Step(_cut(family, front_end.card["size"][1]), {COLUMN: by_bin}, 0, by_speaker=own_bins, least_std=LEAST_STD),
+        Step(cut, {COLUMN: by_bin}, 0, by_speaker=own_bins, least_std=LEAST_STD),
         Step(embed, embeddings, by_speaker=recogniser.by_speaker),
     )
     return Loaded(recogniser.classes, (family,), steps, partial(_vote, recogniser.network))
@@ -61,11 +62,13 @@ def _load_end_to_end(folder: Path) -> Loaded:
     return Loaded(saved.card.classes, (family,), (step,), partial(_vote, network))
 
 
-def _cut(family: str, frames: int) -> Callable[[Mapping[str, Any], Values], Values]:
-    """An utterance's values of the family as segments of so many frames."""
+def _cut(
+    family: str, frames: int, convert: Callable[[np.ndarray], np.ndarray] = lambda segments: segments
+) -> Callable[[Mapping[str, Any], Values], Values]:
+    """An utterance's values of the family as segments of so many frames, converted."""
 
     def prepare(row: Mapping[str, Any], values: Values) -> Values:
-        return {COLUMN: to_segments(values[family], family, frames)}
+        return {COLUMN: convert(to_segments(values[family], family, frames))}
 
     return prepare
 

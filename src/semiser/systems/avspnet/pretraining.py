@@ -46,6 +46,7 @@ from semiser.systems.avspnet.options import (
     RECIPES,
     AvspnetNetworkOptions,
     FrontEndName,
+    MelAxisOptions,
     PretrainingOptions,
     Proxy,
     Reduction,
@@ -79,6 +80,7 @@ class Background:
         held_out: which are not trained on, bool of shape (U,).
         scaling: of `PretrainingOptions`.
         block_rows: likewise.
+        mel: the frequency axis of the table's segments, where it is not that of the family.
     """
 
     table: pa.dataset.Dataset
@@ -87,6 +89,7 @@ class Background:
     held_out: Tensor
     scaling: str
     block_rows: int
+    mel: MelAxisOptions | None = None
 
     @cached_property
     def speakers(self) -> Speakers:
@@ -156,6 +159,7 @@ def make_background(
     proxy_tables: Mapping[Proxy, pa.Table],
     options: PretrainingOptions,
     seed: int,
+    mel: MelAxisOptions | None = None,
 ) -> Background:
     """The background of front ends.
 
@@ -165,6 +169,7 @@ def make_background(
         proxy_tables: proxy to its table, with columns utterance_id and label.
         options: what is held out, and scaling.
         seed: of what is held out.
+        mel: the frequency axis of the segments, where it is not that of the family.
     """
     found = table.to_table(columns=["utterance_id"])["utterance_id"]
     utterances = utterances.filter(pc.is_in(utterances["utterance_id"], found)).sort_by("utterance_id")
@@ -177,7 +182,7 @@ def make_background(
     held_out = torch.zeros(len(utterances), dtype=torch.bool)
     held_out[drawn[: max(1, round(options.held_out_share * len(utterances)))]] = True
     proxies = {proxy: _proxy_classes(proxy, table, utterances) for proxy, table in proxy_tables.items()}
-    return Background(table, utterances, proxies, held_out, options.scaling, options.block_rows)
+    return Background(table, utterances, proxies, held_out, options.scaling, options.block_rows, mel)
 
 
 def _proxy_classes(proxy: Proxy, table: pa.Table, utterances: pa.Table) -> Tensor:
@@ -456,17 +461,18 @@ def _save_front_end(
     used, ids = background.used(recipe.proxy), np.array(background.speakers.utterance_ids)
     statistics = background.moments.of_all()
     classes = PROXY_CLASSES[recipe.proxy] if recipe.proxy else ()
+    family = family_of_segments(background.table)
     labels = background.proxies[recipe.proxy][used] if recipe.proxy else torch.empty(0)
     card = {
         "system": "avspnet",
         "network": "avspnet_front_end",
         "variant": variant,
         "options": {"network": network_options.model_dump(mode="json"), "pretraining": options.model_dump(mode="json")},
-        "family": (family := family_of_segments(background.table)),
-        "input": f"{'ln magnitudes' if family == COLUMN else 'values'} of `{family}`, per bin (x - scaling.mean) / "
-        "scaling.std",
+        "family": family,
+        "input": f"{_values(family, background.mel)} of `{family}`, per bin (x - scaling.mean) / scaling.std",
         "size": list(background.size),
         "segments": segments_options(background.table, background.corpora),
+        "mel": background.mel and background.mel.model_dump(),
         "reconstruction": recipe.reconstruction,
         "proxy": recipe.proxy,
         "proxy_classes": list(classes),
@@ -483,6 +489,13 @@ def _save_front_end(
     }
     scaling = {"scaling.mean": statistics.mean, "scaling.std": statistics.std}
     run.save_model({**network.state_dict(), **scaling}, card)
+
+
+def _values(family: str, mel: MelAxisOptions | None) -> str:
+    """What a front end takes, in words."""
+    if mel:
+        return "ln mel bands" if mel.coefficients is None else "cepstra"
+    return "ln magnitudes" if family == COLUMN else "values"
 
 
 def left_out(background: Background, variants: Sequence[FrontEndName]) -> dict[str, str]:

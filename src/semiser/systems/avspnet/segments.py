@@ -1,4 +1,4 @@
-"""Segments of any family: those of `segments` and `chunks` as they are, frames cut into segments.
+"""Segments of any family: those of `segments` and `chunks` as they are, frames cut into segments; and a mel axis.
 
 The paper's are those of `segments`. Of frames (T, width) every `frames` ones are a segment (width, frames), a remainder
 is dropped as there (`semiser.features.segments`), and an utterance shorter than a segment repeats its last frame.
@@ -6,7 +6,9 @@ is dropped as there (`semiser.features.segments`), and an utterance shorter than
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +17,13 @@ import pyarrow.dataset
 from semiser.data.pooling import unpadded
 from semiser.data.tables import family_of, matrix_shape, row_arrays
 from semiser.features.spectra import matrix_field
+from semiser.options.audio_features import SegmentsOptions
 from semiser.options.families import DECLARED
 from semiser.shards.store import ShardFolder, shard_path
 from semiser.shards.table import footer_facts
+from semiser.systems.avspnet.axis import on_mel_axis
 from semiser.systems.avspnet.front_end import COLUMN
+from semiser.systems.avspnet.options import MelAxisOptions
 
 
 def segments_of(table: pa.dataset.Dataset, family: str, frames: int, folder: Path) -> pa.dataset.Dataset:
@@ -35,25 +40,68 @@ def segments_of(table: pa.dataset.Dataset, family: str, frames: int, folder: Pat
     """
     if family == COLUMN:
         return table
+    size = _size(table.schema.field(family), family, frames)
+    return _converted(table, family, size, None, lambda _: lambda values: to_segments(values, family, frames), folder)
+
+
+Convert = Callable[[np.ndarray], Iterable[np.ndarray]]  # what a row holds, as segments
+
+
+def _converted(
+    table: pa.dataset.Dataset,
+    family: str,
+    size: tuple[int, int],
+    how: Mapping[str, Any] | None,
+    of_shard: Callable[[pa.dataset.Fragment], Convert],
+    folder: Path,
+) -> pa.dataset.Dataset:
+    """A feature table as one of segments of some size, made once.
+
+    Args:
+        table: of the family.
+        family: the column.
+        size: bins and frames of a segment.
+        how: options that the values hang on, beside the size.
+        of_shard: what makes segments of a shard's rows.
+        folder: where it is written, in one folder of the family's name.
+    """
     field, paths = table.schema.field(family), []
-    size = _size(field, family, frames)
     schema = pa.schema([pa.field("utterance_id", pa.string()), matrix_field(COLUMN, size, ("bin", "frame"))])
     store = ShardFolder(str(folder / family))
     for shard in table.get_fragments():
         corpus, name = shard.path.split("/")[-2:]
         facts = footer_facts(shard)
-        key = hashlib.sha256(json.dumps([facts["key"], *size]).encode()).hexdigest()
+        key = hashlib.sha256(json.dumps([facts["key"], *size, *([how] if how else [])]).encode()).hexdigest()
         place = f"{corpus}/{name.split('-')[0]}"
         if not store.report(place, key):
             made_by = {name: facts[name] for name in ("family", "version", "options", "libraries") if name in facts}
+            convert = of_shard(shard)
             with store.shard(place, schema, made_by | {"key": key}) as writer:
                 for batch in shard.to_batches(columns=["utterance_id", family], batch_size=64):
                     values = row_arrays(field, batch[family])
                     for utterance, own in zip(batch["utterance_id"].to_pylist(), values, strict=True):
-                        for segment in to_segments(own, family, frames):
+                        for segment in convert(own):
                             writer.add({"utterance_id": utterance, COLUMN: np.ascontiguousarray(segment)})
         paths.append(str(folder / family / shard_path(place, key)))
     return pa.dataset.dataset(paths, format="parquet")
+
+
+def mel_segments(table: pa.dataset.Dataset, axis: MelAxisOptions, folder: Path) -> pa.dataset.Dataset:
+    """The table `segments` on a mel axis.
+
+    Args:
+        table: of `segments`.
+        axis: bands and coefficients.
+        folder: where it is written, shard by shard, once.
+    """
+
+    def convert(shard: pa.dataset.Fragment) -> Convert:
+        made_by = SegmentsOptions(**footer_facts(shard)["options"])
+        return lambda values: on_mel_axis(values[None], made_by, axis)
+
+    size = axis.size, matrix_shape(table.schema.field(COLUMN))[1]
+    assert size[1], "segments have as many frames in every row"
+    return _converted(table, COLUMN, size, axis.model_dump(), convert, folder / "mel")
 
 
 def to_segments(values: np.ndarray, family: str, frames: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from semiser.options.modalities import SEGMENT_FAMILIES
 from semiser.systems.avspnet.options import (
     END_TO_END,
+    MEL,
     PROXIES,
     RECIPES,
     EndToEndOptions,
@@ -71,14 +72,17 @@ def make_folds(work: Work[TrainAvspnetOptions]) -> "pa.Table":
     return join_experiments(tables)
 
 
-def _segments(work: Work[TrainAvspnetOptions]) -> "Dataset":
-    """The table of segments; in a plan None."""
+def _segments(work: Work[TrainAvspnetOptions], mel: bool = False) -> "Dataset":
+    """The table of segments, on the mel axis if that is asked for; in a plan None."""
     table = work.table(work.options.input, "input")
     if work.tables is None:
         return table
-    from semiser.systems.avspnet.segments import segments_of
+    from semiser.systems.avspnet.segments import mel_segments, segments_of
 
-    return segments_of(table, work.options.input, work.options.input_frames, Path(work.models, "input"))
+    folder = Path(work.models, "input")
+    if mel:
+        return mel_segments(table, work.options.mel, folder)
+    return segments_of(table, work.options.input, work.options.input_frames, folder)
 
 
 def pretrain(work: Work[TrainAvspnetOptions]) -> tuple[dict[str, Any], "pa.Table"]:
@@ -96,15 +100,23 @@ def pretrain(work: Work[TrainAvspnetOptions]) -> tuple[dict[str, Any], "pa.Table
         tested = ids_of(work.folds.filter(pc.equal(work.folds["role"], "test")))
         refuse_tested_speakers(voices, utterances.filter(pc.is_in(utterances["utterance_id"], tested)))
     proxies = {proxy: work.table_if_on(f"proxy_{proxy}") for proxy in PROXIES}
-    segments = _segments(work)
-    background = make_background(segments, voices, proxies, options.pretraining, options.seed)
-    reasons = left_out(background, options.front_ends)
+    backgrounds = {
+        mel: make_background(
+            _segments(work, mel), voices, proxies, options.pretraining, options.seed, options.mel if mel else None
+        )
+        for mel in sorted({RECIPES[variant].mel for variant in options.front_ends})
+    }
+    reasons = {
+        name: why
+        for mel, background in backgrounds.items()
+        for name, why in left_out(background, [each for each in options.front_ends if RECIPES[each].mel == mel]).items()
+    }
     for variant, reason in reasons.items():
         logger.warning("front end %s is left out: %s", variant, reason)
     cards: dict[str, dict[str, Any]] = {}
     for variant in options.front_ends:
         if variant not in reasons:
-            cards[variant] = _train_front_ends(work, variant, background, cards)
+            cards[variant] = _train_front_ends(work, variant, backgrounds[RECIPES[variant].mel], cards)
     rows = [
         {"variant": variant, "fold": 0, "seed": int(seed), **row}
         for variant, of_seed in cards.items()
@@ -197,8 +209,8 @@ def read(work: Work[TrainAvspnetOptions], setting: Setting) -> "Experiment":
     from semiser.training.run import device_of
 
     own = take_experiment(work.folds, experiment_name(setting.task, setting.share))
-    segments = _segments(work)
     if setting.front_end is None:
+        segments = _segments(work)
         scaling = ScalingOptions(strategy="speaker" if work.options.pretraining.scaling == "speaker" else "global")
         return work.open(partial(read_samples, {COLUMN: segments}, scaling=scaling, band_axis=0), own)
     folder = Path(work.models, setting.front_end)
@@ -206,7 +218,7 @@ def read(work: Work[TrainAvspnetOptions], setting: Setting) -> "Experiment":
     targets = work.utterances.filter(pc.is_in(work.utterances["utterance_id"], ids_of(work.folds)))
     table = embed_utterances(
         front_end.to(device_of(work.training)),
-        segments,
+        _segments(work, mel=bool(front_end.card.get("mel"))),
         targets,
         recognition.front_end,
         folder / "embeddings",
@@ -228,6 +240,7 @@ def protocol(work: Work[TrainAvspnetOptions]) -> dict[str, Any]:
         "shares": options.shares,
         "background": options.background.model_dump() | {"left_out": work.made["front_ends"]["left_out"]},
         "input": options.input,
+        "mel": options.mel.model_dump() if any(RECIPES[name].mel for name in options.front_ends) else None,
         "counts": _counts(work, tasks) if options.input == "segments" else [],
         "overlapping": options.overlapping,
         "network": options.network.model_dump(mode="json"),
@@ -264,8 +277,13 @@ def _counts(work: Work, tasks: "dict[str, dict[str, Any]]") -> list[dict[str, An
 
 
 def pairs(options: TrainAvspnetOptions, variants: Sequence[str]) -> list[tuple[str, str]]:
-    """Each variant with `random` on the same task, share and option set."""
-    wanted = [(name, "/".join(["random", *name.split("/")[1:]])) for name in variants if not name.startswith("random/")]
+    """Each variant with `random` on the same axis, task, share and option set."""
+    wanted = []
+    for name in variants:
+        front_end, *rest = name.split("/")
+        random = f"random{MEL}" if front_end.endswith(MEL) else "random"
+        if front_end != random:
+            wanted.append((name, "/".join([random, *rest])))
     return [pair for pair in wanted if pair[1] in variants]
 
 
@@ -304,14 +322,15 @@ def draw_reconstructions(work: Work[TrainAvspnetOptions]) -> tuple[Any]:
     from semiser.systems.avspnet.front_end import first_segment, load_front_end, own_statistics
 
     panels: dict[str, Any] = {}
-    segments = _segments(work)
     for variant, cards in work.made["front_ends"]["front_ends"].items():
         card = next(iter(cards.values()))
         if card["reconstruction"]:
             front_end = load_front_end(Path(work.models, card["folder"]))
             name = card["background"]["held_out"][0]
+            mel = bool(front_end.card.get("mel"))
+            segments = _segments(work, mel)
             segment = first_segment(segments, name)
-            panels.setdefault(f"held out: {name}", segment)
+            panels.setdefault(f"held out{', mel' if mel else ''}: {name}", segment)
             statistics = own_statistics(front_end, segments, work.utterances, name)
             made = front_end.reconstruct(segment[None], statistics)
             assert made is not None, "the card says that there is a reconstruction head"
@@ -335,6 +354,9 @@ SYSTEM: System[TrainAvspnetOptions, VariantName] = System(
         "autoencoder_then_valence": "proxy valence from the autoencoder's weights (W_AE_v)",
         "avspnet_arousal": "reconstruction and proxy arousal together (AV-SpNET_a)",
         "avspnet_valence": "reconstruction and proxy valence together (AV-SpNET_v)",
+        "random_mel": "ours: a front end of random weights on a mel axis",
+        "proxy_arousal_mel": "ours: a front end on a mel axis that learns proxy arousal",
+        "avspnet_arousal_mel": "ours: reconstruction and proxy arousal together on a mel axis",
     },
     make_folds=make_folds,
     read=read,

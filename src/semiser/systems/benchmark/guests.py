@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from semiser.folds.options import FoldOptions
 from semiser.options.training import SystemOptions
 from semiser.systems.avspnet import system as avspnet
-from semiser.systems.avspnet.options import experiment_name
+from semiser.systems.avspnet.options import MEL, experiment_name
 from semiser.systems.began import system as began
 from semiser.systems.cmkt import system as cmkt
 from semiser.systems.mssgan import system as mssgan
@@ -45,6 +45,9 @@ GuestName = Literal[
     "avspnet_autoencoder_then_valence",
     "avspnet_avspnet_arousal",
     "avspnet_avspnet_valence",
+    "avspnet_random_mel",
+    "avspnet_proxy_arousal_mel",
+    "avspnet_avspnet_arousal_mel",
     "began_no_encoder",
     "began_random_encoder",
     "began_from_scratch",
@@ -103,6 +106,11 @@ def _settings_of_mssgan(options: Any) -> list[str]:
     return [options.task_folds(setting).experiment for setting in options.settings]
 
 
+def _random_of(front_end: str) -> str:
+    """The random front end on the same axis."""
+    return f"random{MEL}" if front_end.endswith(MEL) else "random"
+
+
 GUESTS: tuple[Guest, ...] = (
     Guest(
         cmkt.SYSTEM,
@@ -120,8 +128,8 @@ GUESTS: tuple[Guest, ...] = (
     ),
     Guest(
         avspnet.SYSTEM,
-        {"random": None, "random_end_to_end": None}
-        | {name: "random" for name in avspnet.SYSTEM.variants if not name.startswith("random")},
+        {"random": None, "random_mel": None, "random_end_to_end": None}
+        | {name: _random_of(name) for name in avspnet.SYSTEM.variants if not name.startswith("random")},
         hears=False,
         options=_of_avspnet,
         experiments=lambda options: [experiment_name(TASK, 1.0)],
