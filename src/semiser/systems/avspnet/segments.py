@@ -99,9 +99,9 @@ def mel_segments(table: pa.dataset.Dataset, axis: MelAxisOptions, folder: Path) 
         made_by = SegmentsOptions(**footer_facts(shard)["options"])
         return lambda values: on_mel_axis(values[None], made_by, axis)
 
-    size = axis.size, matrix_shape(table.schema.field(COLUMN))[1]
-    assert size[1], "segments have as many frames in every row"
-    return _converted(table, COLUMN, size, axis.model_dump(), convert, folder / "mel")
+    _, frames = matrix_shape(table.schema.field(COLUMN))
+    assert frames, "segments have as many frames in every row"
+    return _converted(table, COLUMN, (axis.size, frames), axis.model_dump(), convert, folder / "mel")
 
 
 def to_segments(values: np.ndarray, family: str, frames: int) -> np.ndarray:
