@@ -36,6 +36,7 @@ EXPERIMENTS = {
     "cmkt_ch_sims": (["cmkt"], ("stft", "expression")),
     "cmkt_iemocap": (["cmkt"], ("wav2vec",)),
     "emodb": (["mmmd"], ("is10",)),
+    "emodb_front_ends": (["benchmark"], ("is10", "segments", "voice")),
     "cross_corpus": (["benchmark"], ("is10",)),
     "mmmd_iemocap": (["mmmd"], ("is10", "word2vec")),
     "mmmd_ivd": (["mmmd"], ("is10", "word2vec", "social")),
@@ -72,7 +73,7 @@ def test_an_experiment_has_its_own_corpora_and_what_its_training_needs(env):
 
 def test_no_option_of_a_method_differs_between_benchmarks():
     """Those across corpora in what is trained, too: methods and shares, but for no option of a method."""
-    envs = ["cross_corpus", "ased_systems", "ased_front_ends",
+    envs = ["cross_corpus", "ased_systems", "ased_front_ends", "emodb_front_ends",
             *(name for name in EXPERIMENTS if name.endswith("_benchmark"))]  # fmt: skip
     chosen = ("folds.", "tested_on", "shares", "draws", "variants", "modality_sets", "systems.avspnet.background")
     own = ("ingest.", *(f"train_benchmark.{name}" for name in chosen))
@@ -81,7 +82,7 @@ def test_no_option_of_a_method_differs_between_benchmarks():
          if path.startswith("train_benchmark.") and not path.startswith(own)}
         for env in envs
     ]  # fmt: skip
-    assert len(envs) >= 7 and all(options == shared[0] for options in shared)
+    assert len(envs) >= 8 and all(options == shared[0] for options in shared)
 
 
 def test_the_demo_configures_every_system():
