@@ -33,7 +33,7 @@ def test_variants_are_options_of_one_algorithm():
 
 def test_ours_differ_from_the_papers_in_specaugment_alone_and_are_trained_where_they_are_asked_for():
     options = _options(augment={"band_share": 0.2})
-    for name in ("supervised", "fixmatch"):
+    for name in ("supervised", "fixmatch", "pi_model", "temporal_ensembling"):
         masked, unmasked = options.neural(name), options.neural(f"{name}_unmasked")
         assert (unmasked.augment.band_masks, unmasked.augment.time_masks) == (0, 0) != masked.augment.band_masks
         assert unmasked.model_copy(update={"augment": masked.augment}) == masked

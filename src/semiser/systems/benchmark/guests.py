@@ -16,6 +16,7 @@ from semiser.systems.avspnet import system as avspnet
 from semiser.systems.avspnet.options import MEL, experiment_name
 from semiser.systems.began import system as began
 from semiser.systems.cmkt import system as cmkt
+from semiser.systems.cmkt.options import UNMASKED
 from semiser.systems.mssgan import system as mssgan
 from semiser.systems.system import Job, System, Work
 
@@ -33,6 +34,8 @@ GuestName = Literal[
     "cmkt_temporal_ensembling",
     "cmkt_supervised_unmasked",
     "cmkt_fixmatch_unmasked",
+    "cmkt_pi_model_unmasked",
+    "cmkt_temporal_ensembling_unmasked",
     "mssgan_fsbase",
     "mssgan_ssbase",
     "mssgan_ssgan",
@@ -106,6 +109,9 @@ def _settings_of_mssgan(options: Any) -> list[str]:
     return [options.task_folds(setting).experiment for setting in options.settings]
 
 
+_CONSISTENT = ("fixmatch", "pi_model", "temporal_ensembling")  # CMKT's that need no face
+
+
 def _random_of(front_end: str) -> str:
     """The random front end on the same axis."""
     return f"random{MEL}" if front_end.endswith(MEL) else "random"
@@ -114,8 +120,8 @@ def _random_of(front_end: str) -> str:
 GUESTS: tuple[Guest, ...] = (
     Guest(
         cmkt.SYSTEM,
-        {name: "supervised" for name in ("fixmatch", "pi_model", "temporal_ensembling")}
-        | {"fixmatch_unmasked": "supervised_unmasked", "supervised": None, "supervised_unmasked": None},
+        {f"{name}{kind}": f"supervised{kind}" for kind in ("", UNMASKED) for name in _CONSISTENT}
+        | {"supervised": None, f"supervised{UNMASKED}": None},
         hears=True,
         options=_of_cmkt,
     ),

@@ -21,6 +21,8 @@ VariantName = Literal[
     "weighted_fusion",
     "supervised_unmasked",
     "fixmatch_unmasked",
+    "pi_model_unmasked",
+    "temporal_ensembling_unmasked",
 ]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 UNMASKED = "_unmasked"  # end of the name of a variant of ours: the paper's without SpecAugment

@@ -22,8 +22,8 @@ _PAIRS = [
     *((other, "supervised") for other in ("fixmatch", "pi_model", "temporal_ensembling", "dcmkt_finetuned",
                                           "cmkt_labels")),
     ("consistent_random", "weighted_fusion"),
-    ("supervised_unmasked", "supervised"), ("fixmatch_unmasked", "fixmatch"),
-    ("fixmatch_unmasked", "supervised_unmasked"),
+    *((f"{name}_unmasked", name) for name in ("supervised", "fixmatch", "pi_model", "temporal_ensembling")),
+    *((f"{name}_unmasked", "supervised_unmasked") for name in ("fixmatch", "pi_model", "temporal_ensembling")),
 ]  # fmt: skip
 
 
@@ -143,6 +143,8 @@ SYSTEM: System[TrainCmktOptions, VariantName] = System(
         "weighted_fusion": "voice and face: the weighted sum of both, where it is confident",
         "supervised_unmasked": "ours: supervised without SpecAugment",
         "fixmatch_unmasked": "ours: fixmatch without SpecAugment",
+        "pi_model_unmasked": "ours: pi_model without SpecAugment",
+        "temporal_ensembling_unmasked": "ours: temporal_ensembling without SpecAugment",
     },
     make_folds=make_folds,
     read=read,
