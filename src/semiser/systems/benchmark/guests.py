@@ -36,6 +36,7 @@ GuestName = Literal[
     "cmkt_fixmatch_unmasked",
     "cmkt_pi_model_unmasked",
     "cmkt_temporal_ensembling_unmasked",
+    "cmkt_softmatch_unmasked",
     "mssgan_fsbase",
     "mssgan_ssbase",
     "mssgan_ssgan",
@@ -121,7 +122,7 @@ GUESTS: tuple[Guest, ...] = (
     Guest(
         cmkt.SYSTEM,
         {f"{name}{kind}": f"supervised{kind}" for kind in ("", UNMASKED) for name in _CONSISTENT}
-        | {"supervised": None, f"supervised{UNMASKED}": None},
+        | {f"softmatch{UNMASKED}": f"supervised{UNMASKED}", "supervised": None, f"supervised{UNMASKED}": None},
         hears=True,
         options=_of_cmkt,
     ),

@@ -30,10 +30,12 @@ from semiser.systems.cmkt.options import (
     ConsistentRandom,
     OptimisationOptions,
     PiModel,
+    SoftMatch,
     TemporalEnsembling,
     Unlabelled,
     WeightedFusion,
 )
+from semiser.systems.cmkt.soft import follow, swap_bands, teach
 from semiser.training.run import TrainingRun, bare
 from semiser.training.saved import Saved, read_saved
 
@@ -53,8 +55,8 @@ class PseudoLabels(NamedTuple):
     """What an unlabelled batch is taught.
 
     Attributes:
-        target: class numbers, (B,).
-        mask: 1 where it is taught, 0 where not, float of shape (B,).
+        target: class numbers, (B,), or distributions, (B, C).
+        mask: 1 where it is taught, 0 where not, or how much a target counts, float of shape (B,).
     """
 
     target: Tensor
@@ -145,7 +147,20 @@ def _fresh_state(network: nn.Module, optimiser: Any, context: Context, stages: l
         "pseudo_labels": torch.full((recorded, count), NOT_SEEN, dtype=torch.int8, device=device),
         "ensemble": torch.zeros((count if averaged else 0, classes), device=device),  # Z
         "visits": torch.zeros(count if averaged else 0, device=device),  # t of each utterance
+        "sure": torch.tensor([1 / classes, 1.0], device=device),  # of SoftMatch's guesses
+        "guessed": torch.full((classes,), 1 / classes, device=device),
+        **({"teacher": _teacher_of(network)} if _has_teacher(context.options.unlabelled) else {}),
     }
+
+
+def _has_teacher(how: Unlabelled | None) -> bool:
+    """Whether another network than the one that learns guesses."""
+    return isinstance(how, SoftMatch) and how.ema_decay > 0
+
+
+def _teacher_of(network: nn.Module) -> nn.Module:
+    """A copy that is not trained."""
+    return copy.deepcopy(bare(network)).eval().requires_grad_(False)
 
 
 def unlabelled_rows(data: FrameData, unlabelled: Unlabelled | None) -> Tensor:
@@ -245,9 +260,16 @@ def step_losses(
     both = joined([batch for batch in (labelled, unlabelled) if batch])
     rows, n = both.rows, len(labelled.rows) if labelled else 0
     before = Averages(state["ensemble"][rows], state["visits"][rows]) if isinstance(how, TemporalEnsembling) else None
+    taught = None
+    if isinstance(how, SoftMatch):
+        assert unlabelled is not None
+        taught = _teach(state, context, how, unlabelled)
+        both = both._replace(x=torch.cat([both.x[:n], swap_bands(both.x[n:], how)]))
     network = bare(state["network"].train())
-    found = context.run.graph(batch_losses)(network, context, how, both, n, unlabelled, before)
+    found = context.run.graph(batch_losses)(network, context, how, both, n, unlabelled, before, taught)
     weights = {"loss": 1.0}
+    if isinstance(how, SoftMatch):
+        weights["unlabelled_loss"] = how.weight * (min(1.0, _progress(context, epoch) / how.ramp) if how.ramp else 1.0)
     if found.given:
         assert unlabelled
         _record(state["pseudo_labels"][epoch], unlabelled.rows, found.given)
@@ -255,9 +277,24 @@ def step_losses(
     if found.after:
         state["ensemble"][rows], state["visits"][rows] = found.after
     if isinstance(how, PiModel | TemporalEnsembling):
-        weights["consistency"] = consistency_weight(how, epoch / context.options.optimisation.epochs)
+        weights["consistency"] = consistency_weight(how, _progress(context, epoch))
     terms = [weight * found.losses[name] for name, weight in weights.items() if name in found.losses]
     return found.losses | {"total": sum(terms[1:], terms[0])}
+
+
+def _progress(context: Context, epoch: int) -> float:
+    """The share of the training that is done at the beginning of an epoch."""
+    return epoch / context.options.optimisation.epochs
+
+
+def _teach(state: dict[str, Any], context: Context, how: SoftMatch, unlabelled: FrameBatch) -> PseudoLabels:
+    """What the teacher says of unlabelled utterances as they are, without dropout, as targets with weights."""
+    if teacher := state.get("teacher"):
+        follow(teacher, bare(state["network"]), how.ema_decay, state["step"])
+    p = _guesses(teacher or bare(state["network"].eval()), unlabelled, context.run)
+    y = context.y[context.data.rows["train"].to(context.y.device)]
+    labelled = torch.bincount(y, minlength=p.shape[1]) / len(y)
+    return PseudoLabels(*teach(p, labelled, state["sure"], state["guessed"], how))
 
 
 class Averages(NamedTuple):
@@ -283,6 +320,7 @@ def batch_losses(
     n: int,
     unlabelled: FrameBatch | None,
     before: Averages | None,
+    taught: PseudoLabels | None = None,
 ) -> Found:
     """The parts of L(B) of this process's part of both batches; a graph without breaks.
 
@@ -293,6 +331,7 @@ def batch_losses(
         n: may be 0.
         unlabelled: the latter by themselves, where they take part.
         before: the averages of all utterances, which temporal ensembling needs.
+        taught: what the unlabelled ones are taught, where it was guessed before.
     """
     run = context.run
     losses: dict[str, Tensor] = {}
@@ -308,7 +347,11 @@ def batch_losses(
         own = PseudoLabels(run.share(given.target), run.share(given.mask))
         losses["unlabelled_loss"] = pseudo_label_loss(logits[own_n:], own, run.divisor(len(unlabelled.rows)))
         losses["kept"] = given.mask.mean()
-    elif how:
+    elif taught:
+        own = PseudoLabels(run.share(taught.target), run.share(taught.mask))
+        losses["unlabelled_loss"] = pseudo_label_loss(logits[own_n:], own, run.divisor(len(both.rows) - n))
+        losses["kept"] = taught.mask.mean()
+    elif isinstance(how, PiModel | TemporalEnsembling):
         losses["consistency"], after = _consistency(network, context, how, both, n, logits, before)
     return Found(losses, given, after)
 
@@ -374,7 +417,7 @@ def pseudo_label_loss(logits: Tensor, given: PseudoLabels, size: float | None = 
 
     Args:
         logits: (B, C).
-        given: what B utterances are taught.
+        given: what B utterances are taught, as far as each counts.
         size: of the batch that B is a part of (`TrainingRun.divisor`); None: B.
     """
     losses = given.mask * F.cross_entropy(logits, given.target, reduction="none")

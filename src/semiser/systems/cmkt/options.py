@@ -23,6 +23,7 @@ VariantName = Literal[
     "fixmatch_unmasked",
     "pi_model_unmasked",
     "temporal_ensembling_unmasked",
+    "softmatch_unmasked",
 ]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 UNMASKED = "_unmasked"  # end of the name of a variant of ours: the paper's without SpecAugment
@@ -186,8 +187,32 @@ class TemporalEnsembling(Options):
     needs_visual: Literal[False] = False
 
 
+class SoftMatch(Options):
+    """Guesses as they are, weighed, on utterances with bands of another one (`semiser.systems.cmkt.soft`); ours.
+
+    Attributes:
+        swapped: share of the bands that are another utterance's.
+        run: neighbouring bands that are swapped together.
+        temperature: of a guess as a target.
+        weight: lambda of the loss of unlabelled utterances.
+        ramp: share of the training over which it rises from 0 in a line.
+        pace: at which the running figures of the guesses follow a batch.
+        ema_decay: of an exponential moving average of the weights, which guesses; 0: the network itself.
+    """
+
+    kind: Literal["softmatch"] = "softmatch"
+    swapped: float = Field(default=0.3, ge=0, le=1)
+    run: int = Field(default=5, ge=1)
+    temperature: float = Field(default=0.5, gt=0, le=1)
+    weight: float = Field(default=1.0, ge=0)
+    ramp: float = Field(default=0.3, ge=0, le=1)
+    pace: float = Field(default=0.01, gt=0, le=1)
+    ema_decay: float = Field(default=0.99, ge=0, lt=1)
+    needs_visual: Literal[False] = False
+
+
 Unlabelled = Annotated[
-    ConsistentRandom | WeightedFusion | PiModel | TemporalEnsembling, Field(discriminator="kind")
+    ConsistentRandom | WeightedFusion | PiModel | TemporalEnsembling | SoftMatch, Field(discriminator="kind")
 ]  # what is done with unlabelled utterances
 
 
@@ -280,6 +305,7 @@ class TrainCmktOptions(SystemOptions):
         alpha: of `weighted_fusion`.
         threshold: tau of `fixmatch` and `weighted_fusion`.
         pi_model, temporal_ensembling: the two baselines.
+        softmatch: of `softmatch_unmasked`.
         finetune: the second training of `dcmkt_finetuned`; None: as `optimisation`.
     """
 
@@ -303,6 +329,7 @@ class TrainCmktOptions(SystemOptions):
     threshold: float = Field(default=0.9, ge=0, lt=1)
     pi_model: PiModel = PiModel()
     temporal_ensembling: TemporalEnsembling = TemporalEnsembling()
+    softmatch: SoftMatch = SoftMatch()
     finetune: OptimisationOptions | None = None
 
     @property
@@ -330,6 +357,7 @@ class TrainCmktOptions(SystemOptions):
             "fixmatch": {"unlabelled": WeightedFusion(alpha=1, threshold=self.threshold)},
             "pi_model": {"unlabelled": self.pi_model},
             "temporal_ensembling": {"unlabelled": self.temporal_ensembling},
+            "softmatch": {"unlabelled": self.softmatch},
             "dcmkt": visual_alone,
             "dcmkt_finetuned": visual_alone | {"finetune": self.finetune or self.optimisation},
             "cmkt_labels": {"unlabelled": ConsistentRandom(epsilon=1)},

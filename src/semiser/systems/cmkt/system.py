@@ -23,7 +23,8 @@ _PAIRS = [
                                           "cmkt_labels")),
     ("consistent_random", "weighted_fusion"),
     *((f"{name}_unmasked", name) for name in ("supervised", "fixmatch", "pi_model", "temporal_ensembling")),
-    *((f"{name}_unmasked", "supervised_unmasked") for name in ("fixmatch", "pi_model", "temporal_ensembling")),
+    *((f"{name}_unmasked", "supervised_unmasked")
+      for name in ("fixmatch", "pi_model", "temporal_ensembling", "softmatch")),
 ]  # fmt: skip
 
 
@@ -145,6 +146,7 @@ SYSTEM: System[TrainCmktOptions, VariantName] = System(
         "fixmatch_unmasked": "ours: fixmatch without SpecAugment",
         "pi_model_unmasked": "ours: pi_model without SpecAugment",
         "temporal_ensembling_unmasked": "ours: temporal_ensembling without SpecAugment",
+        "softmatch_unmasked": "ours: weighed guesses, taught on utterances with bands of another one",
     },
     make_folds=make_folds,
     read=read,
