@@ -7,7 +7,7 @@
     python benchmarks/why_mixmatch.py guard [--network mmd]
     python benchmarks/why_mixmatch.py crowds
     python benchmarks/why_mixmatch.py skewed [--network mmd] [--only published,softmatch]
-    python benchmarks/why_mixmatch.py labels
+    python benchmarks/why_mixmatch.py labels [--only "mmd,dnn,200 epochs"]
 
 Reads the tables of finished `kedro run --env <corpus>_benchmark --pipelines=ingest,features` of casia, emodb, nemo and
 ased below `data`, and the options of `train_benchmark`. The speakers of a corpus are dealt into four groups. For each,
@@ -403,7 +403,7 @@ def _score_labels(arguments: argparse.Namespace, options: TrainBenchmarkOptions,
     """MMD at several options beside support vector machines, with few labels and with all; less the RBF kernel."""
     plain = {"supervised": SvmOptions(), "linear SVM": options.linear_svm}
     networks = {"mmd": options.mmd, "dnn": options.dnn}
-    networks |= {f"mmd, {name}": options.mmd.model_copy(update=changes) for name, changes in OF_MMD.items()}
+    networks |= {name: options.mmd.model_copy(update=changes) for name, changes in OF_MMD.items()}
     kept = arguments.only.split(",") if arguments.only else list(networks)
     for facts, corpus in _problems(arguments):
         shares = [facts["share"]] + [1.0] * (facts["share"] == SHARES[facts["corpus"]][0])
