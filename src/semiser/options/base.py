@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from semiser.errors import did_you_mean
+
+_SHOWN = 60  # characters of a value in a message
 
 
 class Options(BaseModel):
@@ -47,4 +50,18 @@ def first_problem(error: ValidationError, group: str = "") -> str:
     """The first of the options that are wrong, and why, in a line that begins with their group."""
     problem = error.errors()[0]
     where = ".".join(map(str, [*([group] if group else []), *problem["loc"]]))
-    return f"{where}: {problem['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+    return f"{where}: {problem['msg'].removeprefix('Value error, ')}{_found(problem)}".removeprefix(": ")
+
+
+def _found(problem: ErrorDetails) -> str:
+    """What stands there, where the message of the library does not say it, and how a list is written."""
+    kind, value = problem["type"], problem["input"]
+    if kind in ("value_error", "missing"):  # our own messages say it; nothing stands there
+        return ""
+    shown = repr(value)
+    hint = f"; write [{value}] for a list of one" if kind in ("tuple_type", "list_type") and _is_single(value) else ""
+    return f"; found {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + ' ...'}{hint}"
+
+
+def _is_single(value: Any) -> bool:
+    return isinstance(value, str | int | float)
