@@ -1,6 +1,6 @@
 """Room and error of `stored: float16` against float32, on the matrices of `stft` in shards of the store.
 
-    python benchmarks/half_shards.py --root <folder of audio> [--files 100]
+    python benchmarks/half_shards.py --root <folder of wav or flac files> [--files 100]
 
 Both shards hold the same utterances and are written in turn in this process. Prints their sizes and the ratio, the time
 that writing and reading take and the ratios, and the largest difference of a value that training reads.
@@ -18,7 +18,7 @@ import soundfile
 import soxr
 
 from semiser.data.samples import matrices
-from semiser.features.spectra import as_stored, fit_frames
+from semiser.features.spectra import as_stored, fit_frames, frame_spectra
 from semiser.features.stft import Stft, compute_stft
 from semiser.options.audio_features import StftOptions
 from semiser.options.family import STORED, Stored
@@ -32,7 +32,9 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=100)
     arguments = parser.parse_args()
     options = StftOptions()
-    spectra = [compute_stft(_load(path), options) for path in sorted(arguments.root.rglob("*.wav"))[: arguments.files]]
+    bins = options.dft_size // 2 + 1
+    files = sorted([*arguments.root.rglob("*.wav"), *arguments.root.rglob("*.flac")])[: arguments.files]
+    spectra = [compute_stft(frame_spectra(_load(path), options, bins), options) for path in files]
     with tempfile.TemporaryDirectory() as folder:
         found = {stored: measure(spectra, stored, Path(folder)) for stored in STORED}
     (whole, *times, values), (half, *half_times, half_values) = found["float32"], found["float16"]

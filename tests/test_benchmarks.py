@@ -9,13 +9,14 @@ import pytest
 import torch
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+DEMO = Path(__file__).parents[1] / "data/01_raw/demo/acted"
 
 
 @pytest.fixture
 def benchmarks(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield
-    for name in ("floor", "run_all", "why_mixmatch", "features_memory"):
+    for name in ("floor", "run_all", "why_mixmatch", "features_memory", "half_shards"):
         sys.modules.pop(name, None)
 
 
@@ -112,8 +113,19 @@ def test_speakers_who_are_left_out_neither_train_nor_choose(benchmarks):
 
 
 def test_the_memory_of_all_families_that_need_no_file_is_measured(benchmarks):
-    from features_memory import DEMO, extract_all
+    from features_memory import extract_all
 
     found = extract_all(Namespace(root=DEMO, files=1, times=2, workers=1))
     assert found["utterances"] == 2
     assert found["main_mb"] > 0
+
+
+def test_the_room_and_error_of_half_shards_are_measured(benchmarks, monkeypatch, capsys):
+    import half_shards
+
+    monkeypatch.setattr(sys, "argv", ["half_shards", "--root", str(DEMO), "--files", "2"])
+    half_shards.main()
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("2 utterances: ")
+    assert 0.4 < float(first.split()[-1]) < 0.7  # of the room
+    assert 0 < float(last.split()[2]) < 0.01  # in deviations of a bin

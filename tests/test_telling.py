@@ -88,6 +88,10 @@ def _context() -> click.Context:
 def test_parameters_may_have_lists():
     found = cli.split_params(_context(), None, "train_mmmd.variants=[dnn,mmd],a.b={c: 1, d: 2},e=null")
     assert found == {"train_mmmd": {"variants": ["dnn", "mmd"]}, "a": {"b": {"c": 1, "d": 2}}, "e": None}
+    found = cli.split_params(_context(), None, "a.sets=[[is10],[is10,fbank]],b={c: [1, 2]},d=1")
+    assert found == {"a": {"sets": [["is10"], ["is10", "fbank"]]}, "b": {"c": [1, 2]}, "d": 1}
+    with pytest.raises(click.UsageError, match=r"a bracket of 'a=\[\[x,b=1' is not closed"):
+        cli.split_params(_context(), None, "a=[[x,b=1")
     with pytest.raises(click.UsageError, match="'mmd' is no parameter"):
         cli.split_params(_context(), None, "a=dnn,mmd")
 

@@ -29,13 +29,27 @@ def split_params(context: click.Context, param: Any, value: Any) -> Any:
     """`a.b=1,c=[x,y]` as nested parameters; commas inside brackets separate no parameters."""
     if isinstance(value, dict):
         return value
-    items = [item.strip() for item in re.split(r",(?![^\[{]*[\]}])", value) if item.strip()]
+    items = [item.strip() for item in _outside_brackets(value) if item.strip()]
     for item in items:
         if not re.match(r"[^=\s]+\s*=", item):
             raise click.UsageError(
                 f"--params: {item!r} is no parameter: write <name>=<value>, with commas between several"
             )
     return OmegaConf.to_container(OmegaConf.from_dotlist(items))
+
+
+def _outside_brackets(value: str) -> list[str]:
+    """The parts between the commas that stand in no brackets, however deep these are."""
+    depth, parts = 0, [""]
+    for sign in value:
+        depth = max(0, depth + (sign in "[{") - (sign in "]}"))
+        if sign == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    if depth:
+        raise click.UsageError(f"--params: a bracket of {parts[-1]!r} is not closed")
+    return parts
 
 
 def _with_lists(option: click.Parameter) -> click.Parameter:
