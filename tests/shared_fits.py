@@ -19,7 +19,8 @@ STATISTICS = {"mean": np.zeros(1591), "std": np.ones(1591)}
 PROVENANCE = {**STATISTICS, "strategy": "global", "map": {"mean": np.zeros(6), "std": np.ones(6)}}
 NAMES = [
     *("mmmd_dnn", "mmmd_epoch_wise", "mmmd_streamed", "mmmd_sae", "mmmd_guarded", "mmmd_softmatch"),
-    *("consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling", "cmkt_streamed"),
+    *("consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling", "softmatch_unmasked"),
+    "cmkt_streamed",
     *("ssgan", "ssbase", "recognition", "chunks", "chunks_ccc", "chunks_mse", "chunks_hidden", "encoder"),
     *("front_end", "batch_norm", "end_to_end", "expression"),
 ]

@@ -67,7 +67,14 @@ def train(case: Case, folder: Path, fabric=None) -> dict[str, Any]:
 
 # Checkpoints after which a training is stopped, inside an epoch where a system saves after every step.
 STOPPED_AFTER = {
-    **{"consistent_random": 4, "temporal_ensembling": 5, "cmkt_streamed": 4, "ssgan": 2, "ssbase": 6},
+    **{
+        "consistent_random": 4,
+        "temporal_ensembling": 5,
+        "softmatch_unmasked": 5,
+        "cmkt_streamed": 4,
+        "ssgan": 2,
+        "ssbase": 6,
+    },
     **{"recognition": 1, "chunks": 2, "chunks_ccc": 2, "encoder": 5, "front_end": 3},
 }
 
@@ -103,7 +110,7 @@ CMKT = TrainCmktOptions(
 def cmkt_cases(folder: Path) -> dict[str, Case]:
     """Guesses, draws, two passes and averages of the variants; and a stream. Some batches have a single row."""
     memory, stream = (make_frames(folder, memory_mib) for memory_mib in (1, 0))
-    names = ("consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling")
+    names = ("consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling", "softmatch_unmasked")
     cases = {name: Case(cmkt.fit, memory, CMKT.neural(name)) for name in names}
     return cases | {"cmkt_streamed": Case(cmkt.fit, stream, CMKT.neural("fixmatch"))}
 

@@ -18,6 +18,7 @@ PARTS = {
     "ssbase": {"critic_loss"},
     "weighted_fusion": {"batch_losses"},
     "temporal_ensembling": {"batch_losses"},
+    "softmatch_unmasked": {"batch_losses"},
     "front_end": {"part_losses"},
     "recognition": {"batch_loss"},
     "encoder": {"real_and_generated", "generated_loss"},

@@ -57,7 +57,8 @@ def _assert_same_files(found, expected):
 
 
 NAMES = [
-    *("consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling", "cmkt_streamed"),
+    *("consistent_random", "weighted_fusion", "pi_model", "temporal_ensembling", "softmatch_unmasked"),
+    "cmkt_streamed",
     *("ssgan", "ssbase", "recognition", "chunks", "chunks_ccc", "chunks_mse", "chunks_hidden", "encoder"),
     *("front_end", "batch_norm"),
 ]

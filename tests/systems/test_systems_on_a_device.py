@@ -57,7 +57,14 @@ def test_a_fit_gives_on_the_device_what_it_gives_on_the_cpu(cases, on_cpu, name,
     with on_pretend_device():
         found = train(cases[name], tmp_path)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
-    if name not in ("weighted_fusion", "consistent_random", "pi_model", "temporal_ensembling", "cmkt_streamed"):
+    if name not in (
+        "weighted_fusion",
+        "consistent_random",
+        "pi_model",
+        "temporal_ensembling",
+        "softmatch_unmasked",
+        "cmkt_streamed",
+    ):
         weights = [load_file(place / "model.safetensors") for place in (tmp_path, folder)]
         torch.testing.assert_close(*weights, rtol=1e-4, atol=1e-5)  # but CMKT's, the biases of whose keys drift
 

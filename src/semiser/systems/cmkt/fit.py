@@ -149,8 +149,15 @@ def _fresh_state(network: nn.Module, optimiser: Any, context: Context, stages: l
         "visits": torch.zeros(count if averaged else 0, device=device),  # t of each utterance
         "sure": torch.tensor([1 / classes, 1.0], device=device),  # of SoftMatch's guesses
         "guessed": torch.full((classes,), 1 / classes, device=device),
+        "labelled": _labelled_shares(context.data, classes).to(device),
         **({"teacher": _teacher_of(network)} if _has_teacher(context.options.unlabelled) else {}),
     }
+
+
+def _labelled_shares(data: FrameData, classes: int) -> Tensor:
+    """The share of each class among the labels, (C,)."""
+    y = data.y[data.rows["train"].to(data.y.device)]
+    return torch.bincount(y, minlength=classes) / max(len(y), 1)
 
 
 def _has_teacher(how: Unlabelled | None) -> bool:
@@ -292,9 +299,7 @@ def _teach(state: dict[str, Any], context: Context, how: SoftMatch, unlabelled: 
     if teacher := state.get("teacher"):
         follow(teacher, bare(state["network"]), how.ema_decay, state["step"])
     p = _guesses(teacher or bare(state["network"].eval()), unlabelled, context.run)
-    y = context.y[context.data.rows["train"].to(context.y.device)]
-    labelled = torch.bincount(y, minlength=p.shape[1]) / len(y)
-    return PseudoLabels(*teach(p, labelled, state["sure"], state["guessed"], how))
+    return PseudoLabels(*teach(p, state["labelled"], state["sure"], state["guessed"], how))
 
 
 class Averages(NamedTuple):
