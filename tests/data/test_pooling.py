@@ -6,7 +6,7 @@ import pyarrow.dataset
 import pytest
 
 from semiser.data.matrix import read_matrix
-from semiser.data.pooling import pool, pooled_matrix, pooling_facts
+from semiser.data.pooling import pool, pooled_width, pooling_facts, write_pooled
 from semiser.features.spectra import frames_fields, matrix_field
 from semiser.options.training import ScalingOptions
 
@@ -17,6 +17,12 @@ def dataset(ids, field, rows, *more):
     schema = pa.schema([pa.field("utterance_id", pa.string()), *more, field])
     others = [pa.array([0] * len(ids), kind.type) for kind in more]
     return pa.dataset.dataset(pa.table([pa.array(ids), *others, pa.array(rows, field.type)], schema=schema))
+
+
+def _pooled(table, column, ids, facts):
+    out = np.full((len(ids), pooled_width(table.schema.field(column), facts) * len(facts["statistics"])), np.nan)
+    write_pooled(table, column, ids, facts, out)
+    return out
 
 
 def test_statistics_over_frames_worked_by_hand():
@@ -38,25 +44,25 @@ def test_series_matrices_and_lists_of_vectors_are_pooled_over_time():
     _, series = frames_fields("fbank", 2)
     table = dataset(ids, series, [[1, 2, 3, 4], [5, 6]])
     facts = pooling_facts(series, BOTH)
-    np.testing.assert_allclose(pooled_matrix(table, "fbank", ["b", "a"], facts), [[5, 6, 0, 0], [2, 3, 1, 1]])
+    np.testing.assert_allclose(_pooled(table, "fbank", ["b", "a"], facts), [[5, 6, 0, 0], [2, 3, 1, 1]])
 
     segments = matrix_field("segments", (2, 2), ("bin", "frame"))
     rows = [[1, 2, 5, 5], [3, 6, 5, 5], [7, 7, 9, 9]]  # two of a, one of b
     table = dataset(["a", "a", "b"], segments, rows)
     facts = pooling_facts(segments, ("mean",))
-    np.testing.assert_allclose(pooled_matrix(table, "segments", ids, facts), [[3, 5], [7, 9]])
+    np.testing.assert_allclose(_pooled(table, "segments", ids, facts), [[3, 5], [7, 9]])
 
     faces = pa.field("dface", pa.list_(pa.list_(pa.float32(), 2)))
     table = dataset(ids, faces, [[[1, 2], [3, 6]], [[4, 4]]])
     facts = pooling_facts(faces, ("max",))
-    np.testing.assert_allclose(pooled_matrix(table, "dface", ids, facts), [[3, 6], [4, 4]])
+    np.testing.assert_allclose(_pooled(table, "dface", ids, facts), [[3, 6], [4, 4]])
 
 
 def test_an_utterance_without_frames_is_named_and_a_column_that_is_no_series_is_refused():
     _, series = frames_fields("fbank", 2)
     table = dataset(["a"], series, [[1, 2]])
     with pytest.raises(KeyError, match="1 utterances have no fbank features, the first is z"):
-        pooled_matrix(table, "fbank", ["a", "z"], pooling_facts(series, BOTH))
+        _pooled(table, "fbank", ["a", "z"], pooling_facts(series, BOTH))
     with pytest.raises(ValueError, match="pitch_hz are no frames and no vector"):
         pooling_facts(pa.field("pitch_hz", pa.float32()), BOTH)
 

@@ -106,3 +106,19 @@ def test_what_cannot_be_scaled_is_refused_with_its_reason():
         scale(X, ROLES, CORPORA, SPEAKERS, "minmax")
     with pytest.raises(ValueError, match="no row to fit"):
         scale(X, np.full(6, "test"), CORPORA, SPEAKERS)
+
+
+@pytest.mark.parametrize("unlabelled_strategy", ["none", "self", "shift", "combine"])
+def test_scaling_in_place_gives_what_a_new_array_gets(unlabelled_strategy):
+    x = np.stack([X, 2 * X], axis=1)  # two frames of each
+    expected = scale(x.copy(), ROLES, CORPORA, SPEAKERS, "global", unlabelled_strategy).features
+    found = scale(x, ROLES, CORPORA, SPEAKERS, "global", unlabelled_strategy, out=x)
+    assert found.features is x and np.array_equal(x, expected)
+
+
+def test_a_column_has_the_statistics_that_it_has_beside_few_others(monkeypatch):
+    x = np.random.default_rng(0).normal(3, 5, (50, 9)).astype(np.float32)
+    expected = Scaler.fit(x)
+    monkeypatch.setattr("semiser.data.scaling._COLUMNS", 4)
+    found = Scaler.fit(x)
+    assert found.mean.tolist() == expected.mean.tolist() and found.std.tolist() == expected.std.tolist()

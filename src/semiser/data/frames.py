@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from semiser.data.samples import FitFrames
+from semiser.data.reading import read_rows
+from semiser.data.samples import FitFrames, matrices
 from semiser.data.scaling import Moments, Scaler
 from semiser.data.stream import Batch, SampleStream
 from semiser.data.tables import family_of, roles_as_tensors
@@ -26,7 +27,6 @@ from semiser.provenance import Provenance
 from semiser.shards.store import METADATA_KEY
 
 FRAMES = "frames"  # column: how many of an utterance's frames hold audio
-READ_ROWS = 128  # utterances read at a time: 140 MiB of 555 x 512
 
 
 class FrameBatch(NamedTuple):
@@ -333,8 +333,9 @@ def read_frames(
         )
     fit, numbers = partial(fit_frames, frames=longest), np.flatnonzero(kept)
     x = torch.zeros(len(numbers), length, width)
-    stream = SampleStream(table, [column], [utterance_ids[number] for number in numbers.tolist()], fit, READ_ROWS)
-    for samples, places in Streamed(stream, column, frames[numbers], pool).in_order(READ_ROWS):
+    field, of_kept = table.schema.field(column), frames[numbers]
+    for batch, places in read_rows(table, [column], [utterance_ids[number] for number in numbers.tolist()]):
+        samples = pool_frames(torch.tensor(matrices(batch, field, fit)), of_kept[places], pool)
         x[places] = samples[:, -length:]
     scalers = None if speakers is None else _scale_speakers(x, -(-frames // pool), speakers)
     place = torch.full((len(utterance_ids),), -1)
@@ -365,10 +366,10 @@ def _scale_speakers(x: Tensor, frames: Tensor, speakers: Sequence[str | None]) -
             f"scaling by speaker needs speaker_id, which is null for {unknown} utterances; set scaling to none"
         )
     audio = torch.arange(x.shape[1]) >= x.shape[1] - frames[:, None]  # (U, T)
-    scalers = {}
+    scalers, values = {}, x.flatten(0, 1).numpy()  # the values of x, not a copy
     for name in sorted(set(known)):
         own = torch.tensor([speaker == name for speaker in speakers])[:, None] & audio
-        values = x[own].numpy()  # (frames of the speaker, D)
-        scalers[name] = Scaler.fit(values)
-        x[own] = torch.from_numpy(scalers[name].apply(values))
+        of_speaker = own.flatten().nonzero().flatten().numpy()  # numbers of the speaker's frames
+        scalers[name] = Scaler.fit(values, of_speaker)
+        scalers[name].write(values, of_speaker, values)
     return [scalers[name] for name in known]

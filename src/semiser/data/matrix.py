@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow.dataset
 import torch
 
-from semiser.data.pooling import needs_pooling, pooled_matrix, pooled_names, pooling_facts
+from semiser.data.pooling import needs_pooling, pooled_names, pooled_width, pooling_facts, write_pooled
+from semiser.data.reading import read_rows
 from semiser.data.scaling import scale, scaling_groups
 from semiser.data.tables import family_of, roles_as_tensors
 from semiser.data.vectors import FoldData
@@ -57,16 +58,16 @@ class MatrixFeatures:
         A column that is not scaled has mean 0 and deviation 1 there.
         """
         x, scaling = self.x[rows.numbers], self.scaling
-        scaled = scale(x, rows.roles, rows.corpora, rows.speakers, scaling.strategy, scaling.unlabelled)
-        mean, std = scaled.scaler.mean, scaled.scaler.std
+        scaler = scale(x, rows.roles, rows.corpora, rows.speakers, scaling.strategy, scaling.unlabelled, out=x).scaler
+        mean, std = scaler.mean, scaler.std
         for first, end in (self.ranges[column] for column in self.as_is):
-            scaled.features[:, first:end] = x[:, first:end]
+            x[:, first:end] = self.x[rows.numbers, first:end]
             mean[first:end], std[first:end] = 0, 1
-        tensor = torch.from_numpy(np.ascontiguousarray(scaled.features))
         y = torch.from_numpy(rows.y())
         _, speakers = np.unique(scaling_groups(rows.speakers, rows.corpora), return_inverse=True)
         roles = roles_as_tensors(rows)
-        data = FoldData(tensor, y, roles, rows.classes, self.names, self.ranges, speakers=torch.from_numpy(speakers))
+        of_speaker = torch.from_numpy(speakers)
+        data = FoldData(torch.from_numpy(x), y, roles, rows.classes, self.names, self.ranges, speakers=of_speaker)
         statistics = {"strategy": scaling.strategy, "mean": mean, "std": std, "as_is": sorted(self.as_is)}
         return placed(data, device), Provenance(statistics, self.families)
 
@@ -95,47 +96,48 @@ def read_matrix(
     names: list[str] = []
     ranges: dict[str, tuple[int, int]] = {}
     families: dict[str, dict[str, Any]] = {}
-    parts: list[np.ndarray] = []
     for column, table in tables.items():
-        metadata = table.schema.field(column).metadata or {}
-        of_column = json.loads(metadata.get(b"names", b"[]"))
+        described = table.schema.field(column)
+        of_column = json.loads((described.metadata or {}).get(b"names", b"[]"))
         families[column] = family_of(table)
-        if needs_pooling(table.schema.field(column)):
-            facts = pooling_facts(table.schema.field(column), pooling)
+        if needs_pooling(described):
+            facts = pooling_facts(described, pooling)
             families[column] |= {"pooling": facts}
-            parts.append(pooled_matrix(table, column, utterance_ids, facts))
-            of_column = pooled_names(column, parts[-1].shape[1] // len(pooling), pooling, of_column)
-        else:
-            parts.append(feature_matrix(table, column, utterance_ids))
+            of_column = pooled_names(column, pooled_width(described, facts), pooling, of_column)
         ranges[column] = (len(names), len(names) + len(of_column))
         names += of_column
-    x = np.concatenate(parts, axis=1)
+    x = np.empty((len(utterance_ids), len(names)), np.float32)
+    for column, (first, end) in ranges.items():
+        if "pooling" in families[column]:
+            write_pooled(tables[column], column, utterance_ids, families[column]["pooling"], x[:, first:end])
+        else:
+            write_vectors(tables[column], column, utterance_ids, x[:, first:end])
     return MatrixFeatures(x, tuple(names), ranges, frozenset(as_is) & frozenset(ranges), scaling, families)
 
 
 def feature_matrix(table: pyarrow.dataset.Dataset, column: str, utterance_ids: Sequence[str]) -> np.ndarray:
-    """One feature of the given utterances as a matrix, read batch by batch.
+    """One feature of the given utterances as a matrix of its own, float32 (utterances, values): see `write_vectors`."""
+    x = np.empty((len(utterance_ids), table.schema.field(column).type.list_size), np.float32)
+    write_vectors(table, column, utterance_ids, x)
+    return x
+
+
+def write_vectors(table: pyarrow.dataset.Dataset, column: str, utterance_ids: Sequence[str], out: np.ndarray) -> None:
+    """Put one feature of the given utterances into a matrix, a few megabytes at a time.
 
     Args:
         table: feature table with `utterance_id` and the fixed-size column.
         column: its name.
-        utterance_ids: rows of the result.
-
-    Returns:
-        float32 of shape (utterances, values).
+        utterance_ids: rows of the matrix.
+        out: float32 of shape (utterances, values), which is filled; may be some columns of a wider one.
 
     Raises:
         KeyError: an utterance has no row in the table.
     """
-    place = {name: row for row, name in enumerate(utterance_ids)}
-    x = np.full((len(place), table.schema.field(column).type.list_size), np.nan, np.float32)
-    found = np.zeros(len(place), bool)
-    for batch in table.to_batches(columns=["utterance_id", column]):
-        rows = np.array([place.get(name, -1) for name in batch["utterance_id"].to_pylist()], np.int64)
-        values = batch[column].flatten().to_numpy(zero_copy_only=False).reshape(len(rows), -1)
-        x[rows[rows >= 0]] = values[rows >= 0]
-        found[rows[rows >= 0]] = True
+    found = np.zeros(len(utterance_ids), bool)
+    for batch, rows in read_rows(table, [column], utterance_ids):
+        out[rows] = batch[column].flatten().to_numpy(zero_copy_only=False).reshape(len(rows), -1)
+        found[rows] = True
     if not found.all():
         missing = utterance_ids[int(np.flatnonzero(~found)[0])]
         raise KeyError(f"{(~found).sum()} utterances have no {column} features, the first is {missing}")
-    return x

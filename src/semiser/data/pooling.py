@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.dataset
 
-from semiser.data.tables import row_arrays
+from semiser.data.reading import read_rows
+from semiser.data.tables import matrix_shape, row_arrays
 
 STATISTICS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "mean": lambda x: x.mean(0, dtype=np.float64),
@@ -64,43 +66,49 @@ def pooled_names(column: str, values: int, statistics: Sequence[str], names: Seq
     return [f"{name}_{statistic}" for statistic in statistics for name in of_values]
 
 
-def pooled_matrix(
-    table: pyarrow.dataset.Dataset, column: str, utterance_ids: Sequence[str], facts: Mapping[str, Any]
-) -> np.ndarray:
-    """Pooled values of the given utterances, read batch by batch.
+def pooled_width(field: pa.Field, facts: Mapping[str, Any]) -> int:
+    """How many values of a column's frames are pooled, each by every statistic.
+
+    Args:
+        field: of a column of matrices or of a series.
+        facts: of `pooling_facts`.
+    """
+    shape = matrix_shape(field)
+    return int(shape[1 - facts["time_axis"]] if shape else field.type.value_type.list_size)
+
+
+def write_pooled(
+    table: pyarrow.dataset.Dataset,
+    column: str,
+    utterance_ids: Sequence[str],
+    facts: Mapping[str, Any],
+    out: np.ndarray,
+) -> None:
+    """Put the pooled values of the given utterances into a matrix, a few megabytes of frames at a time.
 
     Args:
         table: feature table with `utterance_id` and the column; an utterance may have several rows, which follow each
             other in time.
         column: its name.
-        utterance_ids: rows of the result.
+        utterance_ids: rows of the matrix.
         facts: of `pooling_facts`.
-
-    Returns:
-        float32 of shape (utterances, values).
+        out: float32 of shape (utterances, statistics * values), which is filled; may be some columns of a wider one.
 
     Raises:
         KeyError: an utterance has no row in the table.
     """
-    field, wanted = table.schema.field(column), set(utterance_ids)
-    pooled: dict[str, np.ndarray] = {}
-    waiting: dict[str, list[np.ndarray]] = {}  # the last utterance, whose rows may go on in the next batch
-
-    def finish() -> None:
-        for name, rows in waiting.items():
-            pooled[name] = pool(np.concatenate(rows), facts)
-        waiting.clear()
-
-    for batch in table.to_batches(columns=["utterance_id", column], batch_size=256):
-        batch = batch.filter(pc.is_in(batch["utterance_id"], pa.array(list(wanted), pa.string())))
-        for name, values in zip(batch["utterance_id"].to_pylist(), row_arrays(field, batch[column]), strict=True):
-            if name not in waiting:
-                finish()
-            waiting.setdefault(name, []).append(values)
-    finish()
-    if missing := [name for name in utterance_ids if name not in pooled]:
-        raise KeyError(f"{len(missing)} utterances have no {column} features, the first is {missing[0]}")
-    return np.stack([pooled[name] for name in utterance_ids])
+    field, found = table.schema.field(column), np.zeros(len(utterance_ids), bool)
+    rows = (
+        (number, values)
+        for batch, numbers in read_rows(table, [column], utterance_ids)
+        for number, values in zip(numbers.tolist(), row_arrays(field, batch[column]), strict=True)
+    )
+    for number, own in groupby(rows, key=itemgetter(0)):
+        out[number] = pool(np.concatenate([values for _, values in own]), facts)
+        found[number] = True
+    if not found.all():
+        missing = utterance_ids[int(np.flatnonzero(~found)[0])]
+        raise KeyError(f"{(~found).sum()} utterances have no {column} features, the first is {missing}")
 
 
 def unpadded(frames: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow.dataset
 import torch
 from torch import Tensor
 
+from semiser.data.reading import read_rows, sample_places
 from semiser.data.scaling import scale
 from semiser.data.tables import family_of, roles_as_tensors
 from semiser.devices import placed
@@ -117,7 +118,8 @@ class SampleFeatures:
             kept = utterance >= 0
             utterance = utterance[kept]
             for name, values in self.x.items():
-                x[name], scaling[name] = self._scaled(values[kept], utterance, rows, self.scaling)
+                x[name] = values[kept]
+                scaling[name] = self._scale(x[name], utterance, rows, self.scaling)
             scaling["strategy"] = self.scaling.strategy
         data = SampleData(
             x={name: torch.from_numpy(values) for name, values in x.items()},
@@ -129,16 +131,15 @@ class SampleFeatures:
         )
         return placed(data, device), Provenance(scaling, self.families)
 
-    def _scaled(
+    def _scale(
         self, values: np.ndarray, utterance: np.ndarray, rows: FoldRows, scaling: ScalingOptions
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Standardised samples, and mean and deviation of the training part."""
+    ) -> dict[str, np.ndarray]:
+        """Standardise samples in their place; gives mean and deviation of the training part."""
         roles, corpora, speakers = (facts[utterance] for facts in (rows.roles, rows.corpora, rows.speakers))
         axis = self.band_axis if self.band_axis < 0 else self.band_axis + 1  # of a sample -> of all
         bands_last = np.moveaxis(values, axis, -1)
-        scaled = scale(bands_last, roles, corpora, speakers, scaling.strategy, scaling.unlabelled)
-        scaler = {"mean": scaled.scaler.mean, "std": scaled.scaler.std}
-        return np.ascontiguousarray(np.moveaxis(scaled.features, -1, axis)), scaler
+        scaled = scale(bands_last, roles, corpora, speakers, scaling.strategy, scaling.unlabelled, out=bands_last)
+        return {"mean": scaled.scaler.mean, "std": scaled.scaler.std}
 
 
 def read_samples(
@@ -149,7 +150,9 @@ def read_samples(
     scaling: ScalingOptions | None = None,
     band_axis: int = -1,
 ) -> SampleFeatures:
-    """All samples of the given utterances, read batch by batch, ordered by utterance and then as in the table.
+    """All samples of the given utterances, ordered by utterance and then as in the table.
+
+    They are read a few megabytes at a time, straight into their places.
 
     Args:
         tables: feature column to the table that has it; of several tables each has one row per utterance.
@@ -172,19 +175,34 @@ def read_samples(
 def _read_column(
     table: pa.dataset.Dataset, column: str, utterance_ids: Sequence[str], fit_frames: FitFrames | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    place = {name: number for number, name in enumerate(utterance_ids)}
-    parts, numbers = [], []
-    for batch in table.to_batches(columns=["utterance_id", column], batch_size=1024):
-        of_batch = np.array([place.get(name, -1) for name in batch["utterance_id"].to_pylist()], np.int64)
-        kept = np.flatnonzero(of_batch >= 0)
-        if len(kept):
-            parts.append(matrices(batch.take(pa.array(kept)), table.schema.field(column), fit_frames))
-            numbers.append(of_batch[kept])
-    utterance = np.concatenate(numbers) if numbers else np.empty(0, np.int64)
-    if len(missing := np.setdiff1d(np.arange(len(utterance_ids)), utterance)):
-        raise KeyError(f"{len(missing)} utterances have no {column}, the first is {utterance_ids[missing[0]]}")
-    order = np.argsort(utterance, kind="stable")
-    return np.concatenate(parts)[order], utterance[order]
+    places, utterance = sample_places(table, column, utterance_ids)
+    field = table.schema.field(column)
+    found = (matrices(batch, field, fit_frames) for batch, _ in read_rows(table, [column], utterance_ids))
+    return put_in_places(found, places), utterance
+
+
+def put_in_places(batches: Iterable[np.ndarray], places: np.ndarray) -> np.ndarray:
+    """Samples that come one batch after the other in one array, each in its place.
+
+    Args:
+        batches: float32 of shape (rows, ...), M rows together.
+        places: of the M samples in the order in which they come, each from 0 to M - 1 once.
+
+    Returns:
+        float32 of shape (M, ...).
+
+    Raises:
+        ValueError: there is no batch, so nothing says what a sample's shape is.
+    """
+    x, done = None, 0
+    for values in batches:
+        if x is None:
+            x = np.empty((len(places), *values.shape[1:]), np.float32)
+        x[places[done : done + len(values)]] = values
+        done += len(values)
+    if x is None:
+        raise ValueError("no utterance was asked for: there are no samples to read")
+    return x
 
 
 def matrices(batch: pa.RecordBatch, field: pa.Field, fit_frames: FitFrames | None = None) -> np.ndarray:

@@ -20,6 +20,7 @@ Unlabelled utterances of a corpus that is also trained on with labels (hidden by
 labelled ones and are scaled like them, whatever the strategy for unlabelled data.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Self, get_args
@@ -31,6 +32,8 @@ UnlabelledStrategy = Literal["none", "self", "shift", "combine"]
 JUDGED = ("train", "validation", "test")  # roles of labelled utterances
 
 BLOCK_ROWS = 16_384  # statistics are float64: of a block, never of a copy of all features
+_COLUMNS = 128  # of a block
+_WRITTEN = 1 << 19  # values that are scaled at a time
 # A deviation of this share of the mean is rounding of float32, not variation: the column counts as constant.
 CONSTANT_SHARE = 10 * np.finfo(np.float32).eps
 
@@ -48,23 +51,32 @@ class Scaler:
     std: np.ndarray
 
     @classmethod
-    def fit(cls, x: np.ndarray) -> Self:
-        """The statistics of features (..., D) over all axes but the last.
+    def fit(cls, x: np.ndarray, rows: np.ndarray | None = None) -> Self:
+        """The statistics of features (N, ..., D) over all axes but the last.
+
+        Args:
+            x: features.
+            rows: numbers of those of the N that count; None: all.
 
         Raises:
             ValueError: there is no row, or a value is not finite.
         """
-        rows = x.reshape(-1, x.shape[-1])
-        if len(rows) == 0:
+        rows = np.arange(len(x)) if rows is None else rows
+        count = len(rows) * math.prod(x.shape[1:-1])
+        if count == 0:
             raise ValueError("no row to fit the scaling on: the training part of the fold is empty")
-        mean = sum(block.sum(axis=0) for block in _blocks(rows)) / len(rows)
+        mean, squares = np.empty(x.shape[-1]), np.empty(x.shape[-1])
+        for columns in _some_columns(x.shape[-1]):
+            mean[columns] = sum(block.sum(axis=0) for block in _blocks(x[..., columns], rows)) / count
         if not np.isfinite(mean).all():
             column = int(np.flatnonzero(~np.isfinite(mean))[0])
             raise ValueError(
-                f"feature column {column} has {int(np.sum(~np.isfinite(rows[:, column])))} values that are not finite "
-                "in the rows to fit on; quarantine those utterances in the features pipeline"
+                f"feature column {column} has {int(np.sum(~np.isfinite(x[..., column][rows])))} values that are not "
+                "finite in the rows to fit on; quarantine those utterances in the features pipeline"
             )
-        return cls.of(mean, sum(np.square(block - mean).sum(axis=0) for block in _blocks(rows)) / len(rows))
+        for columns in _some_columns(x.shape[-1]):
+            squares[columns] = sum(_squares(block, mean[columns]) for block in _blocks(x[..., columns], rows))
+        return cls.of(mean, squares / count)
 
     @classmethod
     def of(cls, mean: np.ndarray, variance: np.ndarray) -> Self:
@@ -73,19 +85,36 @@ class Scaler:
         return cls(mean, np.where(std <= CONSTANT_SHARE * np.abs(mean), 0.0, std))
 
     def apply(self, x: np.ndarray) -> np.ndarray:
-        """Features (..., D) scaled, as float32 of the same shape; constant columns give 0.
+        """Features (N, ..., D) scaled, as float32 of the same shape; constant columns give 0.
+
+        Raises:
+            ValueError: the number of features differs from that of the fit.
+        """
+        scaled = np.empty(x.shape, dtype=np.float32)
+        self.write(x, np.arange(len(x)), scaled)
+        return scaled
+
+    def write(self, x: np.ndarray, rows: np.ndarray, out: np.ndarray) -> None:
+        """What `apply` gives of some rows, put into another array or into the same one.
+
+        Args:
+            x: features (N, ..., D).
+            rows: numbers of those of the N that are scaled.
+            out: float32 of the same shape; may be x.
 
         Raises:
             ValueError: the number of features differs from that of the fit.
         """
         if x.shape[-1] != len(self.mean):
             raise ValueError(f"number of features must be {len(self.mean)}, as in the fit, not {x.shape[-1]}")
-        rows = x.reshape(-1, x.shape[-1])
-        scaled = np.empty(rows.shape, dtype=np.float32)
         inverse = np.divide(1.0, self.std, out=np.zeros_like(self.std), where=self.std > 0)
-        for start, block in zip(range(0, len(rows), BLOCK_ROWS), _blocks(rows), strict=True):
-            scaled[start : start + BLOCK_ROWS] = (block - self.mean) * inverse
-        return scaled.reshape(x.shape)
+        at_once = max(1, _WRITTEN // max(1, math.prod(x.shape[1:])))
+        for start in range(0, len(rows), at_once):
+            some = rows[start : start + at_once]
+            block = x[some].astype(np.float64)
+            block -= self.mean
+            block *= inverse
+            out[some] = block
 
 
 class Moments:
@@ -155,11 +184,7 @@ def scale_by_speaker(x: np.ndarray, speakers: np.ndarray) -> np.ndarray:
         (N, ..., D) float32.
     """
     scaled = np.empty(x.shape, dtype=np.float32)
-    _, codes = np.unique(speakers, return_inverse=True)
-    order = np.argsort(codes, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
-        if len(rows):
-            scaled[rows] = Scaler.fit(x[rows]).apply(x[rows])
+    _scale_groups(x, speakers, np.ones(len(x), bool), scaled)
     return scaled
 
 
@@ -170,6 +195,7 @@ def scale(
     speakers: np.ndarray,
     strategy: Strategy = "global",
     unlabelled_strategy: UnlabelledStrategy = "self",
+    out: np.ndarray | None = None,
 ) -> ScaledFold:
     """Scales the features of one fold; see the module for the strategies.
 
@@ -180,6 +206,8 @@ def scale(
         speakers: (N,) names or None; `speaker` needs those of labelled rows.
         strategy: for labelled, validation and test rows.
         unlabelled_strategy: for unlabelled rows of corpora without a row in train.
+        out: float32 of the shape of the features, which gets what is scaled; `features` itself, where nobody needs them
+            as they were, takes no memory beside them. None: a new array.
 
     Raises:
         ValueError: an unknown strategy, no training row, a labelled row whose speaker is needed and not known, or
@@ -192,30 +220,21 @@ def scale(
     acted = roles == "acted"
     foreign = (roles == "unlabelled") & ~np.isin(corpora, np.unique(corpora[train]))
     fitted_on = train | (roles == "unlabelled") if unlabelled_strategy == "combine" else train
-    scaler = Scaler.fit(features[fitted_on])
-    scaled, lone = np.empty(features.shape, dtype=np.float32), 0
+    scaler = Scaler.fit(features, np.flatnonzero(fitted_on))
+    scaled, lone = np.empty(features.shape, dtype=np.float32) if out is None else out, 0
     if strategy == "global":
-        own = foreign | acted
-        scaled[~own] = scaler.apply(features[~own])
-        scaled[acted] = scale_by_speaker(features[acted], corpora[acted])  # the group is the corpus
+        scaler.write(features, np.flatnonzero(~(foreign | acted)), scaled)
+        _scale_groups(features, corpora, acted, scaled)  # the group is the corpus
     else:
-        scaled[~foreign], lone = _scale_groups(features[~foreign], groups[~foreign])
-    if unlabelled_strategy == "self" and strategy == "speaker" and foreign.any():
-        scaled[foreign], more = _scale_groups(features[foreign], groups[foreign])
-        lone += more
-    else:
-        scaled[foreign] = _scale_foreign(features[foreign], corpora[foreign], scaler, unlabelled_strategy)
-    return ScaledFold(scaled, scaler, strategy == "speaker", lone)
-
-
-def _scale_foreign(
-    x: np.ndarray, corpora: np.ndarray, scaler: Scaler, unlabelled_strategy: UnlabelledStrategy
-) -> np.ndarray:
-    if unlabelled_strategy == "none":
-        return x
+        lone = _scale_groups(features, groups, ~foreign, scaled)
     if unlabelled_strategy == "self":
-        return scale_by_speaker(x, corpora)  # the group that is scaled by itself is the corpus
-    return scaler.apply(x)
+        more = _scale_groups(features, groups if strategy == "speaker" else corpora, foreign, scaled)
+        lone += more if strategy == "speaker" else 0
+    elif unlabelled_strategy != "none":
+        scaler.write(features, np.flatnonzero(foreign), scaled)
+    elif scaled is not features:
+        np.copyto(scaled, features, where=foreign.reshape(-1, *(1 for _ in features.shape[1:])))
+    return ScaledFold(scaled, scaler, strategy == "speaker", lone)
 
 
 def scaling_groups(speakers: np.ndarray, corpora: np.ndarray, needed: np.ndarray | None = None) -> np.ndarray:
@@ -242,9 +261,14 @@ def scaling_groups(speakers: np.ndarray, corpora: np.ndarray, needed: np.ndarray
     return np.where(unknown, corpora, np.asarray(speakers, dtype=object)).astype(str)
 
 
-def _scale_groups(x: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, int]:
-    lone = int(np.sum(np.unique(groups, return_counts=True)[1] == 1))
-    return scale_by_speaker(x, groups), lone
+def _scale_groups(x: np.ndarray, groups: np.ndarray, marked: np.ndarray, out: np.ndarray) -> int:
+    """Write the marked rows of x, each group by its own statistics; gives how many groups have a single row."""
+    rows = np.flatnonzero(marked)
+    _, codes, counts = np.unique(groups[rows], return_inverse=True, return_counts=True)
+    for own in np.split(rows[np.argsort(codes, kind="stable")], np.cumsum(counts)[:-1]):
+        if len(own):
+            Scaler.fit(x, own).write(x, own, out)
+    return int(np.sum(counts == 1))
 
 
 def _require_strategies(strategy: str, unlabelled_strategy: str) -> None:
@@ -258,6 +282,23 @@ def _require_strategies(strategy: str, unlabelled_strategy: str) -> None:
         raise ValueError("unlabelled_strategy combine needs global statistics: set strategy to global, or choose self")
 
 
-def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    for start in range(0, len(rows), BLOCK_ROWS):
-        yield rows[start : start + BLOCK_ROWS].astype(np.float64)
+def _some_columns(count: int) -> Iterator[slice]:
+    """All of so many columns in a few parts; each column's sums are those of all together."""
+    ends = np.linspace(0, count, -(-count // _COLUMNS) + 1).astype(int).tolist()
+    return map(slice, ends[:-1], ends[1:])
+
+
+def _squares(block: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Sums of squared deviations, (D,), from a block that nobody needs any more."""
+    block -= mean
+    return np.square(block, out=block).sum(axis=0)
+
+
+def _blocks(x: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Some of x (N, ..., D), one after the other, as float64 of shape (BLOCK_ROWS, D); the last may have fewer rows."""
+    each = math.prod(x.shape[1:-1])
+    order: Literal["C", "K"] = "C" if len(rows) > 1 else "K"  # in which sums are taken, and so how they round
+    for start in range(0, len(rows) * each, BLOCK_ROWS):
+        end, first = min(start + BLOCK_ROWS, len(rows) * each), start // each
+        block = x[rows[first : -(-end // each)]].reshape(-1, x.shape[-1])
+        yield block[start - first * each : end - first * each].astype(np.float64, order=order)

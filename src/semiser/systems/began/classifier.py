@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from semiser.card import Card, Classes, Sha256
-from semiser.data.samples import SampleData, SampleFeatures
+from semiser.data.reading import in_batches, read_rows, sample_places
+from semiser.data.samples import SampleData, SampleFeatures, matrices, put_in_places
 from semiser.data.scaling import Scaler
-from semiser.data.stream import SampleStream
 from semiser.data.tables import family_of
 from semiser.devices import sent
 from semiser.evaluation.metrics import confusion_matrix, uar
@@ -47,7 +47,7 @@ def read_maps(
     device: torch.device | str = "cpu",
     batch_size: int = 256,
 ) -> SampleFeatures:
-    """The frozen encoder's feature maps of the utterances' chunks, read and encoded batch by batch.
+    """The frozen encoder's feature maps of the utterances' chunks, read and encoded batch by batch into their places.
 
     Args:
         chunks: the `chunks` table.
@@ -64,17 +64,15 @@ def read_maps(
     Raises:
         KeyError: an utterance has no chunk.
     """
-    stream = SampleStream(chunks, [COLUMN], utterance_ids)
-    maps, numbers = [], []
-    for batch in stream.in_order(batch_size):
-        maps.append(frozen(batch.x[COLUMN].to(device)).flatten(1, 2).numpy(force=True))
-        numbers.append(batch.utterance.numpy())
-    utterance = np.concatenate([np.empty(0, np.int64), *numbers])
-    if len(missing := np.setdiff1d(np.arange(len(utterance_ids)), utterance)):
-        raise KeyError(f"{len(missing)} utterances have no chunks, the first is {utterance_ids[missing[0]]}")
-    order = np.argsort(utterance, kind="stable")
-    x, families = {MAP: np.concatenate(maps)[order]}, {COLUMN: family_of(chunks)}
-    return SampleFeatures(x, utterance[order], dict(about or {}), scaling, band_axis=0, families=families)
+    places, utterance = sample_places(chunks, COLUMN, utterance_ids)
+    field = chunks.schema.field(COLUMN)
+    found = (matrices(batch, field) for batch, _ in read_rows(chunks, [COLUMN], utterance_ids))
+    maps = (
+        frozen(torch.from_numpy(batch).to(device)).flatten(1, 2).numpy(force=True)
+        for batch in in_batches(found, batch_size)
+    )
+    x, families = {MAP: put_in_places(maps, places)}, {COLUMN: family_of(chunks)}
+    return SampleFeatures(x, utterance, dict(about or {}), scaling, band_axis=0, families=families)
 
 
 class Classifier(nn.Module):

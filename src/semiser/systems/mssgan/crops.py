@@ -5,7 +5,7 @@ frame: the latest sampled picture at or before it (`features.face_track.align_to
 0.24 s is repeated for 24 frames, and audio before the first face takes the first face.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.dataset
 
 from semiser.data.pooling import unpadded
+from semiser.data.reading import read_rows
 from semiser.data.samples import SampleFeatures
 from semiser.data.tables import family_of, matrix_shape, row_arrays
 from semiser.options.training import ScalingOptions
@@ -156,37 +157,30 @@ _BOUNDS = ("audio_path", "video_path", "start_s", "end_s", "video_start_s", "vid
 
 def _read_audio(table: pa.dataset.Dataset, column: str, utterances: pa.Table, kept: int) -> np.ndarray:
     field, ids = table.schema.field(column), utterances["utterance_id"].to_pylist()
-    place = {name: number for number, name in enumerate(ids)}
-    crops: dict[int, np.ndarray] = {}
-    for batch in table.to_batches(columns=["utterance_id", column], batch_size=256):
-        for name, frames in zip(batch["utterance_id"].to_pylist(), row_arrays(field, batch[column]), strict=True):
-            if (number := place.get(name)) is not None:
-                crops[number] = crop_audio(frames, kept)
-    if missing := [name for name, number in place.items() if number not in crops]:
-        raise KeyError(f"{len(missing)} utterances have no {column}, the first is {missing[0]}")
-    return np.stack([crops[number] for number in range(len(ids))])
-
-
-def _read_faces(table: pa.dataset.Dataset, column: str, utterances: pa.Table, kept: int) -> np.ndarray:
-    ids, rows = utterances["utterance_id"].to_pylist(), utterances.select(_BOUNDS).to_pylist()
-    place = {name: number for number, name in enumerate(ids)}
-    width = table.schema.field(column).type.value_type.list_size
+    _, width = matrix_shape(field)
+    assert width is not None, "the number of bands differs from row to row"
     x, found = np.empty((len(ids), kept, width), np.float32), np.zeros(len(ids), bool)
-    for row in _face_rows(table, column):
-        if (number := place.get(row["utterance_id"])) is not None:
-            x[number] = crop_faces(row["faces"].reshape(-1, width), row["times_s"], rows[number], kept)
-            found[number] = True
-    if not found.all():
-        raise KeyError(f"{(~found).sum()} utterances have no {column}, the first is {ids[int(np.argmin(found))]}")
+    for batch, numbers in read_rows(table, [column], ids):
+        for number, frames in zip(numbers.tolist(), row_arrays(field, batch[column]), strict=True):
+            x[number] = crop_audio(frames, kept)
+        found[numbers] = True
+    _require(found, column, ids)
     return x
 
 
-def _face_rows(table: pa.dataset.Dataset, column: str) -> Iterator[dict[str, Any]]:
-    for batch in table.to_batches(columns=["utterance_id", column, TIMES], batch_size=256):
-        names, faces, times = (batch[name] for name in ("utterance_id", column, TIMES))
-        for number, name in enumerate(names.to_pylist()):
-            yield {
-                "utterance_id": name,
-                "faces": faces[number].values.flatten().to_numpy(),
-                "times_s": times[number].values.to_numpy(),
-            }
+def _read_faces(table: pa.dataset.Dataset, column: str, utterances: pa.Table, kept: int) -> np.ndarray:
+    ids, bounds = utterances["utterance_id"].to_pylist(), utterances.select(_BOUNDS).to_pylist()
+    width = table.schema.field(column).type.value_type.list_size
+    x, found = np.empty((len(ids), kept, width), np.float32), np.zeros(len(ids), bool)
+    for batch, numbers in read_rows(table, [column, TIMES], ids):
+        for number, faces, times in zip(numbers.tolist(), batch[column], batch[TIMES], strict=True):
+            pictures = faces.values.flatten().to_numpy().reshape(-1, width)
+            x[number] = crop_faces(pictures, times.values.to_numpy(), bounds[number], kept)
+        found[numbers] = True
+    _require(found, column, ids)
+    return x
+
+
+def _require(found: np.ndarray, column: str, ids: list[str]) -> None:
+    if not found.all():
+        raise KeyError(f"{(~found).sum()} utterances have no {column}, the first is {ids[int(np.argmin(found))]}")
