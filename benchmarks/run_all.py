@@ -48,6 +48,7 @@ BENCHMARKS = {
     "began_step": "--device {device}",
     "mssgan_step": "--device {device} --small",
     "cmkt_step": "--device {device}",
+    "training_memory": "",
     "half_shards": "--root {casia}",
     "viz": "",
 }
