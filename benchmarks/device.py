@@ -26,6 +26,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -74,7 +75,7 @@ class Watched(TrainingRun):
 
 
 class Seen(NamedTuple):
-    """Of a step: seconds, waits, bytes to move, operations; bytes allocated and reckoned. None: a CPU has none."""
+    """Of a step: seconds, waits, bytes to move, operations; bytes allocated, reckoned, of weights. None: no GPU."""
 
     seconds: float
     waits: float | None
@@ -82,6 +83,7 @@ class Seen(NamedTuple):
     operations: float
     allocated: float | None
     reckoned: float
+    weights: int
 
 
 def main() -> None:
@@ -137,10 +139,19 @@ def _print_rows(
         )
 
 
-def measure(training: Training, compiled: str, precision: str, device: str, steps: int) -> Seen:
-    """Run a fit through its first steps, time some, listen to some more, and leave it."""
+def measure(
+    training: Training,
+    compiled: str,
+    precision: str,
+    device: str,
+    steps: int,
+    threads: int = 1,
+    clock: Callable[[], float] | None = None,
+) -> Seen:
+    """Run a fit through its first steps, time some by a clock (`_now`), listen to some more, and leave it."""
     torch._dynamo.reset()
     on_gpu, taken = device != "cpu", Counter[int]()
+    now = clock or partial(_now, on_gpu)
     times: list[float] = []
     first = training.first + WARM
     counter = FlopCounterMode(display=False) if compiled == "none" else None
@@ -152,7 +163,7 @@ def measure(training: Training, compiled: str, precision: str, device: str, step
             return
         number = taken[id(optimiser)] - first
         if number in (0, steps):
-            times.append(_now(on_gpu))
+            times.append(now())
             moved.append(run.given)
         if number == steps and on_gpu:
             torch.cuda.set_sync_debug_mode("warn")
@@ -169,6 +180,7 @@ def measure(training: Training, compiled: str, precision: str, device: str, step
         accelerator=device,
         precision=precision,
         compile=compiled,
+        threads=threads,
         checkpoint_every_s=1e9,  # type: ignore[arg-type]
     )
     if on_gpu:
@@ -197,6 +209,7 @@ def measure(training: Training, compiled: str, precision: str, device: str, step
         operations=counter.get_total_flops() if counter is not None else 0,
         allocated=torch.cuda.max_memory_allocated() if on_gpu else None,
         reckoned=bytes_placed(training.data) + max(needs, default=0),
+        weights=run.weights,
     )
 
 

@@ -43,6 +43,7 @@ BENCHMARKS = {
     "mmmd_step": "--device {device}",
     "mmmd_stream": "--device {device}",
     "device": "--device {device} --steps 10",
+    "threads": "",
     "device_memory": "",
     "avspnet_pretrain": "",
     "began_step": "--device {device}",
