@@ -6,7 +6,7 @@ import pytest
 from published.layouts import Turn, write_iemocap, write_nnime, write_ntusd, write_television
 
 from semiser.evaluation.published import read_published
-from semiser.systems.avspnet.options import VARIANTS
+from semiser.systems.avspnet.options import PUBLISHED
 
 pytestmark = pytest.mark.published
 EMOTIONS = ("neu", "hap", "ang", "sad")
@@ -36,7 +36,7 @@ SHARES = ("0.25", "0.5", "0.75", "1")
 
 
 def variants(*tasks):
-    return {f"{name}/task={task}/share={share}" for name in VARIANTS for task in tasks for share in SHARES}
+    return {f"{name}/task={task}/share={share}" for name in PUBLISHED for task in tasks for share in SHARES}
 
 
 @pytest.fixture(scope="module")
