@@ -24,6 +24,8 @@ def on_mel_axis(segments: np.ndarray, made_by: SegmentsOptions, axis: MelAxisOpt
     Raises:
         ValueError: a band would lie between two bins.
     """
+    from scipy.fft import dct
+
     step_hz = made_by.sample_rate_hz / made_by.dft_size
     high_hz = made_by.bins * step_hz
     filters = mel_filters(made_by.sample_rate_hz, made_by.dft_size, axis.bands, 0.0, high_hz, "htk")[:, : made_by.bins]
@@ -31,7 +33,4 @@ def on_mel_axis(segments: np.ndarray, made_by: SegmentsOptions, axis: MelAxisOpt
     bands = np.log(np.maximum(filters @ power, made_by.floor**2))
     if axis.coefficients is None:
         return bands.astype(np.float32)
-    k, band = np.arange(axis.coefficients)[:, None], np.arange(axis.bands)
-    cosines = np.cos(np.pi * k * (band + 0.5) / axis.bands) * np.sqrt(2 / axis.bands)
-    cosines[0] /= np.sqrt(2)
-    return (cosines @ bands).astype(np.float32)
+    return dct(bands, axis=-2, norm="ortho")[..., : axis.coefficients, :].astype(np.float32)
