@@ -11,7 +11,6 @@ from semiser.provenance import Provenance
 from semiser.systems.mmmd import fit as mmmd
 from semiser.systems.mmmd.consistency import (
     find_fellows,
-    follow_confidence,
     swap_columns,
     targets_of,
     weigh_guesses,
@@ -64,14 +63,6 @@ def test_neighbouring_columns_are_swapped_together():
     assert torch.equal(swap_columns(x, others, 0.0, 2), x) and torch.equal(swap_columns(x, others, 1.0, 2), others)
 
 
-def test_a_guess_below_the_mean_confidence_counts_by_a_bell():
-    """Mean 0.7, variance 0.04: at 0.6 SoftMatch's bell, of half the deviation, is exp(-0.1^2 / (2 * 0.01))."""
-    q = torch.tensor([[[0.9, 0.1]], [[0.4, 0.6]]])
-    sure, guessed = torch.tensor([[0.7], [0.04]]), torch.full((1, 2), 0.5)
-    found = weigh_guesses(q, ConsistencyOptions(), sure, guessed, torch.tensor([0.8]))
-    torch.testing.assert_close(found, torch.tensor([[1.0], [math.exp(-0.5)]]))
-
-
 def test_the_threshold_of_a_seldom_class_is_lower():
     """Thresholds are 0.8 for the class that is guessed most and 0.8 * 0.25 / 0.75 for the other one."""
     q = torch.tensor([[[0.75, 0.25]], [[0.4, 0.6]], [[0.85, 0.15]]])
@@ -87,12 +78,6 @@ def test_the_threshold_is_a_share_of_the_confidence_in_labelled_utterances():
     assert found.flatten().tolist() == [1, 0]  # 0.9 * 0.8 = 0.72
     even = weigh_guesses(q, ConsistencyOptions(weighing="even"), sure, guessed, torch.tensor([0.8]))
     assert even.flatten().tolist() == [1, 1]
-
-
-def test_mean_and_variance_of_the_confidence_follow_those_of_a_batch():
-    sure = torch.tensor([[0.5], [1.0]])
-    follow_confidence(sure, torch.tensor([[[0.9, 0.1]], [[0.3, 0.7]]]), 0.5)
-    torch.testing.assert_close(sure, torch.tensor([[0.65], [0.505]]))  # of the batch 0.8 and 0.01
 
 
 def test_a_guess_teaches_its_likeliest_class_or_all_of_itself():

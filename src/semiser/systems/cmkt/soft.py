@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from semiser.systems.cmkt.options import SoftMatch
+from semiser.systems.softmatch import follow_confidence, weigh_by_confidence
 
-_NARROWER = 2  # SoftMatch's bell has half the deviation of the confidence, as its authors' code has it
 _YOUNG = 10  # the mean of the weights follows faster in its first steps
 
 
 def teach(p: Tensor, labelled: Tensor, sure: Tensor, guessed: Tensor, options: SoftMatch) -> tuple[Tensor, Tensor]:
     """Targets and their weights from a batch of guesses.
 
-    A class is guessed as often as it is labelled (p labelled / guessed, normalised), then sharpened, p^(1/T). A guess
-    weighs exp(-(c - mean)^2 / (2 (deviation / 2)^2)) where its confidence c lies below the mean, else 1.
+    A class is guessed as often as it is labelled (p labelled / guessed, normalised), then sharpened, p^(1/T). The guess
+    itself, not its target, says how sure it is (`semiser.systems.softmatch`).
 
     Args:
         p: guesses, (U, C).
@@ -30,12 +30,10 @@ def teach(p: Tensor, labelled: Tensor, sure: Tensor, guessed: Tensor, options: S
     Returns:
         (U, C) and (U,).
     """
-    confidence = p.max(-1)[0]
-    sure.lerp_(torch.stack([confidence.mean(), confidence.var(correction=0)]), options.pace)
+    follow_confidence(sure, p, options.pace)
     guessed.lerp_(p.mean(0), options.pace)
-    below, variance = (confidence - sure[0]).clamp_max(0), sure[1].clamp_min(1e-12)
     target = (p * labelled / guessed) ** (1 / options.temperature)
-    return target / target.sum(-1, keepdim=True), torch.exp(-(_NARROWER**2) * below.square() / (2 * variance))
+    return target / target.sum(-1, keepdim=True), weigh_by_confidence(p, sure)
 
 
 def swap_bands(x: Tensor, options: SoftMatch) -> Tensor:

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from semiser.systems.mmmd.mixing import sharpen
 from semiser.systems.mmmd.options import ConsistencyOptions
+from semiser.systems.softmatch import weigh_by_confidence
 
-_NARROWER = 2  # SoftMatch's bell has half the deviation of the confidence, as its authors' code has it
 _OF_LABELLED = 0.9  # AdaMatch's tau
 
 
@@ -79,10 +79,9 @@ def weigh_guesses(q: Tensor, options: ConsistencyOptions, sure: Tensor, guessed:
     Returns:
         (U, P + 1).
     """
+    if options.weighing == "soft":
+        return weigh_by_confidence(q, sure)
     confidence, classes = q.max(-1)
-    if options.weighing == "soft":  # SoftMatch, Eq. 6
-        below = (confidence - sure[0]).clamp_max(0)
-        return torch.exp(-(_NARROWER**2) * below.square() / (2 * sure[1].clamp_min(torch.finfo(q.dtype).tiny)))
     if options.weighing == "by_class":  # FreeMatch, Eq. 5 to 8
         of_class = (guessed / guessed.max(-1, keepdim=True)[0]).expand_as(q)
         threshold = sure[0] * of_class.gather(-1, classes[..., None])[..., 0]
@@ -90,12 +89,6 @@ def weigh_guesses(q: Tensor, options: ConsistencyOptions, sure: Tensor, guessed:
     if options.weighing == "relative":  # AdaMatch, Section 3.3
         return (confidence >= _OF_LABELLED * of_labelled).to(q.dtype)
     return torch.ones_like(confidence)
-
-
-def follow_confidence(sure: Tensor, q: Tensor, pace: float) -> None:
-    """Mean and variance of the confidence follow those of a batch of guesses, in place: (2, P + 1), (U, P + 1, C)."""
-    confidence = q.max(-1)[0]
-    sure.lerp_(torch.stack([confidence.mean(0), confidence.var(0, correction=0)]), pace)
 
 
 def targets_of(q: Tensor, temperature: float) -> Tensor:

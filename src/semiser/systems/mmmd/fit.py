@@ -22,7 +22,6 @@ from semiser.options.modalities import ATTRIBUTES, TEXTUAL
 from semiser.systems.mmmd.consistency import (
     Fellows,
     find_fellows,
-    follow_confidence,
     swap_columns,
     targets_of,
     weigh_guesses,
@@ -33,6 +32,7 @@ from semiser.systems.mmmd.network import Mmd, MmdLogits, probabilities
 from semiser.systems.mmmd.options import ConsistencyOptions, Guess, MixMatchOptions, MmdOptions, MmmdOptions
 from semiser.systems.mmmd.paths import Grouping, column_paths
 from semiser.systems.mmmd.sae import pretrain
+from semiser.systems.softmatch import follow_confidence
 from semiser.training.batches import planned, repeated, shuffled
 from semiser.training.run import TrainingRun, bare
 
