@@ -120,6 +120,12 @@ def _cut(path: Path, share: float) -> Path:
     return path
 
 
+def _pointer(folder: Path) -> Path:
+    path = folder / "v.mp4"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    return path
+
+
 def _without_index(folder: Path) -> Path:
     path = write_video(folder / "v.mp4", list(range(50)))
     return _cut(path, 0.9 * path.read_bytes().find(b"moov") / path.stat().st_size)
@@ -143,6 +149,7 @@ def _no_pictures(folder: Path) -> Path:
         (_folder, "not a file"),
         (_empty, r"empty file \(0 bytes\)"),
         (_text, "not readable as video: Invalid data"),
+        (_pointer, r"a Git LFS pointer .* `git lfs pull`"),
         (_without_index, "not readable as video: Invalid data"),
         (_sound_only, "no video track"),
         (_no_pictures, "no picture can be decoded|damaged"),

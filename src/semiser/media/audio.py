@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from stat import S_ISREG
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import soxr
 
 from semiser.errors import Unusable
 from semiser.media.container import open_av, reason_of
-from semiser.media.content import is_container, modified_ns, what_it_is
+from semiser.media.content import check_file, is_container, modified_ns
 
 # An unfinished stream's header holds one of these instead of the number of data bytes: no promise, so none broken.
 _UNKNOWN_LENGTHS = {0, 0x7FFFFFFF, 0x7FFFFFFF - 36, 0xFFFFFFFF, 0xFFFFFFFF - 36}
@@ -54,22 +53,13 @@ def probe_audio(path: Path) -> AudioInfo:
     Raises:
         Unusable: missing, empty, truncated or not audio; the message is the reason.
     """
-    try:
-        stat = path.stat()
-    except (OSError, ValueError) as error:
-        raise Unusable(f"cannot be opened: {reason_of(error)}") from error
-    if not S_ISREG(stat.st_mode):
-        raise Unusable("not a file")
-    if stat.st_size == 0:
-        raise Unusable("empty file (0 bytes)")
-    if what := what_it_is(path):
-        raise Unusable(what)
+    found = check_file(path)
     probe = _probe_soundfile if _for_soundfile(path) else _probe_av
     duration_s, sample_rate_hz, channels = probe(path)
     _check_rate(sample_rate_hz)
     if duration_s <= 0:
         raise Unusable("no audio samples after the header")
-    return AudioInfo(duration_s, sample_rate_hz, channels, stat.st_size, modified_ns(stat))
+    return AudioInfo(duration_s, sample_rate_hz, channels, found.st_size, modified_ns(found))
 
 
 def decode_audio(

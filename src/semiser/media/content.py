@@ -1,8 +1,11 @@
-"""What a file is by its first bytes, whatever its name says; its time stamp as tables hold it."""
+"""Whether a file is there, and what it is by its first bytes, whatever its name says; its time stamp in tables."""
 
 from os import stat_result
 from pathlib import Path
 from stat import S_ISREG
+
+from semiser.errors import Unusable
+from semiser.media.container import reason_of
 
 _BEGINNINGS = {  # offset and bytes to what they are and what to do
     (
@@ -34,6 +37,25 @@ def what_it_is(path: Path) -> str | None:
         if beginning[offset : offset + len(mark)] == mark:
             return what
     return None
+
+
+def check_file(path: Path) -> stat_result:
+    """Size and time stamp of a file that may be audio or video.
+
+    Raises:
+        Unusable: missing, a folder, pipe or device, empty, or plainly something else; the message is the reason.
+    """
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        raise Unusable(f"cannot be opened: {reason_of(error)}") from error
+    if not S_ISREG(found.st_mode):
+        raise Unusable("not a file")
+    if found.st_size == 0:
+        raise Unusable("empty file (0 bytes)")
+    if what := what_it_is(path):
+        raise Unusable(what)
+    return found
 
 
 def is_container(path: Path) -> bool:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from stat import S_ISREG
 
 import av
 import numpy as np
@@ -17,6 +16,7 @@ from av.stream import Disposition
 
 from semiser.errors import Unusable
 from semiser.media.container import MOST_PIXELS, open_av, reason_of
+from semiser.media.content import check_file
 
 _SAME_TIME_S = 1e-4  # time stamps are fractions: 0.24 s may be stored as 0.23999 s
 _MISSING_S = 0.5  # a video track may end this much before what the header or the segment says
@@ -70,14 +70,7 @@ def sample_frames(
 
 def _open(path: Path) -> av.container.InputContainer:
     """The opened file, sure to have a video track."""
-    try:
-        stat = path.stat()
-    except (OSError, ValueError) as error:
-        raise Unusable(f"cannot be opened: {reason_of(error)}") from error
-    if not S_ISREG(stat.st_mode):
-        raise Unusable("not a file")
-    if stat.st_size == 0:
-        raise Unusable("empty file (0 bytes)")
+    check_file(path)
     container = open_av(path, "video")
     if not _video_streams(container):
         container.close()
