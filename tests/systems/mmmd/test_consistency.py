@@ -63,6 +63,14 @@ def test_neighbouring_columns_are_swapped_together():
     assert torch.equal(swap_columns(x, others, 0.0, 2), x) and torch.equal(swap_columns(x, others, 1.0, 2), others)
 
 
+def test_by_default_a_guess_below_the_mean_confidence_counts_by_a_bell():
+    """Mean 0.7, variance 0.04: at 0.6 SoftMatch's bell, of half the deviation, is exp(-0.1^2 / (2 * 0.01))."""
+    q = torch.tensor([[[0.9, 0.1]], [[0.4, 0.6]]])
+    sure, guessed = torch.tensor([[0.7], [0.04]]), torch.full((1, 2), 0.5)
+    found = weigh_guesses(q, ConsistencyOptions(), sure, guessed, torch.tensor([0.8]))
+    torch.testing.assert_close(found, torch.tensor([[1.0], [math.exp(-0.5)]]))
+
+
 def test_the_threshold_of_a_seldom_class_is_lower():
     """Thresholds are 0.8 for the class that is guessed most and 0.8 * 0.25 / 0.75 for the other one."""
     q = torch.tensor([[[0.75, 0.25]], [[0.4, 0.6]], [[0.85, 0.15]]])
